@@ -1,0 +1,175 @@
+import { mkdirSync } from 'node:fs'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { type Catalog, type CatalogBatch, type Row, type ScanRange, type Table, tables } from './catalog.ts'
+
+const formatKey = utf8('format')
+const format = 'holdfast/catalog/v1'
+
+interface Pending {
+  readonly batch: CatalogBatch
+  readonly settle: (held: boolean) => void
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * The embedded default: LMDB with `overlappingSync: false`, so a commit is visible only once it is on disk (with
+ * overlapping sync the sequencer could sign an entry that a power cut takes back) and never `noSync`.
+ *
+ * Group commit: while one group is being synced, the batches that arrive wait and become the next group. Within a
+ * group the checks are evaluated against the committed state and the group's own earlier writes. All puts of a
+ * group are issued in one turn of the event loop, which `lmdb` turns into one transaction.
+ *
+ * Crash points: before the group's sync, nothing of it is there; after, all of it. There is no third state.
+ */
+export async function openLmdbCatalog(path: string): Promise<Catalog> {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const root = open({
+    path: `${path}/catalog.mdb`,
+    overlappingSync: false,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    maxDbs: tables.length + 4,
+    pageSize: 8192,
+    noMemInit: true,
+    // Address space, not memory or disk: the map is grown by the library up to this.
+    mapSize: 2 ** 40,
+  })
+  const dbs = new Map(
+    tables.map(name => [
+      name,
+      root.openDB<Uint8Array, Uint8Array>(name, { keyEncoding: 'binary', encoding: 'binary' }),
+    ]),
+  )
+  const db = (table: Table): Database<Uint8Array, Uint8Array> => dbs.get(table)!
+  await claimFormat(root, db('meta'))
+
+  let queue: Pending[] = []
+  let running: Promise<void> | null = null
+  let closed = false
+
+  const pump = async (): Promise<void> => {
+    // Let the requests that this turn of the loop still holds join the first group.
+    await new Promise(resolve => setImmediate(resolve))
+    while (queue.length > 0) {
+      const group = queue
+      queue = []
+      await writeGroup(group, db)
+    }
+    running = null
+  }
+
+  return {
+    async get(table, key) {
+      return db(table).get(key) ?? null
+    },
+
+    async scan(table, range) {
+      return scanRows(db(table), range)
+    },
+
+    commit(batch) {
+      if (closed) return Promise.reject(new HoldfastError('shutting-down', 'the catalog is closed'))
+      return new Promise<boolean>((settle, fail) => {
+        queue.push({ batch, settle, fail })
+        running ??= pump()
+      })
+    },
+
+    async [Symbol.asyncDispose]() {
+      closed = true
+      await running
+      await root.close()
+    },
+  }
+}
+
+async function claimFormat(root: RootDatabase, meta: Database<Uint8Array, Uint8Array>): Promise<void> {
+  const found = meta.get(formatKey)
+  if (found === undefined) {
+    await meta.put(formatKey, utf8(format))
+    await root.flushed
+    return
+  }
+  if (fromUtf8(found) !== format) {
+    await root.close()
+    throw new HoldfastError(
+      'format-unknown',
+      `catalog has format ${fromUtf8(found)}; this version reads ${format}`,
+    )
+  }
+}
+
+type DbOf = (table: Table) => Database<Uint8Array, Uint8Array>
+
+async function writeGroup(group: readonly Pending[], db: DbOf): Promise<void> {
+  // What this group has written so far, by table and key; consulted only by checks.
+  const overlay = new Map<string, Uint8Array | null>()
+  const held: Pending[] = []
+  const refused: Pending[] = []
+  const writes: Promise<unknown>[] = []
+  const anyChecks = group.some(pending => pending.batch.checks !== undefined)
+  try {
+    for (const pending of group) {
+      const { checks, puts, removes } = pending.batch
+      if (checks?.some(check => !holds(check, overlay, db)) === true) {
+        refused.push(pending)
+        continue
+      }
+      for (const { table, key } of removes ?? []) {
+        writes.push(db(table).remove(key as never))
+        if (anyChecks) overlay.set(overlayKey(table, key), null)
+      }
+      for (const { table, key, value } of puts ?? []) {
+        writes.push(db(table).put(key as never, value))
+        if (anyChecks) overlay.set(overlayKey(table, key), value)
+      }
+      held.push(pending)
+    }
+    await Promise.all(writes)
+    for (const pending of held) pending.settle(true)
+    for (const pending of refused) pending.settle(false)
+  } catch (error) {
+    const failure = new HoldfastError('store-damaged', 'the catalog could not commit', {}, error)
+    for (const pending of group) pending.fail(failure)
+  }
+}
+
+function holds(
+  check: NonNullable<CatalogBatch['checks']>[number],
+  overlay: ReadonlyMap<string, Uint8Array | null>,
+  db: DbOf,
+): boolean {
+  const written = overlay.get(overlayKey(check.table, check.key))
+  const value = written === undefined ? (db(check.table).get(check.key as never) ?? null) : written
+  return check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)
+}
+
+function overlayKey(table: Table, key: Uint8Array): string {
+  return `${table}\0${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`
+}
+
+function scanRows(db: Database<Uint8Array, Uint8Array>, range: ScanRange): Row[] {
+  const { from, to, limit, reverse = false } = range
+  const rows: Row[] = []
+  if (limit <= 0) return rows
+  if (!reverse) {
+    const options = { limit, ...(from && { start: from }), ...(to && { end: to }), snapshot: true }
+    for (const { key, value } of db.getRange(options as never)) rows.push({ key, value })
+    return rows
+  }
+  // In reverse, lmdb's `start` is the upper bound and inclusive; ours is exclusive, so one more row may be read.
+  const options = { limit: limit + 1, reverse: true, ...(to && { start: to }), ...(from && { end: from }) }
+  for (const { key, value } of db.getRange(options as never)) {
+    if (to !== undefined && Buffer.compare(key, to) >= 0) continue
+    if (rows.length < limit) rows.push({ key, value })
+  }
+  // `end` is exclusive in lmdb, our lower bound is inclusive.
+  if (from !== undefined && rows.length < limit) {
+    const value = db.get(from as never)
+    if (value !== undefined && (to === undefined || Buffer.compare(from, to) < 0))
+      rows.push({ key: from, value })
+  }
+  return rows
+}

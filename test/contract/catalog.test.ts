@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compareBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
+import { type Catalog, prefixEnd } from '../../src/store/catalog.ts'
+import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
+import { createMemoryCatalog } from '../../src/store/memory-catalog.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-catalog-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const adapters: Record<string, () => Promise<Catalog>> = {
+  memory: async () => createMemoryCatalog(),
+  lmdb: () => openLmdbCatalog(join(folder, Math.random().toString(36).slice(2))),
+}
+
+for (const [name, make] of Object.entries(adapters)) {
+  describe(`catalog contract: ${name}`, () => {
+    let catalog: Catalog
+    beforeAll(async () => {
+      catalog = await make()
+    })
+    afterAll(() => catalog[Symbol.asyncDispose]())
+
+    const put = (key: string, value: string) => ({
+      table: 'objects' as const,
+      key: utf8(key),
+      value: utf8(value),
+    })
+
+    it('shows what was committed and nothing of a refused batch', async () => {
+      expect(await catalog.commit({ puts: [put('a', '1'), put('b', '2')] })).toBe(true)
+      const refused = await catalog.commit({
+        checks: [{ table: 'objects', key: utf8('a'), expected: null }],
+        puts: [put('c', '3')],
+        removes: [{ table: 'objects', key: utf8('b') }],
+      })
+      expect(refused).toBe(false)
+      expect(await catalog.get('objects', utf8('c'))).toBeNull()
+      expect(fromUtf8((await catalog.get('objects', utf8('b')))!)).toBe('2')
+    })
+
+    it('lets exactly one of many racing conditional batches through', async () => {
+      const race = Array.from({ length: 50 }, (_, i) =>
+        catalog.commit({
+          checks: [{ table: 'objects', key: utf8('race'), expected: null }],
+          puts: [put('race', `${i}`)],
+        }),
+      )
+      const outcomes = await Promise.all(race)
+      expect(outcomes.filter(held => held)).toHaveLength(1)
+      expect(fromUtf8((await catalog.get('objects', utf8('race')))!)).toBe(`${outcomes.indexOf(true)}`)
+    })
+
+    it('lets a check see the batches before its own, in call order', async () => {
+      const first = catalog.commit({ puts: [put('chain', 'x')] })
+      const second = catalog.commit({
+        checks: [{ table: 'objects', key: utf8('chain'), expected: utf8('x') }],
+        removes: [{ table: 'objects', key: utf8('chain') }],
+      })
+      const third = catalog.commit({
+        checks: [{ table: 'objects', key: utf8('chain'), expected: null }],
+        puts: [put('chain', 'z')],
+      })
+      expect(await Promise.all([first, second, third])).toEqual([true, true, true])
+      expect(fromUtf8((await catalog.get('objects', utf8('chain')))!)).toBe('z')
+    })
+
+    it('keeps keys of 1,900 bytes and values of a mebibyte', async () => {
+      const key = new Uint8Array(1900).fill(255)
+      const value = new Uint8Array(1 << 20).fill(7)
+      await catalog.commit({ puts: [{ table: 'manifests', key, value }] })
+      expect((await catalog.get('manifests', key))!.length).toBe(1 << 20)
+    })
+
+    it('scans like a sorted map, both ways, within any bounds', async () => {
+      const bytes = fc.uint8Array({ minLength: 1, maxLength: 6 })
+      const property = fc.asyncProperty(
+        fc.uniqueArray(bytes, { selector: toHex, maxLength: 30 }),
+        fc.option(bytes, { nil: undefined }),
+        fc.option(bytes, { nil: undefined }),
+        fc.integer({ min: 0, max: 10 }),
+        fc.boolean(),
+        async (keys, from, to, limit, reverse) => {
+          const old = await catalog.scan('uploads', { limit: 1000 })
+          await catalog.commit({ removes: old.map(({ key }) => ({ table: 'uploads' as const, key })) })
+          await catalog.commit({ puts: keys.map(key => ({ table: 'uploads' as const, key, value: key })) })
+          const rows = await catalog.scan('uploads', {
+            ...(from && { from }),
+            ...(to && { to }),
+            limit,
+            reverse,
+          })
+          const expected = keys
+            .filter(key => (!from || compareBytes(key, from) >= 0) && (!to || compareBytes(key, to) < 0))
+            .sort((a, b) => (reverse ? -1 : 1) * compareBytes(a, b))
+            .slice(0, limit)
+          expect(rows.map(row => toHex(row.key))).toEqual(expected.map(toHex))
+        },
+      )
+      await fc.assert(property, { numRuns: 60 })
+    })
+  })
+}
+
+it('prefixEnd bounds exactly the keys with the prefix', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 4 }),
+      fc.uint8Array({ maxLength: 6 }),
+      (prefix, key) => {
+        const end = prefixEnd(prefix)
+        const starts = key.length >= prefix.length && prefix.every((byte, i) => key[i] === byte)
+        const inside = compareBytes(key, prefix) >= 0 && (end === null || compareBytes(key, end) < 0)
+        expect(inside).toBe(starts)
+      },
+    ),
+  )
+})
