@@ -1,0 +1,202 @@
+import { mkdirSync } from 'node:fs'
+import { type FileHandle, open, opendir, rename, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HoldfastError } from '../core/errors.ts'
+import { newSortableId, type RandomBytes } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
+import { type BlobId, type BlobReader, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
+
+const readBytes = 1 << 20
+const fanOut = 256
+
+/**
+ * One file a blob, in 256 folders by the last characters of its id (the random end, so they fill evenly).
+ *
+ * A blob is written as `<id>.part`, synced, renamed, and its folder synced. Crash points: before the rename a
+ * `.part` file is left, which `sweep` removes at start-up; between rename and the catalog's commit a blob is left
+ * that no row names, which `fsck` lists. Neither can be mistaken for stored data.
+ */
+export function createFileBlobStore(folder: string, clock: Clock, randomBytes: RandomBytes): BlobStore & { sweep(): Promise<number> } {
+  for (let i = 0; i < fanOut; i++) {
+    mkdirSync(join(folder, i.toString(16).padStart(2, '0')), { recursive: true, mode: 0o700 })
+  }
+  const folders = createFolderSync()
+
+  const folderOf = (id: BlobId): string => {
+    let hash = 0
+    for (let i = id.length - 4; i < id.length; i++) hash = (hash * 31 + id.charCodeAt(i)) % fanOut
+    return join(folder, hash.toString(16).padStart(2, '0'))
+  }
+
+  return {
+    async create() {
+      const id = newSortableId(clock(), randomBytes) as BlobId
+      const home = folderOf(id)
+      const path = join(home, id)
+      const handle = await open(`${path}.part`, 'wx', 0o600)
+      return fileWriter(id, home, path, handle, folders)
+    },
+
+    async read(id, { start, end }) {
+      let handle: FileHandle
+      try {
+        handle = await open(join(folderOf(id), id), 'r')
+      } catch (error) {
+        throw new HoldfastError('not-found', `blob ${id} is not in the store`, { id }, error)
+      }
+      return fileReader(id, handle, start, end)
+    },
+
+    async remove(id) {
+      await unlink(join(folderOf(id), id)).catch(ignoreMissing)
+    },
+
+    async *list() {
+      for (let i = 0; i < fanOut; i++) {
+        const home = join(folder, i.toString(16).padStart(2, '0'))
+        for await (const entry of await opendir(home)) {
+          const id = parseBlobId(entry.name)
+          if (id === null) continue
+          const handle = await open(join(home, entry.name), 'r')
+          const { size } = await handle.stat()
+          await handle.close()
+          yield { id, bytes: size }
+        }
+      }
+    },
+
+    /** Removes what a crash left half written; called before the first write. Returns how many. */
+    async sweep() {
+      let swept = 0
+      for (let i = 0; i < fanOut; i++) {
+        const home = join(folder, i.toString(16).padStart(2, '0'))
+        for await (const entry of await opendir(home)) {
+          if (!entry.name.endsWith('.part')) continue
+          await unlink(join(home, entry.name))
+          swept++
+        }
+      }
+      return swept
+    },
+  }
+}
+
+function fileWriter(id: BlobId, home: string, path: string, handle: FileHandle, folders: FolderSync): BlobWriter {
+  let at = 0
+  let open = true
+  return {
+    id,
+
+    async write(chunks) {
+      let bytes = 0
+      for (const chunk of chunks) bytes += chunk.length
+      if (bytes === 0) return
+      // writev may write less than it was given (a nearly full disk); what is left is written again.
+      let rest: readonly Uint8Array[] = chunks
+      while (bytes > 0) {
+        const { bytesWritten } = await handle.writev(rest as Uint8Array[], at).catch(storeFault)
+        at += bytesWritten
+        bytes -= bytesWritten
+        if (bytes > 0) rest = dropBytes(rest, bytesWritten)
+      }
+    },
+
+    async finish() {
+      await handle.datasync().catch(storeFault)
+      await handle.close()
+      open = false
+      await rename(`${path}.part`, path)
+      await folders.sync(home)
+    },
+
+    async abandon() {
+      if (!open) return
+      open = false
+      await handle.close()
+      await unlink(`${path}.part`).catch(ignoreMissing)
+    },
+  }
+}
+
+function fileReader(id: BlobId, handle: FileHandle, start: number, end: number): BlobReader {
+  let at = start
+  // Read ahead by one buffer: the disk works while the caller decrypts.
+  let ahead: Promise<Uint8Array> | null = null
+  const readNext = async (): Promise<Uint8Array> => {
+    const length = Math.min(readBytes, end - at)
+    const buffer = Buffer.allocUnsafeSlow(length)
+    let filled = 0
+    while (filled < length) {
+      const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled)
+      if (bytesRead === 0) throw new HoldfastError('store-damaged', `blob ${id} is shorter than its record says`, { id })
+      filled += bytesRead
+    }
+    at += length
+    return buffer
+  }
+  return {
+    async next() {
+      if (ahead === null && at >= end) return null
+      const chunk = await (ahead ?? readNext())
+      ahead = at < end ? readNext() : null
+      // A failure is seen by the next call; until then it must not count as unhandled.
+      ahead?.catch(() => {})
+      return chunk
+    },
+    async [Symbol.asyncDispose]() {
+      await ahead?.catch(() => {})
+      await handle.close()
+    },
+  }
+}
+
+interface FolderSync {
+  sync(folder: string): Promise<void>
+}
+
+/** Many files that appear in one folder at once share its sync: a caller joins the first sync that starts after it. */
+function createFolderSync(): FolderSync {
+  const running = new Map<string, { current: Promise<void>; next: Promise<void> | null }>()
+  const syncOnce = async (folder: string): Promise<void> => {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  }
+  const sync = (folder: string): Promise<void> => {
+    const state = running.get(folder)
+    if (state !== undefined) {
+      state.next ??= state.current.catch(() => {}).then(() => sync(folder))
+      return state.next
+    }
+    const current = syncOnce(folder).finally(() => running.delete(folder))
+    running.set(folder, { current, next: null })
+    return current
+  }
+  return { sync }
+}
+
+function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = []
+  let left = count
+  for (const chunk of chunks) {
+    if (left >= chunk.length) left -= chunk.length
+    else {
+      rest.push(chunk.subarray(left))
+      left = 0
+    }
+  }
+  return rest
+}
+
+function storeFault(error: unknown): never {
+  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+  const message = full ? 'the disk is full' : 'the disk refused a write'
+  throw new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+}
