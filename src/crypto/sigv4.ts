@@ -30,7 +30,10 @@ export function sha256Hex(data: string | Uint8Array): string {
 /** URI-encodes every byte but the unreserved characters of RFC 3986; `/` is kept in paths. */
 export function uriEncode(text: string, keepSlash: boolean): string {
   if (plain.test(text)) return text
-  let out = encodeURIComponent(text).replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  let out = encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
   if (keepSlash) out = out.replaceAll('%2F', '/')
   return out
 }
@@ -60,7 +63,8 @@ export function scopeText(scope: CredentialScope): string {
 }
 
 export function signingKey(secret: string, scope: CredentialScope): Buffer {
-  const step = (key: string | Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+  const step = (key: string | Uint8Array, text: string): Buffer =>
+    createHmac('sha256', key).update(text).digest()
   return step(step(step(step(`AWS4${secret}`, scope.date), scope.region), scope.service), 'aws4_request')
 }
 
@@ -132,7 +136,11 @@ export function presignUrl(
     ['X-Amz-SignedHeaders', 'host'],
   ]
   const path = decodeURIComponent(url.pathname)
-  const canonical = canonicalRequest({ method, path, query, headers: { host: url.host } }, ['host'], 'UNSIGNED-PAYLOAD')
+  const canonical = canonicalRequest(
+    { method, path, query, headers: { host: url.host } },
+    ['host'],
+    'UNSIGNED-PAYLOAD',
+  )
   const signature = signatureOf(
     signingKey(credentials.secretAccessKey, fullScope),
     stringToSign(amzDate, fullScope, canonical),

@@ -24,7 +24,11 @@ const validityYears = 20
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
 /** A fresh P-256 key with its certificate. `names` are DNS names or addresses; pinning does not look at them. */
-export async function createTlsIdentity(name: string, names: readonly string[], nowUnixMs: number): Promise<TlsIdentity> {
+export async function createTlsIdentity(
+  name: string,
+  names: readonly string[],
+  nowUnixMs: number,
+): Promise<TlsIdentity> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const isAddress = (text: string): boolean => /^[\d.]+$|:/.test(text)
   const certificate = await X509CertificateGenerator.createSelfSigned(

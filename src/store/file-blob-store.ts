@@ -16,7 +16,11 @@ const fanOut = 256
  * `.part` file is left, which `sweep` removes at start-up; between rename and the catalog's commit a blob is left
  * that no row names, which `fsck` lists. Neither can be mistaken for stored data.
  */
-export function createFileBlobStore(folder: string, clock: Clock, randomBytes: RandomBytes): BlobStore & { sweep(): Promise<number> } {
+export function createFileBlobStore(
+  folder: string,
+  clock: Clock,
+  randomBytes: RandomBytes,
+): BlobStore & { sweep(): Promise<number> } {
   for (let i = 0; i < fanOut; i++) {
     mkdirSync(join(folder, i.toString(16).padStart(2, '0')), { recursive: true, mode: 0o700 })
   }
@@ -81,7 +85,13 @@ export function createFileBlobStore(folder: string, clock: Clock, randomBytes: R
   }
 }
 
-function fileWriter(id: BlobId, home: string, path: string, handle: FileHandle, folders: FolderSync): BlobWriter {
+function fileWriter(
+  id: BlobId,
+  home: string,
+  path: string,
+  handle: FileHandle,
+  folders: FolderSync,
+): BlobWriter {
   let at = 0
   let open = true
   return {
@@ -128,7 +138,8 @@ function fileReader(id: BlobId, handle: FileHandle, start: number, end: number):
     let filled = 0
     while (filled < length) {
       const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled)
-      if (bytesRead === 0) throw new HoldfastError('store-damaged', `blob ${id} is shorter than its record says`, { id })
+      if (bytesRead === 0)
+        throw new HoldfastError('store-damaged', `blob ${id} is shorter than its record says`, { id })
       filled += bytesRead
     }
     at += length
@@ -192,7 +203,8 @@ function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
 }
 
 function storeFault(error: unknown): never {
-  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+  const full =
+    error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
   const message = full ? 'the disk is full' : 'the disk refused a write'
   throw new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
 }

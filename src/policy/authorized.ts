@@ -1,0 +1,46 @@
+declare const minted: unique symbol
+
+/**
+ * Proof that policy let exactly this operation through. Functions that store, send or delete take one, so an
+ * unchecked write does not compile. Only `decide.ts` makes it (the layer check looks for other casts).
+ */
+export interface Authorized<Op> {
+  readonly op: Op
+  /** What must be done along with the operation. */
+  readonly obligations: Obligations
+  readonly [minted]: true
+}
+
+export interface Obligations {
+  /** The answer leaves the country: an entry must be durable before its first byte. */
+  readonly enterRead: boolean
+}
+
+/** A refusal is a value: which rule, why in words, and what would make it lawful. */
+export interface Refusal {
+  readonly refused: true
+  readonly rule: RuleId
+  readonly message: string
+}
+
+export type RuleId =
+  | 'authentication-required'
+  | 'not-the-owner'
+  | 'operator-needs-an-instruction'
+  | 'copy-leaves-the-region'
+  | 'copy-leaves-the-country'
+  | 'client-place-unknown'
+  | 'data-class-needs-review'
+  | 'region-not-joined'
+  | 'transfer-needs-an-instruction'
+  | 'instruction-not-approved'
+  | 'instruction-not-yet-valid'
+  | 'instruction-expired'
+  | 'instruction-revoked'
+  | 'instruction-out-of-scope'
+  | 'instruction-over-limit'
+  | 'outbound-not-registered'
+
+export function isRefusal(decision: object): decision is Refusal {
+  return 'refused' in decision
+}

@@ -1,0 +1,127 @@
+/**
+ * The decision, pure: the same facts give the same answer, here and when an auditor asks later. Rules are tried in
+ * order and the first that refuses speaks. Nothing unknown is ever allowed.
+ */
+import { unreachable } from '../core/errors.ts'
+import type { Authorized, Obligations, Refusal, RuleId } from './authorized.ts'
+import {
+  type BucketFacts,
+  type ClientOperation,
+  dataClasses,
+  type ObjectCopy,
+  type Outbound,
+  type Principal,
+} from './operations.ts'
+
+const noObligations: Obligations = { enterRead: false }
+
+export function decide<Op extends ClientOperation>(principal: Principal, op: Op): Authorized<Op> | Refusal {
+  const refusal = refusePrincipal(principal, op) ?? refuseOperation(op)
+  return refusal ?? mint(op, obligationsOf(op))
+}
+
+export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
+  if (!op.registered) {
+    return refuse('outbound-not-registered', `${op.host}:${op.port} is not registered as a ${op.purpose}.`)
+  }
+  if (op.purpose === 'transfer' && op.instruction === null) {
+    return refuse(
+      'transfer-needs-an-instruction',
+      `Data leaves for ${op.host} only under a customer's instruction.`,
+    )
+  }
+  return mint(op, noObligations)
+}
+
+function refusePrincipal(principal: Principal, op: ClientOperation): Refusal | null {
+  switch (principal.kind) {
+    case 'anonymous':
+      return refuse('authentication-required', 'Access Denied.')
+    case 'operator':
+    case 'region':
+      return refuse(
+        'operator-needs-an-instruction',
+        'An operator has no access to a tenant’s data: it takes an instruction of kind access, signed by the customer.',
+      )
+    case 'tenant':
+      for (const bucket of bucketsOf(op)) {
+        // The same words whether the bucket is another's or does not let this key in: existence is not told.
+        if (bucket.tenant !== principal.tenant) return refuse('not-the-owner', 'Access Denied.')
+      }
+      return null
+    default:
+      return unreachable(principal)
+  }
+}
+
+function refuseOperation(op: ClientOperation): Refusal | null {
+  switch (op.action) {
+    case 'bucket.list':
+    case 'bucket.use':
+    case 'object.delete':
+      return null
+    case 'bucket.create':
+      if (!op.joined) {
+        return refuse('region-not-joined', `The tenant has not joined region ${op.region}.`)
+      }
+      return refuseClass(op.dataClass)
+    case 'object.write':
+      return refuseClass(op.bucket.dataClass)
+    case 'object.read':
+      if (op.client.country !== null) return null
+      return refuse(
+        'client-place-unknown',
+        `The country of ${op.client.address} is not known, so whether the data would leave ${op.bucket.country} is not ` +
+          'known either. The operator can say where the address is (places in the configuration).',
+      )
+    case 'object.copy':
+      return refuseCopy(op) ?? refuseClass(op.bucket.dataClass)
+    default:
+      return unreachable(op)
+  }
+}
+
+function refuseCopy({ source, bucket }: ObjectCopy): Refusal | null {
+  if (source.region === bucket.region) return null
+  const abroad = source.country !== bucket.country
+  const command = `holdfast instruct transfer --bucket ${source.name} --to-bucket ${bucket.name} --mode copy --purpose "…"`
+  return refuse(
+    abroad ? 'copy-leaves-the-country' : 'copy-leaves-the-region',
+    `A copy from ${source.region} (${source.country}) to ${bucket.region} (${bucket.country}) leaves the ` +
+      `${abroad ? 'country' : 'region'} and needs a signed instruction: ${command}`,
+  )
+}
+
+function refuseClass(dataClass: string): Refusal | null {
+  if ((dataClasses as readonly string[]).includes(dataClass)) return null
+  return refuse(
+    'data-class-needs-review',
+    `Data class “${dataClass}” is not one that the rules know (${dataClasses.join(', ')}): it needs review.`,
+  )
+}
+
+function obligationsOf(op: ClientOperation): Obligations {
+  return op.action === 'object.read' && op.client.country !== op.bucket.country
+    ? { enterRead: true }
+    : noObligations
+}
+
+function bucketsOf(op: ClientOperation): readonly BucketFacts[] {
+  switch (op.action) {
+    case 'bucket.list':
+    case 'bucket.create':
+      return []
+    case 'object.copy':
+      return [op.source, op.bucket]
+    default:
+      return [op.bucket]
+  }
+}
+
+function refuse(rule: RuleId, message: string): Refusal {
+  return { refused: true, rule, message }
+}
+
+function mint<Op>(op: Op, obligations: Obligations): Authorized<Op> {
+  return { op, obligations } as Authorized<Op>
+}

@@ -1,0 +1,83 @@
+/** What policy is asked about: operations with the facts that a decision needs, and nothing of how they arrive. */
+import type { BucketName, CountryCode, InstructionId, RegionId, TenantId } from '../core/ids.ts'
+
+export type Principal =
+  | { readonly kind: 'tenant'; readonly tenant: TenantId; readonly accessKeyId: string }
+  | { readonly kind: 'operator' }
+  | { readonly kind: 'region'; readonly region: RegionId }
+  | { readonly kind: 'anonymous' }
+
+/** Data classes that the rules know. Anything else is `needs review`, never allowed. */
+export const dataClasses = ['personal', 'payment', 'health', 'financial', 'logs', 'non-personal'] as const
+export type DataClass = (typeof dataClasses)[number]
+
+export interface BucketFacts {
+  readonly name: BucketName
+  readonly tenant: TenantId
+  readonly region: RegionId
+  readonly country: CountryCode
+  readonly dataClass: string
+}
+
+export interface ClientFacts {
+  readonly address: string
+  readonly port: number
+  /** `null`: not known, which is not the same as at home. */
+  readonly country: CountryCode | null
+}
+
+export interface BucketList {
+  readonly action: 'bucket.list'
+}
+export interface BucketCreate {
+  readonly action: 'bucket.create'
+  readonly name: BucketName
+  readonly region: RegionId
+  readonly dataClass: string
+  readonly joined: boolean
+}
+/** Everything about a bucket that is neither an object's content nor its change: head, location, listing, delete. */
+export interface BucketUse {
+  readonly action: 'bucket.use'
+  readonly bucket: BucketFacts
+}
+export interface ObjectRead {
+  readonly action: 'object.read'
+  readonly bucket: BucketFacts
+  readonly client: ClientFacts
+}
+export interface ObjectWrite {
+  readonly action: 'object.write'
+  readonly bucket: BucketFacts
+}
+export interface ObjectDelete {
+  readonly action: 'object.delete'
+  readonly bucket: BucketFacts
+}
+/** A client's own copy, of an object or a part. */
+export interface ObjectCopy {
+  readonly action: 'object.copy'
+  readonly source: BucketFacts
+  readonly bucket: BucketFacts
+}
+
+export type ClientOperation =
+  | BucketList
+  | BucketCreate
+  | BucketUse
+  | ObjectRead
+  | ObjectWrite
+  | ObjectDelete
+  | ObjectCopy
+
+/** A connection out: to whom, why, and what was registered for that. */
+export interface Outbound {
+  readonly action: 'outbound'
+  readonly purpose: 'key-holder' | 'transfer'
+  readonly host: string
+  readonly port: number
+  /** PEM of the one certificate that the other end must show. */
+  readonly certificate: string
+  readonly registered: boolean
+  readonly instruction: InstructionId | null
+}

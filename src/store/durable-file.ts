@@ -1,0 +1,42 @@
+import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+let temporaryNumber = 0
+
+/**
+ * Writes a whole file so that after any crash either the old content or the new is there, never a mixture: temporary
+ * file in the same folder, sync, rename, sync of the folder. New parent folders are synced into theirs.
+ */
+export async function writeFileDurable(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
+  const folder = dirname(path)
+  await makeFolderDurable(folder)
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.${temporaryNumber++}.tmp`)
+  const handle = await open(temporary, 'wx', mode)
+  try {
+    await handle.writeFile(bytes)
+    await handle.datasync()
+    await handle.close()
+    await rename(temporary, path)
+  } catch (error) {
+    await handle.close().catch(() => {})
+    await unlink(temporary).catch(() => {})
+    throw error
+  }
+  await syncFolder(folder)
+}
+
+/** Makes a folder and its missing parents, each synced into the one above it. */
+export async function makeFolderDurable(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (made === undefined) return
+  for (let at = folder; at.length >= made.length; at = dirname(at)) await syncFolder(dirname(at))
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Where a part's ciphertext rests: a short one in the catalog (one commit makes it durable with its row), a long
+ * one as a blob. This file is the one place that knows both.
+ */
+import { fromUtf8, utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { BlobId, BlobReader, BlobStore, ByteRange } from './blob-store.ts'
+import type { Catalog, CatalogBatch } from './catalog.ts'
+
+export interface Place {
+  readonly in: 'catalog' | 'blobs'
+  readonly id: BlobId
+}
+
+/** Ciphertext up to here goes into the catalog. */
+export const smallBytes = 16 * 1024
+
+/** The rows that publish a place along with whatever refers to it. */
+export function claimPlace(
+  place: Place,
+  ciphertext: Uint8Array | null,
+  bytes: number,
+): Required<Pick<CatalogBatch, 'puts'>> {
+  if (place.in === 'catalog')
+    return { puts: [{ table: 'smallblobs', key: utf8(place.id), value: ciphertext! }] }
+  return { puts: [{ table: 'blobs', key: utf8(place.id), value: utf8(String(bytes)) }] }
+}
+
+/** The changes that give places up: rows go now, blobs when the reaper finds that nobody reads them any more. */
+export function releasePlaces(
+  places: readonly Place[],
+  nowUnixMs: number,
+): Required<Pick<CatalogBatch, 'puts' | 'removes'>> {
+  const inCatalog = places.filter(place => place.in === 'catalog')
+  const inBlobs = places.filter(place => place.in === 'blobs')
+  return {
+    puts: inBlobs.map(({ id }) => ({
+      table: 'trash' as const,
+      key: utf8(id),
+      value: utf8(String(nowUnixMs)),
+    })),
+    removes: [
+      ...inCatalog.map(({ id }) => ({ table: 'smallblobs' as const, key: utf8(id) })),
+      ...inBlobs.map(({ id }) => ({ table: 'blobs' as const, key: utf8(id) })),
+    ],
+  }
+}
+
+/** Opens a range of a part's ciphertext, wherever it is. Rejects with `not-found` when it was given up meanwhile. */
+export async function readPlace(
+  catalog: Catalog,
+  blobs: BlobStore,
+  place: Place,
+  range: ByteRange,
+): Promise<BlobReader> {
+  if (place.in === 'blobs') return blobs.read(place.id, range)
+  const bytes = await catalog.get('smallblobs', utf8(place.id))
+  if (bytes === null) throw new HoldfastError('not-found', `small blob ${place.id} is not in the catalog`)
+  if (bytes.length < range.end) {
+    throw new HoldfastError('store-damaged', `small blob ${place.id} is shorter than its record says`)
+  }
+  let chunk: Uint8Array | null = bytes.subarray(range.start, range.end)
+  return {
+    async next() {
+      const now = chunk
+      chunk = null
+      return now !== null && now.length > 0 ? now : null
+    },
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
+/**
+ * Unlinks the blobs in the trash. Crash points: after the unlink and before its row goes, the blob is unlinked
+ * again at the next run, which does nothing.
+ */
+export async function emptyTrash(catalog: Catalog, blobs: BlobStore, beforeUnixMs: number): Promise<number> {
+  let removed = 0
+  for (let from: Uint8Array | undefined; ; ) {
+    const rows = await catalog.scan('trash', { limit: 500, ...(from && { from }) })
+    const due = rows.filter(row => Number(fromUtf8(row.value)) <= beforeUnixMs)
+    for (const { key } of due) await blobs.remove(fromUtf8(key) as BlobId)
+    if (due.length > 0)
+      await catalog.commit({ removes: due.map(({ key }) => ({ table: 'trash' as const, key })) })
+    removed += due.length
+    if (rows.length < 500) return removed
+    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
+  }
+}

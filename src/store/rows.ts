@@ -1,0 +1,117 @@
+/** The rows of a region's catalog that belong to the store, and their keys. JSON values carry `v`, their version. */
+import { concat, fromHex, fromUtf8, u16be, utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { BucketName, OriginId, TenantId } from '../core/ids.ts'
+import type { Place } from './places.ts'
+
+export interface BucketRow {
+  readonly v: 1
+  /** 16 hex digits; a bucket made again under the same name has another, so nothing of the old one shows. */
+  readonly id: string
+  readonly name: BucketName
+  readonly tenant: TenantId
+  readonly createdUnixMs: number
+  readonly dataClass: string
+  readonly etagMode: 'md5' | 'opaque'
+  readonly bucketKeyId: string
+}
+
+export interface ObjectRow {
+  readonly v: 1
+  readonly versionId: string
+  readonly originId: OriginId
+  readonly sizeBytes: number
+  readonly ciphertextBytes: number
+  readonly etag: string
+  readonly modifiedUnixMs: number
+  /** `content-type` and the other headers that S3 stores and returns as they came. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Without the `x-amz-meta-` in front. */
+  readonly metadata: Readonly<Record<string, string>>
+  readonly checksum: Checksum | null
+  readonly bucketKeyId: string
+  /** Base64. */
+  readonly wrappedDataKey: string
+  readonly partCount: number
+  /** Inline for one part; `null` when manifest and places are a row of `manifests`. */
+  readonly content: ObjectContent | null
+  /** Instruction that brought it here, for what was not stored by a client of this region. */
+  readonly arrivedBy: string | null
+}
+
+export interface Checksum {
+  readonly algorithm: ChecksumAlgorithm
+  readonly value: string
+  readonly type: 'FULL_OBJECT' | 'COMPOSITE'
+}
+export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
+
+/** Where the bytes are: the authenticated manifest (base64) and the place of each of its parts, in its order. */
+export interface ObjectContent {
+  readonly manifest: string
+  readonly places: readonly Place[]
+}
+
+export interface UploadRow {
+  readonly v: 1
+  readonly uploadId: string
+  readonly originId: OriginId
+  readonly bucketKeyId: string
+  readonly wrappedDataKey: string
+  readonly startedUnixMs: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
+  readonly checksumAlgorithm: ChecksumAlgorithm | null
+  readonly checksumType: 'FULL_OBJECT' | 'COMPOSITE' | null
+}
+
+export interface PartRow {
+  readonly v: 1
+  readonly partNumber: number
+  readonly sizeBytes: number
+  readonly ciphertextBytes: number
+  readonly headerTag: string
+  readonly sha256: string
+  readonly md5: string
+  readonly checksum: string | null
+  readonly modifiedUnixMs: number
+  readonly place: Place
+}
+
+export interface BucketKeyRow {
+  readonly v: 1
+  readonly bucketKeyId: string
+  readonly tenant: TenantId
+  readonly checkValue: string
+  readonly wrapped: {
+    readonly holderKeyId: string
+    readonly ciphertext: string
+    readonly initializationVector: string
+    readonly authenticationTag: string
+  }
+}
+
+export const bucketRowKey = (name: BucketName): Uint8Array => utf8(name)
+export const bucketPrefix = (bucketId: string): Uint8Array => fromHex(bucketId)!
+export const objectRowKey = (bucketId: string, key: string): Uint8Array =>
+  concat(fromHex(bucketId)!, utf8(key))
+/** The manifest of a version of more than one part. */
+export const manifestRowKey = (versionId: string): Uint8Array => utf8(versionId)
+const separator = new Uint8Array([0])
+/** Sorted by key, then by upload id (which sorts by time), as ListMultipartUploads wants it. */
+export const uploadRowKey = (bucketId: string, key: string, uploadId: string): Uint8Array =>
+  concat(fromHex(bucketId)!, utf8(key), separator, utf8(uploadId))
+export const partRowKey = (uploadId: string, partNumber: number): Uint8Array =>
+  concat(utf8(uploadId), u16be(partNumber))
+export const partPrefix = (uploadId: string): Uint8Array => utf8(uploadId)
+
+export function encodeRow(row: { readonly v: 1 }): Uint8Array {
+  return Buffer.from(JSON.stringify(row))
+}
+
+export function decodeRow<Row extends { readonly v: 1 }>(bytes: Uint8Array): Row {
+  const row = JSON.parse(fromUtf8(bytes)) as Row
+  if (row.v !== 1)
+    throw new HoldfastError('format-unknown', `a catalog row has version ${row.v}; this version reads 1`)
+  return row
+}
