@@ -1,0 +1,27 @@
+import { hash } from 'node:crypto'
+import { utf8 } from '../core/bytes.ts'
+import { canonicalJson, type Json } from '../core/canonical-json.ts'
+import { type Envelope, type EnvelopeSignature, pae } from './dsse.ts'
+import { approverKeyId, type PrivateKey } from './signatures.ts'
+
+/** A draft: the document in its envelope, with no signature yet. It already has its id. */
+export function createDocument(payloadType: string, payload: Json): Envelope {
+  return { payloadType, payload: utf8(canonicalJson(payload)), signatures: [] }
+}
+
+/** The id names the content and not the signatures, so all approvers of one document approve one id. */
+export function documentId(envelope: Envelope): string {
+  return hash('sha256', pae(envelope.payloadType, envelope.payload), 'hex')
+}
+
+export function signatureOver(envelope: Envelope, key: PrivateKey): EnvelopeSignature {
+  return {
+    keyid: approverKeyId(key.algorithm, key.publicKey),
+    signature: key.sign(pae(envelope.payloadType, envelope.payload)),
+  }
+}
+
+export function signDocument(envelope: Envelope, ...keys: readonly PrivateKey[]): Envelope {
+  const added = keys.map(key => signatureOver(envelope, key))
+  return { ...envelope, signatures: [...envelope.signatures, ...added] }
+}

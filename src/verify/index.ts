@@ -1,0 +1,22 @@
+/**
+ * The public face of the verifier. It runs offline, in Node and in a browser; cryptography is passed in
+ * (`VerifyCrypto`). Where a function returns `T | string`, the string says what is wrong.
+ */
+export { type Checkpoint, openCheckpoint, parseCheckpoint } from './checkpoint.ts'
+export { type Approver, type Genesis, openGenesis } from './genesis.ts'
+export { chainKeyCommitment, commitmentOf, encodeLeaf, type Leaf, labelOf, parseLeaf } from './leaf.ts'
+export {
+  type ConsistencyClaim,
+  consistencyHolds,
+  type InclusionClaim,
+  inclusionHolds,
+  leafHash,
+  nodeHash,
+} from './merkle.ts'
+export { noteFault, parseNote, type SignedNote } from './note.ts'
+export { type EntryPayload, parsePayload } from './payload.ts'
+export { type ReceiptVerdict, verifyReceipt } from './receipt.ts'
+export { type StatementVerdict, verifyStatement } from './statement.ts'
+export { parseTrust, type Trust, type TrustedRegion } from './trust.ts'
+export { parseVerifierKey, printVerifierKey, type VerifierKey } from './verifier-key.ts'
+export type { VerifyCrypto } from './verify-crypto.ts'

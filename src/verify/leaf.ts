@@ -1,0 +1,48 @@
+import { concat, readU64be, u64be, utf8 } from '../core/bytes.ts'
+import type { VerifyCrypto } from './verify-crypto.ts'
+
+/** What is public of an entry; `docs/formats/entry.md`, "Leaf". */
+export interface Leaf {
+  readonly timeUnixMs: number
+  readonly label: Uint8Array
+  readonly commitment: Uint8Array
+}
+
+export const leafBytes = 73
+const leafVersion = 1
+const labelPrefix = utf8('holdfast/label/v1\0')
+const chainKeyPrefix = utf8('holdfast/chain-key/v1\0')
+
+export function encodeLeaf({ timeUnixMs, label, commitment }: Leaf): Uint8Array {
+  return concat(new Uint8Array([leafVersion]), u64be(timeUnixMs), label, commitment)
+}
+
+/** `null` for bytes of another length or version. */
+export function parseLeaf(bytes: Uint8Array): Leaf | null {
+  if (bytes.length !== leafBytes || bytes[0] !== leafVersion || bytes[1] !== 0 || bytes[2]! > 0x1f)
+    return null
+  return { timeUnixMs: readU64be(bytes, 1), label: bytes.slice(9, 41), commitment: bytes.slice(41, 73) }
+}
+
+/** Without the chain key nobody can tell whose the leaf is; with it, anybody can tell which number it has. */
+export function labelOf(
+  chainKey: Uint8Array,
+  seq: number,
+  crypto: Pick<VerifyCrypto, 'hmacSha256'>,
+): Uint8Array {
+  return crypto.hmacSha256(chainKey, concat(labelPrefix, u64be(seq)))
+}
+
+/** The salt keeps a payload that can be guessed from being confirmed by who sees the commitment. */
+export function commitmentOf(
+  salt: Uint8Array,
+  payload: Uint8Array,
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): Uint8Array {
+  return crypto.sha256(concat(salt, payload))
+}
+
+/** Stands in the tenant's first entry, so that the region cannot relabel the chain under another key later. */
+export function chainKeyCommitment(chainKey: Uint8Array, crypto: Pick<VerifyCrypto, 'sha256'>): Uint8Array {
+  return crypto.sha256(concat(chainKeyPrefix, chainKey))
+}
