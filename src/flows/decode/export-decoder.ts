@@ -1,0 +1,50 @@
+import type { FlowRecord } from '../flow-record.ts'
+import type { ExportContext } from './export-context.ts'
+import { decodeIpfix } from './ipfix.ts'
+import { decodeNetflowV5 } from './netflow-v5.ts'
+import { decodeNetflowV9 } from './netflow-v9.ts'
+import type { Notes } from './notes.ts'
+import { SequenceTracker } from './sequence.ts'
+import { createTemplateState, type TemplateState } from './template-messages.ts'
+
+export type ExportDecoder = {
+  /** The flows of one datagram; also those of earlier ones whose template it brought. */
+  readonly decode: (message: Buffer, exporter: string) => FlowRecord[]
+  /** Counts what still waits for a template. */
+  readonly end: () => void
+}
+
+/** Datagrams of flow exporters, whatever the version; state is kept by exporter and observation domain. */
+export function createExportDecoder(notes: Notes): ExportDecoder {
+  const state = createTemplateState({ notes })
+  const sequence = new SequenceTracker(notes)
+  return {
+    decode(message, exporter) {
+      const context = { exporter, notes, sequence }
+      const records = decodeVersion(message, context, state)
+      if (state.late.length === 0) return records
+      const late = state.late
+      state.late = []
+      return [...late, ...records]
+    },
+    end: () => state.templates.end(),
+  }
+}
+
+function decodeVersion(message: Buffer, context: ExportContext, state: TemplateState): FlowRecord[] {
+  const version = message.length >= 2 ? message.readUInt16BE(0) : null
+  switch (version) {
+    case 5:
+      return decodeNetflowV5(message, context)
+    case 9:
+      return decodeNetflowV9(message, context, state)
+    case 10:
+      return decodeIpfix(message, context, state)
+    default:
+      context.notes.unread(
+        version === null ? 'datagram too short' : `datagram of no export version we read (${version})`,
+        message.length,
+      )
+      return []
+  }
+}

@@ -1,0 +1,134 @@
+import { addressText } from '../address.ts'
+import type { FlowRecord } from '../flow-record.ts'
+import type { IpPacket } from './ip-packet.ts'
+
+/** A flow ends after this long without a packet, or when it has lasted this long, as exporters do it. */
+const idleMs = 60_000
+const activeMs = 300_000
+const maxFlows = 200_000
+const maxFragments = 4096
+const none: readonly FlowRecord[] = []
+
+type Flow = {
+  srcAddr: string
+  dstAddr: string
+  srcPort: number
+  dstPort: number
+  protocol: number
+  packets: number
+  ipBytes: number
+  payloadBytes: number
+  frameBytes: number
+  startUnixMs: number
+  endUnixMs: number
+  direction: 'in' | 'out' | null
+}
+
+/** Sums packets into flows of one direction. Hot path: a string key made from the packet's own bytes, no closures. */
+export class PacketFlows {
+  readonly #flows = new Map<string, Flow>()
+  /** Ports of the first fragment, for the later ones that do not carry them. */
+  readonly #fragments = new Map<string, { srcPort: number; dstPort: number }>()
+  readonly #exporter: string
+  #done: FlowRecord[] = []
+  #sweepAtMs = 0
+
+  constructor(exporter: string) {
+    this.#exporter = exporter
+  }
+
+  add(
+    frame: Buffer,
+    packet: IpPacket,
+    wireBytes: number,
+    unixMs: number,
+    direction: Flow['direction'],
+  ): void {
+    const addresses = frame.toString('latin1', packet.addressAt, packet.addressAt + 2 * packet.addressLength)
+    if (packet.fragment !== 'none') this.#joinFragment(packet, addresses)
+    const ports = packet.srcPort * 65_536 + packet.dstPort
+    const way = direction === null ? 0 : direction === 'in' ? 1 : 2
+    const key = `${addresses}${packet.protocol * 4 + way},${ports}`
+    const flow = this.#flows.get(key)
+    if (flow === undefined) {
+      const { addressAt, addressLength } = packet
+      this.#flows.set(key, {
+        srcAddr: addressText(frame, addressAt, addressLength),
+        dstAddr: addressText(frame, addressAt + addressLength, addressLength),
+        srcPort: packet.srcPort,
+        dstPort: packet.dstPort,
+        protocol: packet.protocol,
+        packets: 1,
+        ipBytes: packet.ipBytes,
+        payloadBytes: packet.payloadBytes,
+        frameBytes: wireBytes,
+        startUnixMs: unixMs,
+        endUnixMs: unixMs,
+        direction,
+      })
+    } else {
+      flow.packets += 1
+      flow.ipBytes += packet.ipBytes
+      flow.payloadBytes += packet.payloadBytes
+      flow.frameBytes += wireBytes
+      if (unixMs > flow.endUnixMs) flow.endUnixMs = unixMs
+      if (unixMs < flow.startUnixMs) flow.startUnixMs = unixMs
+      if (flow.endUnixMs - flow.startUnixMs > activeMs) this.#end(key, flow)
+    }
+    if (this.#flows.size > maxFlows) this.#endOldest()
+    if (unixMs > this.#sweepAtMs) this.#sweep(unixMs)
+  }
+
+  /** Flows that ended since the last call. */
+  takeDone(): readonly FlowRecord[] {
+    if (this.#done.length === 0) return none
+    const done = this.#done
+    this.#done = []
+    return done
+  }
+
+  endAll(): readonly FlowRecord[] {
+    for (const [key, flow] of this.#flows) this.#end(key, flow)
+    return this.takeDone()
+  }
+
+  #joinFragment(packet: IpPacket, addresses: string): void {
+    const key = `${addresses}${packet.protocol},${packet.fragmentId}`
+    if (packet.fragment === 'later') {
+      const ports = this.#fragments.get(key)
+      if (ports !== undefined) {
+        packet.srcPort = ports.srcPort
+        packet.dstPort = ports.dstPort
+      }
+      return
+    }
+    if (this.#fragments.size >= maxFragments) {
+      const oldest = this.#fragments.keys().next().value
+      if (oldest !== undefined) this.#fragments.delete(oldest)
+    }
+    // Deleted first, so that an id that comes again is the newest and not the next to go.
+    this.#fragments.delete(key)
+    this.#fragments.set(key, { srcPort: packet.srcPort, dstPort: packet.dstPort })
+  }
+
+  #sweep(unixMs: number): void {
+    this.#sweepAtMs = unixMs + idleMs / 2
+    for (const [key, flow] of this.#flows) if (unixMs - flow.endUnixMs > idleMs) this.#end(key, flow)
+  }
+
+  #endOldest(): void {
+    const oldest = this.#flows.entries().next().value
+    if (oldest !== undefined) this.#end(oldest[0], oldest[1])
+  }
+
+  #end(key: string, flow: Flow): void {
+    this.#flows.delete(key)
+    const { frameBytes, ...rest } = flow
+    this.#done.push({
+      ...rest,
+      original: { bytes: frameBytes, packets: flow.packets, basis: 'frame' },
+      exporter: this.#exporter,
+      sampling: { rate: 1, from: 'none' },
+    })
+  }
+}

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { HoldfastError, messageOf, unreachable } from '../../core/errors.ts'
+import type { FlowRecord } from '../flow-record.ts'
+import { alibabaFlowLog } from './alibaba.ts'
+import { awsFlowLog } from './aws.ts'
+import { ByteSource } from './byte-source.ts'
+import { readExportFile } from './export-file.ts'
+import { readFlowCapture } from './flow-capture.ts'
+import { type InputNotes, Notes } from './notes.ts'
+import { readPcap } from './pcap.ts'
+import { readPcapng } from './pcapng.ts'
+import { type InputFormat, sniff, sniffBytes } from './sniff.ts'
+import { readVpcLog } from './vpc-log.ts'
+
+export type ReadInput = InputNotes & {
+  readonly name: string
+  /** Outermost first, such as `["gzip","aws"]`. */
+  readonly formats: readonly InputFormat[]
+  readonly bytes: number
+  readonly sha256: string
+  readonly records: number
+  readonly fromUnixMs: number | null
+  readonly untilUnixMs: number | null
+}
+
+/** A compressed file within a compressed file happens; a chain of them is an attack. */
+const maxLayers = 3
+
+/**
+ * Reads one input to its end, in one pass and bounded memory: hash, decompress, recognise, decode. Damage is counted
+ * in the result and never thrown; an input that is nothing we read throws `bad-input`.
+ */
+export async function* readInput(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<readonly FlowRecord[], ReadInput> {
+  const notes = new Notes()
+  const hash = createHash('sha256')
+  let bytes = 0
+  const hashed = (async function* () {
+    for await (const chunk of chunks) {
+      hash.update(chunk)
+      bytes += chunk.length
+      yield chunk
+    }
+  })()
+  const opened = await open(name, hashed, notes)
+  let records = 0
+  let fromUnixMs: number | null = null
+  let untilUnixMs: number | null = null
+  for await (const batch of decode(opened.format, opened.source, name, notes)) {
+    records += batch.length
+    for (const { startUnixMs, endUnixMs } of batch) {
+      if (fromUnixMs === null || startUnixMs < fromUnixMs) fromUnixMs = startUnixMs
+      if (untilUnixMs === null || endUnixMs > untilUnixMs) untilUnixMs = endUnixMs
+    }
+    yield batch
+  }
+  // A decompressor stops at the end of its data; the hash covers the whole file.
+  for await (const chunk of hashed) notes.unread('bytes after the end of the compressed data', chunk.length)
+  const sha256 = hash.digest('hex')
+  const summary = notes.summary()
+  return { ...summary, name, formats: opened.formats, bytes, sha256, records, fromUnixMs, untilUnixMs }
+}
+
+async function open(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  notes: Notes,
+): Promise<{ source: ByteSource; format: InputFormat; formats: InputFormat[] }> {
+  let source = new ByteSource(chunks)
+  const formats: InputFormat[] = []
+  for (let layer = 0; layer < maxLayers; layer++) {
+    await source.fill(sniffBytes)
+    const format = sniff(source.peek(Math.min(sniffBytes, source.available)))
+    if (format === null) {
+      const what = source.available === 0 ? 'is empty' : 'is in no format that the audit reads'
+      throw new HoldfastError('bad-input', `${name} ${what}`)
+    }
+    formats.push(format)
+    if (format !== 'gzip' && format !== 'zstd') return { source, format, formats }
+    source = new ByteSource(decompress(source, format, notes))
+  }
+  throw new HoldfastError('bad-input', `${name} is compressed more than ${maxLayers - 1} times over`)
+}
+
+async function* decompress(
+  source: ByteSource,
+  format: 'gzip' | 'zstd',
+  notes: Notes,
+): AsyncGenerator<Uint8Array> {
+  const transform = format === 'gzip' ? createGunzip() : createZstdDecompress()
+  const input = Readable.from(source.rest(), { objectMode: false })
+  input.on('error', error => transform.destroy(error))
+  input.pipe(transform)
+  try {
+    for await (const chunk of transform) yield chunk as Buffer
+  } catch (error) {
+    notes.unread(`${format} data damaged or cut off (${messageOf(error)}): nothing after it could be read`)
+    input.unpipe(transform)
+    // The rest is read all the same, so that the hash is the file's.
+    for await (const _ of input);
+  }
+}
+
+function decode(
+  format: InputFormat,
+  source: ByteSource,
+  name: string,
+  notes: Notes,
+): AsyncGenerator<readonly FlowRecord[]> {
+  switch (format) {
+    case 'flow-capture':
+      return readFlowCapture(source, notes)
+    case 'pcap':
+      return readPcap(source, name, notes)
+    case 'pcapng':
+      return readPcapng(source, name, notes)
+    case 'netflow-v5':
+    case 'netflow-v9':
+    case 'ipfix':
+      return readExportFile(source, name, notes)
+    case 'aws':
+      return readVpcLog(awsFlowLog, source, name, notes)
+    case 'alibaba':
+      return readVpcLog(alibabaFlowLog, source, name, notes)
+    case 'gzip':
+    case 'zstd':
+      throw new Error('compression is taken off before')
+    default:
+      return unreachable(format)
+  }
+}

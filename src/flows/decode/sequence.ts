@@ -1,0 +1,37 @@
+import type { Notes } from './notes.ts'
+
+/** Streams of numbers that one input may have; past that, gaps are no longer looked for (and that is noted). */
+const maxStreams = 10_000
+/** A jump past this is a restart of the exporter, not so many lost records. */
+const maxPlausibleGap = 2 ** 24
+
+/** Finds what exporters sent and we never saw. A gap means missing coverage; it is never read as zero traffic. */
+export class SequenceTracker {
+  readonly #expected = new Map<string, number>()
+  readonly #notes: Notes
+
+  constructor(notes: Notes) {
+    this.#notes = notes
+  }
+
+  /** `count` is by how much this message moves the number on; `null` when it cannot be told. */
+  saw(stream: string, sequence: number, count: number | null): void {
+    const expected = this.#expected.get(stream)
+    if (expected === undefined && this.#expected.size >= maxStreams) {
+      this.#notes.remark(`more than ${maxStreams} exporters: sequence gaps of the others were not looked for`)
+      return
+    }
+    if (expected !== undefined && expected !== sequence) {
+      const gap = (sequence - expected) >>> 0
+      const behind = (expected - sequence) >>> 0
+      if (gap < maxPlausibleGap) this.#notes.lost(stream, gap)
+      else if (behind < maxPlausibleGap)
+        this.#notes.setAside(`${stream}: number seen before, or out of order`)
+      else this.#notes.remark(`${stream}: numbering started anew`)
+      // A late message must not move the expectation back, or the next one would look like a gap.
+      if (gap >= maxPlausibleGap && behind < maxPlausibleGap && behind < 1000 && sequence !== 0) return
+    }
+    if (count === null) this.#expected.delete(stream)
+    else this.#expected.set(stream, (sequence + count) >>> 0)
+  }
+}

@@ -1,0 +1,173 @@
+import type { FlowRecord } from '../flow-record.ts'
+import type { ExportContext } from './export-context.ts'
+import { unsigned } from './field-values.ts'
+import { noSamplingFields, readSamplingField, SamplingTable } from './sampling.ts'
+import { parseFields, type Template, walkRecord } from './template.ts'
+import { type MessageTimes, readFlowRecord } from './template-record.ts'
+import { TemplateStore } from './template-store.ts'
+
+/** What NetFlow v9 and IPFIX share: sets, templates, data that waits for its template, sampling from options. */
+export type TemplateState = {
+  readonly templates: TemplateStore
+  readonly sampling: SamplingTable
+  /** `systemInitTimeMilliseconds` that options records stated, by domain. */
+  readonly bootUnixMs: Map<string, number>
+  /** Flows of sets that had waited and whose template the message at hand brought. */
+  late: FlowRecord[]
+}
+
+export function createTemplateState(context: Pick<ExportContext, 'notes'>): TemplateState {
+  return {
+    templates: new TemplateStore(context.notes),
+    sampling: new SamplingTable(),
+    bootUnixMs: new Map(),
+    late: [],
+  }
+}
+
+const maxBootTimes = 100_000
+
+/** One data set, read now or, when its template is not known yet, once that comes. Returns the records it held. */
+export function readDataSet(
+  state: TemplateState,
+  context: ExportContext,
+  domain: string,
+  setId: number,
+  set: Buffer,
+  times: MessageTimes,
+  into: FlowRecord[],
+): number | null {
+  const template = state.templates.get(domain, setId)
+  if (template !== null) return readRecords(state, context, domain, template, set, times, into)
+  // A copy: the set is a view into a buffer that its owner will use again.
+  state.templates.hold(domain, setId, {
+    bytes: Buffer.from(set),
+    decode: (learned, bytes) => readRecords(state, context, domain, learned, bytes, times, state.late),
+  })
+  return null
+}
+
+function readRecords(
+  state: TemplateState,
+  context: ExportContext,
+  domain: string,
+  template: Template,
+  set: Buffer,
+  times: MessageTimes,
+  into: FlowRecord[],
+): number {
+  let at = 0
+  let records = 0
+  const flowContext = {
+    exporter: context.exporter,
+    notes: context.notes,
+    samplingOf: (fields: Parameters<SamplingTable['of']>[1]) => state.sampling.of(domain, fields),
+  }
+  const bootUnixMs = times.bootUnixMs ?? state.bootUnixMs.get(domain) ?? null
+  const timed = { exportUnixMs: times.exportUnixMs, bootUnixMs }
+  while (at + template.minBytes <= set.length) {
+    const next =
+      template.scopeFields > 0
+        ? readOptions(state, context, domain, template, set, at)
+        : readFlowRecord(template, set, at, set.length, timed, flowContext, into)
+    if (next === null) {
+      context.notes.unread('record runs past its set', set.length - at)
+      return records
+    }
+    at = next
+    records += 1
+  }
+  // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding.
+  if (set.length - at > 0 && set.subarray(at).some(byte => byte !== 0)) {
+    context.notes.unread('bytes after the last record of a set that are not padding', set.length - at)
+  }
+  return records
+}
+
+function readOptions(
+  state: TemplateState,
+  context: ExportContext,
+  domain: string,
+  template: Template,
+  set: Buffer,
+  at: number,
+): number | null {
+  const sampling = noSamplingFields()
+  let boot: number | null = null
+  const after = walkRecord(template, set, at, set.length, (field, offset, length, index) => {
+    // Scopes of v9 are numbered on their own, so 1 there is not octetDeltaCount.
+    if (field.pen !== 0 || (template.scopeIsV9 && index < template.scopeFields)) return
+    if (field.id === 160) boot = unsigned(set, offset, length)
+    else readSamplingField(sampling, field, set, offset, length)
+  })
+  if (after === null) return null
+  state.sampling.learn(domain, sampling)
+  if (boot !== null && Number.isFinite(boot) && state.bootUnixMs.size < maxBootTimes) {
+    state.bootUnixMs.set(domain, boot)
+  }
+  context.notes.setAside('options record (what the exporter says of itself)')
+  return after
+}
+
+/** Template records up to the end of their set. Padding at the end is shorter than a template record. */
+export function readTemplates(
+  state: TemplateState,
+  context: ExportContext,
+  domain: string,
+  set: Buffer,
+  shape: { readonly isIpfix: boolean; readonly isOptions: boolean },
+): void {
+  let at = 0
+  const { isIpfix, isOptions } = shape
+  const headerBytes = isOptions ? 6 : 4
+  while (at + 4 <= set.length) {
+    const id = set.readUInt16BE(at)
+    if (id < 256) {
+      // Set ids in a withdrawal of all (RFC 7011 section 8.1) are 2 and 3; zeros are padding.
+      if (isIpfix && (id === 2 || id === 3) && set.readUInt16BE(at + 2) === 0) {
+        state.templates.withdrawAll(domain, id === 3 ? 'options' : 'flows')
+        at += 4
+        continue
+      }
+      if (set.subarray(at).some(byte => byte !== 0)) {
+        context.notes.unread('template with an id that is reserved', set.length - at)
+      }
+      return
+    }
+    if (isIpfix && set.readUInt16BE(at + 2) === 0) {
+      state.templates.withdraw(domain, id)
+      at += 4
+      continue
+    }
+    if (at + headerBytes > set.length) {
+      context.notes.unread('template cut off', set.length - at)
+      return
+    }
+    const counts = isOptions
+      ? optionsCounts(set, at, isIpfix)
+      : { fieldCount: set.readUInt16BE(at + 2), scopeFields: 0 }
+    const parsed = parseFields(set, at + headerBytes, { id, ...counts, isIpfix })
+    if (
+      parsed === null ||
+      counts.scopeFields > counts.fieldCount ||
+      (isOptions && counts.scopeFields === 0)
+    ) {
+      context.notes.unread('template that makes no sense', set.length - at)
+      return
+    }
+    state.templates.put(domain, parsed.template)
+    at += headerBytes + parsed.bytes
+  }
+}
+
+/** RFC 3954 section 6.1 gives lengths in bytes of both kinds of field; RFC 7011 section 3.4.2.2 gives counts. */
+function optionsCounts(
+  set: Buffer,
+  at: number,
+  isIpfix: boolean,
+): { fieldCount: number; scopeFields: number } {
+  const first = set.readUInt16BE(at + 2)
+  const second = set.readUInt16BE(at + 4)
+  if (isIpfix) return { fieldCount: first, scopeFields: second }
+  return { fieldCount: (first >> 2) + (second >> 2), scopeFields: first >> 2 }
+}
