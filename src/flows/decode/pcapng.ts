@@ -95,25 +95,35 @@ function addInterface(section: Section, body: Buffer, exporter: string, notes: N
 }
 
 function addPacket(section: Section, body: Buffer, notes: Notes): void {
-  if (body.length < 20) return notes.unread('pcapng: packet block too short', body.length)
+  if (body.length < 20) {
+    notes.unread('pcapng: packet block too short', body.length)
+    return
+  }
   addFrame(section, u32(body, 0, section.isBig), body, 4, notes)
 }
 
 /** Block type 2, which early writers used: the interface is 16 bits and a drop count follows it. */
 function addObsoletePacket(section: Section, body: Buffer, notes: Notes): void {
-  if (body.length < 20) return notes.unread('pcapng: packet block too short', body.length)
+  if (body.length < 20) {
+    notes.unread('pcapng: packet block too short', body.length)
+    return
+  }
   addFrame(section, u16(body, 0, section.isBig), body, 4, notes)
 }
 
 function addFrame(section: Section, interfaceId: number, body: Buffer, at: number, notes: Notes): void {
   const { isBig } = section
   const source = section.interfaces[interfaceId]
-  if (source === undefined) return notes.unread('pcapng: packet of an interface not described', body.length)
+  if (source === undefined) {
+    notes.unread('pcapng: packet of an interface not described', body.length)
+    return
+  }
   const ticks = (BigInt(u32(body, at, isBig)) << 32n) | BigInt(u32(body, at + 4, isBig))
   const captured = u32(body, at + 8, isBig)
   const wireBytes = u32(body, at + 12, isBig)
   if (captured > body.length - at - 16 || wireBytes > maxFrameBytes) {
-    return notes.unread('pcapng: packet longer than its block', body.length)
+    notes.unread('pcapng: packet longer than its block', body.length)
+    return
   }
   const unixMs = Number((ticks * 1000n) / source.unitsPerSecond) + source.offsetSeconds * 1000
   source.lastUnixMs = unixMs
@@ -124,10 +134,14 @@ function addFrame(section: Section, interfaceId: number, body: Buffer, at: numbe
 function addSimplePacket(section: Section, body: Buffer, notes: Notes): void {
   const source = section.interfaces[0]
   if (source === undefined || body.length < 4) {
-    return notes.unread('pcapng: packet of an interface not described', body.length)
+    notes.unread('pcapng: packet of an interface not described', body.length)
+    return
   }
   const wireBytes = u32(body, 0, section.isBig)
-  if (wireBytes > maxFrameBytes) return notes.unread('pcapng: packet longer than its block', body.length)
+  if (wireBytes > maxFrameBytes) {
+    notes.unread('pcapng: packet longer than its block', body.length)
+    return
+  }
   const limit = source.snapLength === 0 ? wireBytes : Math.min(wireBytes, source.snapLength)
   notes.remark('pcapng: simple packets carry no time; they are dated by the packet before')
   source.sink.add(body.subarray(4, 4 + Math.min(limit, body.length - 4)), wireBytes, source.lastUnixMs)

@@ -118,8 +118,14 @@ export function jsonGet(line: string): Get | null {
 
 function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes, into: FlowRecord[]): void {
   const status = get('log-status')
-  if (status === 'NODATA') return notes.setAside('NODATA: a window without traffic')
-  if (status === 'SKIPDATA') return notes.lost('SKIPDATA: windows that the cloud did not record', 1)
+  if (status === 'NODATA') {
+    notes.setAside('NODATA: a window without traffic')
+    return
+  }
+  if (status === 'SKIPDATA') {
+    notes.lost('SKIPDATA: windows that the cloud did not record', 1)
+    return
+  }
   const first = (names: readonly string[]) => {
     for (const name of names) {
       const text = get(name)
@@ -135,16 +141,19 @@ function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes
   const start = seconds(get('start'))
   const end = seconds(get('end'))
   if (srcAddr === null || dstAddr === null || bytes === null || start === null || end === null) {
-    return notes.unread(`${format.name}: row without addresses, bytes or times that can be read`)
+    notes.unread(`${format.name}: row without addresses, bytes or times that can be read`)
+    return
   }
   if (packets === null)
     notes.remark(`${format.name}: rows without a packet count: headers cannot be estimated`)
   if (bytes > MAX_RECORD_BYTES || (packets ?? 0) > MAX_RECORD_BYTES) {
-    return notes.unread(`${format.name}: counter too large to be true`)
+    notes.unread(`${format.name}: counter too large to be true`)
+    return
   }
   const action = get('action')
   if (action !== null && action !== 'ACCEPT') {
-    return notes.setAside('rejected by a security group or access list: it did not pass', 1, bytes)
+    notes.setAside('rejected by a security group or access list: it did not pass', 1, bytes)
+    return
   }
   const way = get(format.direction.column)
   into.push({
