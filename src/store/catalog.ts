@@ -74,11 +74,21 @@ export interface Remove {
   readonly key: Uint8Array
 }
 
-/** `expected` is the exact value the row must have, or `null` where there must be no row. */
-export interface Check {
+/**
+ * `expected` is the exact value the row must have, or `null` where there must be no row; `emptyPrefix` says that no
+ * key may start so.
+ */
+export type Check = RowCheck | PrefixCheck
+
+export interface RowCheck {
   readonly table: Table
   readonly key: Uint8Array
   readonly expected: Uint8Array | null
+}
+
+export interface PrefixCheck {
+  readonly table: Table
+  readonly emptyPrefix: Uint8Array
 }
 
 /** The smallest key above every key that starts with `prefix`; `null` when there is none (all bytes 0xff). */

@@ -2,7 +2,17 @@ import { mkdirSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { type Catalog, type CatalogBatch, type Row, type ScanRange, type Table, tables } from './catalog.ts'
+import {
+  type Catalog,
+  type CatalogBatch,
+  type Check,
+  type PrefixCheck,
+  prefixEnd,
+  type Row,
+  type ScanRange,
+  type Table,
+  tables,
+} from './catalog.ts'
 
 const formatKey = utf8('format')
 const format = 'holdfast/catalog/v1'
@@ -136,14 +146,23 @@ async function writeGroup(group: readonly Pending[], db: DbOf): Promise<void> {
   }
 }
 
-function holds(
-  check: NonNullable<CatalogBatch['checks']>[number],
-  overlay: ReadonlyMap<string, Uint8Array | null>,
-  db: DbOf,
-): boolean {
+type Overlay = ReadonlyMap<string, Uint8Array | null>
+
+function holds(check: Check, overlay: Overlay, db: DbOf): boolean {
+  if ('emptyPrefix' in check) return holdsEmpty(check, overlay, db)
   const written = overlay.get(overlayKey(check.table, check.key))
   const value = written === undefined ? (db(check.table).get(check.key as never) ?? null) : written
   return check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)
+}
+
+function holdsEmpty({ table, emptyPrefix }: PrefixCheck, overlay: Overlay, db: DbOf): boolean {
+  const prefix = overlayKey(table, emptyPrefix)
+  for (const [key, value] of overlay) if (value !== null && key.startsWith(prefix)) return false
+  const end = prefixEnd(emptyPrefix)
+  for (const row of db(table).getRange({ start: emptyPrefix, ...(end && { end }) } as never)) {
+    if (overlay.get(overlayKey(table, row.key)) !== null) return false
+  }
+  return true
 }
 
 function overlayKey(table: Table, key: Uint8Array): string {

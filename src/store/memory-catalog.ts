@@ -1,4 +1,4 @@
-import { compareBytes, equalBytes, toHex } from '../core/bytes.ts'
+import { compareBytes, equalBytes, startsWith, toHex } from '../core/bytes.ts'
 import type { Catalog, CatalogBatch, Row, ScanRange, Table } from './catalog.ts'
 
 /**
@@ -42,6 +42,12 @@ export function createMemoryCatalog(): MemoryCatalog {
 
   const apply = (batch: CatalogBatch): boolean => {
     for (const check of batch.checks ?? []) {
+      if ('emptyPrefix' in check) {
+        const rows = rowsOf(check.table)
+        const next = rows[find(rows, check.emptyPrefix).at]
+        if (next !== undefined && startsWith(next.key, check.emptyPrefix)) return false
+        continue
+      }
       const value = read(check.table, check.key)
       const holds =
         check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)

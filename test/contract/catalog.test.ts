@@ -68,6 +68,19 @@ for (const [name, make] of Object.entries(adapters)) {
       expect(fromUtf8((await catalog.get('objects', utf8('chain')))!)).toBe('z')
     })
 
+    it('holds an empty-prefix check against rows, and against what the same group wrote before', async () => {
+      const check = { table: 'uploads' as const, emptyPrefix: utf8('bucket/') }
+      const row = { table: 'uploads' as const, key: utf8('bucket/1'), value: utf8('x') }
+      const before = catalog.commit({ checks: [check], puts: [{ ...row, key: utf8('bucket0') }] })
+      const during = catalog.commit({ puts: [row] })
+      const after = catalog.commit({ checks: [check], puts: [{ ...row, key: utf8('never') }] })
+      expect(await Promise.all([before, during, after])).toEqual([true, true, false])
+      expect(await catalog.commit({ checks: [check], puts: [{ ...row, key: utf8('never') }] })).toBe(false)
+      const removed = catalog.commit({ removes: [row] })
+      const again = catalog.commit({ checks: [check], puts: [{ ...row, key: utf8('now') }] })
+      expect(await Promise.all([removed, again])).toEqual([true, true])
+    })
+
     it('keeps keys of 1,900 bytes and values of a mebibyte', async () => {
       const key = new Uint8Array(1900).fill(255)
       const value = new Uint8Array(1 << 20).fill(7)

@@ -1,0 +1,72 @@
+/** The S3 error table ("Error responses", S3 API Reference): code → HTTP status and the message we give. */
+const table = {
+  AccessDenied: [403, 'Access Denied.'],
+  AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
+  AuthorizationQueryParametersError: [400, 'The query parameters for authentication are not valid.'],
+  BadDigest: [400, 'The checksum that you specified did not match what was received.'],
+  BucketAlreadyExists: [409, 'The requested bucket name is not available.'],
+  BucketAlreadyOwnedByYou: [409, 'The bucket that you tried to create already exists, and you own it.'],
+  BucketNotEmpty: [409, 'The bucket that you tried to delete is not empty.'],
+  ConditionalRequestConflict: [409, 'A conflicting operation happened during this request. Try again.'],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size.'],
+  ExpiredToken: [400, 'The provided token has expired.'],
+  IllegalLocationConstraintException: [400, 'The location constraint is incompatible with this endpoint.'],
+  IncompleteBody: [400, 'You did not provide the number of bytes specified by the Content-Length header.'],
+  InternalError: [500, 'An internal error occurred. Try again.'],
+  InvalidAccessKeyId: [403, 'The access key ID that you provided does not exist in our records.'],
+  InvalidArgument: [400, 'Invalid argument.'],
+  InvalidBucketName: [400, 'The specified bucket is not valid.'],
+  InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
+  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
+  InvalidPart: [400, 'One or more of the specified parts could not be found.'],
+  InvalidPartOrder: [400, 'The list of parts was not in ascending order.'],
+  InvalidRange: [416, 'The requested range is not satisfiable.'],
+  InvalidRequest: [400, 'The request is not valid.'],
+  InvalidURI: [400, 'The specified URI could not be parsed.'],
+  KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedXML: [400, 'The XML that you provided was not well formed or did not validate.'],
+  MaxMessageLengthExceeded: [400, 'Your request was too large.'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],
+  MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
+  MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
+  MissingSecurityHeader: [400, 'Your request is missing a required header.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist.'],
+  NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
+  NotImplemented: [501, 'A header or operation that you provided implies functionality that is not implemented.'],
+  PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
+  RequestTimeTooSkewed: [403, 'The difference between the request time and the server’s time is too large.'],
+  RequestTimeout: [400, 'Your socket connection to the server was not read from or written to in time.'],
+  ServiceUnavailable: [503, 'Service is unable to handle the request.'],
+  SignatureDoesNotMatch: [403, 'The request signature that we calculated does not match the one that you provided.'],
+  SlowDown: [503, 'Reduce your request rate.'],
+  XAmzContentSHA256Mismatch: [400, 'The provided x-amz-content-sha256 header does not match what was computed.'],
+  // What a subresource GET answers while nothing was configured; clients ask for these by name.
+  NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
+  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist.'],
+  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist.'],
+  NoSuchTagSet: [404, 'The TagSet does not exist.'],
+  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration.'],
+  NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found.'],
+  ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found.'],
+  ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket.'],
+  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found.'],
+} as const satisfies Record<string, readonly [status: number, message: string]>
+
+export type S3ErrorCode = keyof typeof table
+
+/** Ends a request with an S3 answer. `fields` become elements of the error's XML. */
+export class S3Error extends Error {
+  readonly code: S3ErrorCode
+  readonly status: number
+  readonly fields: Readonly<Record<string, string>>
+
+  constructor(code: S3ErrorCode, message?: string, fields: Record<string, string> = {}) {
+    super(message ?? table[code][1])
+    this.name = 'S3Error'
+    this.code = code
+    this.status = table[code][0]
+    this.fields = fields
+  }
+}

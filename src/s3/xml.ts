@@ -1,0 +1,88 @@
+/** XML in and out. Out is written by hand (the shapes are small and fixed), in goes through a parser. */
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { S3Error } from './errors.ts'
+
+export type XmlNode = string | number | boolean | readonly XmlNode[] | { readonly [name: string]: XmlNode | undefined }
+
+const header = '<?xml version="1.0" encoding="UTF-8"?>\n'
+export const s3Namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
+
+/** Arrays repeat their element, `undefined` leaves it out, an empty string writes it empty. */
+export function xmlDocument(root: string, content: XmlNode, namespace: string | null = s3Namespace): string {
+  const attribute = namespace === null ? '' : ` xmlns="${namespace}"`
+  return `${header}<${root}${attribute}>${inner(content)}</${root}>`
+}
+
+function inner(node: XmlNode): string {
+  if (typeof node !== 'object') return escapeXml(String(node))
+  let out = ''
+  for (const [name, value] of Object.entries(node)) {
+    if (value === undefined) continue
+    // An attribute on a child is written as part of its name: only ACL grantees need one.
+    const close = name.split(' ', 1)[0]
+    for (const each of Array.isArray(value) ? value : [value]) out += `<${name}>${inner(each as XmlNode)}</${close}>`
+  }
+  return out
+}
+
+/** Control characters that XML 1.0 cannot carry are written as references, as S3 does; `url` encoding avoids them. */
+function escapeXml(text: string): string {
+  if (!/[&<>"\u0000-\u001f\ufffe\uffff]/.test(text)) return text
+  return text.replace(/[&<>"\u0000-\u0008\u000b-\u001f\ufffe\uffff]/g, c => {
+    if (c === '&') return '&amp;'
+    if (c === '<') return '&lt;'
+    if (c === '>') return '&gt;'
+    if (c === '"') return '&quot;'
+    return `&#x${c.charCodeAt(0).toString(16)};`
+  })
+}
+
+const parser = new XMLParser({
+  ignoreAttributes: true,
+  ignoreDeclaration: true,
+  parseTagValue: false,
+  trimValues: false,
+  removeNSPrefix: true,
+  processEntities: true,
+  htmlEntities: false,
+})
+
+/** The root element's content. A DOCTYPE is refused unread: no S3 request has one, and entity bombs need one. */
+export function parseXml(body: Uint8Array, root: string): XmlElement {
+  const text = Buffer.from(body).toString('utf8')
+  if (/<!DOCTYPE|<!ENTITY/i.test(text) || XMLValidator.validate(text) !== true) throw new S3Error('MalformedXML')
+  let parsed: unknown
+  try {
+    parsed = parser.parse(text)
+  } catch {
+    throw new S3Error('MalformedXML')
+  }
+  const element = isElement(parsed) ? parsed[root] : undefined
+  // An element without content parses as a string.
+  if (typeof element === 'string' && element.trim() === '') return {}
+  if (!isElement(element)) throw new S3Error('MalformedXML')
+  return element
+}
+
+export interface XmlElement {
+  readonly [name: string]: unknown
+}
+
+export function childText(element: XmlElement, name: string): string | undefined {
+  const value = element[name]
+  if (value === undefined) return undefined
+  if (typeof value !== 'string') throw new S3Error('MalformedXML')
+  return value
+}
+
+export function children(element: XmlElement, name: string): XmlElement[] {
+  const value = element[name]
+  if (value === undefined) return []
+  const list = Array.isArray(value) ? value : [value]
+  if (!list.every(isElement)) throw new S3Error('MalformedXML')
+  return list
+}
+
+function isElement(value: unknown): value is XmlElement {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

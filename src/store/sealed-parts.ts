@@ -1,0 +1,189 @@
+/** Sealing on the way to a place, opening on the way from it. Plaintext never reaches a store or a file. */
+import { concat } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { newSortableId, type OriginId, type RandomBytes, type TenantId } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
+import { floeParameters, headerBytes } from '../crypto/floe.ts'
+import type { Manifest } from '../crypto/manifest.ts'
+import {
+  createPartOpener,
+  createPartSealer,
+  partAssociatedData,
+  type SealedPart,
+  segmentPlainBytes,
+} from '../crypto/part-sealing.ts'
+import type { BlobId, BlobStore, BlobWriter } from './blob-store.ts'
+import type { Catalog, CatalogBatch } from './catalog.ts'
+import { claimPlace, type Place, readPlace, smallBytes } from './places.ts'
+
+export interface SealTarget {
+  readonly blobs: BlobStore
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+}
+
+export interface PartKey {
+  readonly tenant: TenantId
+  readonly origin: OriginId
+  readonly dataKey: Uint8Array
+}
+
+export interface PlacedPart {
+  readonly part: SealedPart
+  readonly place: Place
+  /** Goes into the batch that publishes the part. */
+  readonly claim: Required<Pick<CatalogBatch, 'puts'>>
+  /** For a part that ends up unpublished. */
+  abandon(): Promise<void>
+}
+
+/** Content that is at hand in one piece. */
+export async function sealWhole(
+  target: SealTarget,
+  key: PartKey,
+  partNumber: number,
+  content: Buffer,
+): Promise<PlacedPart> {
+  const sealer = createPartSealer(key.dataKey, partAssociatedData(key.tenant, key.origin, partNumber), target.randomBytes)
+  const chunks = sealer.update(content)
+  const { chunks: last, part } = sealer.finish()
+  return placeSealed(target, [...chunks, ...last], part)
+}
+
+/**
+ * Content that streams in. Ciphertext goes to a blob as soon as it is too long for the catalog; memory holds one
+ * segment and what the disk has not taken yet. When `content` throws, nothing stays.
+ */
+export async function sealStream<End>(
+  target: SealTarget,
+  key: PartKey,
+  partNumber: number,
+  content: AsyncGenerator<Buffer, End>,
+): Promise<{ placed: PlacedPart; end: End }> {
+  const sealer = createPartSealer(key.dataKey, partAssociatedData(key.tenant, key.origin, partNumber), target.randomBytes)
+  let held: Buffer[] = []
+  let heldBytes = 0
+  let writer: BlobWriter | null = null
+  try {
+    for (;;) {
+      const step = await content.next()
+      if (step.done === true) {
+        const { chunks, part } = sealer.finish()
+        if (writer === null) return { placed: await placeSealed(target, [...held, ...chunks], part), end: step.value }
+        await writer.write([...held, ...chunks])
+        await writer.finish()
+        return { placed: placedBlob(target.blobs, writer.id, part), end: step.value }
+      }
+      for (const chunk of sealer.update(step.value)) {
+        held.push(chunk)
+        heldBytes += chunk.length
+      }
+      if (heldBytes >= writeBytes) {
+        writer ??= await target.blobs.create()
+        await writer.write(held)
+        held = []
+        heldBytes = 0
+      }
+    }
+  } catch (error) {
+    await writer?.abandon()
+    throw error
+  }
+}
+
+const writeBytes = 512 * 1024
+
+async function placeSealed(target: SealTarget, chunks: readonly Buffer[], part: SealedPart): Promise<PlacedPart> {
+  if (part.cipherBytes <= smallBytes) {
+    const place: Place = { in: 'catalog', id: newSortableId(target.clock(), target.randomBytes) as BlobId }
+    return { part, place, claim: claimPlace(place, concat(...chunks), part.cipherBytes), abandon: async () => {} }
+  }
+  const writer = await target.blobs.create()
+  try {
+    await writer.write(chunks)
+    await writer.finish()
+  } catch (error) {
+    await writer.abandon()
+    throw error
+  }
+  return placedBlob(target.blobs, writer.id, part)
+}
+
+function placedBlob(blobs: BlobStore, id: BlobId, part: SealedPart): PlacedPart {
+  const place: Place = { in: 'blobs', id }
+  return { part, place, claim: claimPlace(place, null, part.cipherBytes), abandon: () => blobs.remove(id) }
+}
+
+/**
+ * The plaintext of `[start, end)` of an object, in order. Reads and opens only the segments that the range touches.
+ * Throws `sealed-damaged` before any byte of a segment that does not authenticate is given out.
+ */
+export async function* openObject(
+  stores: { readonly catalog: Catalog; readonly blobs: BlobStore },
+  manifest: Manifest,
+  places: readonly Place[],
+  dataKey: Uint8Array,
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer, void> {
+  if (places.length !== manifest.parts.length) {
+    throw new HoldfastError('sealed-damaged', 'the record names other parts than the manifest')
+  }
+  let partStart = 0
+  for (const [index, part] of manifest.parts.entries()) {
+    const partEnd = partStart + part.plainBytes
+    if (partEnd > start && partStart < end) {
+      const from = Math.max(0, start - partStart)
+      const to = Math.min(part.plainBytes, end - partStart)
+      const associatedData = partAssociatedData(manifest.tenant, manifest.origin, part.partNumber)
+      yield* openPart(stores, part, places[index]!, dataKey, associatedData, from, to)
+    }
+    partStart = partEnd
+    if (partStart >= end) return
+  }
+}
+
+async function* openPart(
+  stores: { readonly catalog: Catalog; readonly blobs: BlobStore },
+  part: SealedPart,
+  place: Place,
+  dataKey: Uint8Array,
+  associatedData: Uint8Array,
+  from: number,
+  to: number,
+): AsyncGenerator<Buffer, void> {
+  const firstSegment = Math.floor(from / segmentPlainBytes)
+  const lastSegment = Math.floor((to - 1) / segmentPlainBytes)
+  const bodyStart = headerBytes + firstSegment * floeParameters.segmentBytes
+  const bodyEnd = Math.min(part.cipherBytes, headerBytes + (lastSegment + 1) * floeParameters.segmentBytes)
+  // The header stands before the first segment: one read for both unless the range begins further on.
+  let header: Uint8Array | null = null
+  if (firstSegment > 0) {
+    await using head = await readPlace(stores.catalog, stores.blobs, place, { start: 0, end: headerBytes })
+    header = await head.next()
+  }
+  await using reader = await readPlace(stores.catalog, stores.blobs, place, {
+    start: firstSegment > 0 ? bodyStart : 0,
+    end: bodyEnd,
+  })
+  let open: ((ciphertext: Uint8Array) => Buffer[]) | null = null
+  let at = firstSegment * segmentPlainBytes
+  for (;;) {
+    let chunk = await reader.next()
+    if (chunk === null) break
+    if (open === null) {
+      if (header === null) {
+        header = chunk.subarray(0, headerBytes)
+        chunk = chunk.subarray(headerBytes)
+      }
+      open = createPartOpener(dataKey, associatedData, header, part, firstSegment)
+    }
+    for (const plaintext of open(chunk)) {
+      const segmentFrom = Math.max(0, from - at)
+      const segmentTo = Math.min(plaintext.length, to - at)
+      at += plaintext.length
+      if (segmentTo > segmentFrom) yield plaintext.subarray(segmentFrom, segmentTo)
+    }
+  }
+  if (at < to) throw new HoldfastError('sealed-damaged', 'the part ends before its manifest says')
+}
