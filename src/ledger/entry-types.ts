@@ -1,0 +1,153 @@
+import type { EntryId, InstructionId, OriginId, TenantId } from '../core/ids.ts'
+import type { EnvelopeJson } from '../crypto/dsse.ts'
+
+/**
+ * Every type of entry and its body, as the table in `docs/formats/entry.md`. Closed, so that a caller cannot enter
+ * a body that an auditor's reader would not understand. Type literals and not interfaces, because only those are
+ * assignable to `Json`.
+ */
+export type EntryBodies = {
+  'tenant.joined': {
+    readonly genesis: TenantId
+    readonly home: string
+    readonly chainKeyCommitment: string
+    readonly country: string
+  }
+  'accesskey.created': { readonly accessKeyId: string; readonly by: By }
+  'bucket.created': {
+    readonly bucket: string
+    readonly dataClass: string
+    readonly etagMode: 'md5' | 'opaque'
+    readonly by: By
+  }
+  'bucket.deleted': { readonly bucket: string; readonly by: By }
+  'bucketkey.created': {
+    readonly bucket: string
+    readonly bucketKeyId: string
+    readonly holderKeyId: string
+    readonly checkValue: string
+  }
+  'object.put': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly sizeBytes: number
+    readonly ciphertextBytes: number
+    readonly ciphertextSha256: string
+    readonly manifestSha256: string
+    readonly etag: string
+    readonly bucketKeyId: string
+    readonly parts: number
+    readonly copiedFrom: { readonly bucket: string; readonly key: string; readonly originId: OriginId } | null
+    readonly replaced: OriginId | null
+    readonly by: By
+  }
+  'object.deleted': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly by: By
+    readonly instruction: InstructionId | null
+  }
+  refusal: {
+    readonly principal: string
+    readonly rule: string
+    readonly operation: string
+    readonly resource: string
+    readonly count: number
+    readonly from: string
+    readonly until: string
+  }
+  'reads.summed': {
+    readonly bucket: string
+    readonly accessKeyId: string
+    readonly count: number
+    readonly bytes: number
+    readonly from: string
+    readonly until: string
+  }
+  'read.opened': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly maxBytes: number
+    readonly client: Endpoint
+    readonly connection: string
+    readonly by: By
+  }
+  'read.closed': {
+    readonly opening: EntryId
+    readonly bytes: number
+    readonly outcome: 'complete' | 'cut'
+  }
+  connection: {
+    readonly connection: string
+    readonly role: 's3' | 'transfer'
+    readonly local: Endpoint
+    readonly remote: Endpoint
+    readonly start: string
+    readonly end: string
+    readonly bytesOut: number
+    readonly bytesIn: number
+    readonly entries: readonly EntryId[]
+    readonly more: boolean
+    readonly instruction: InstructionId | null
+    readonly initiator: 'local' | 'remote'
+  }
+  'instruction.drafted': { readonly instruction: InstructionId; readonly envelope: EnvelopeJson }
+  'instruction.approved': Verdict
+  'instruction.rejected': Verdict
+  'instruction.revoked': Verdict
+  'instruction.state': {
+    readonly instruction: InstructionId
+    readonly state: 'approved' | 'running' | 'completed' | 'failed' | 'expired' | 'revoked' | 'rejected'
+    readonly reason: string | null
+    readonly objects: number
+    readonly bytes: number
+  }
+  'transfer.departed': TransferBatch
+  'transfer.arrived': TransferBatch
+  'transfer.voided': {
+    readonly instruction: InstructionId
+    readonly batch: number
+    readonly peer: string
+    readonly objects: readonly (readonly [originId: OriginId, reason: string])[]
+  }
+}
+
+type By = { readonly accessKeyId: string } | { readonly approver: string } | { readonly region: string }
+
+type Endpoint = { readonly address: string; readonly port: number; readonly country: string | null }
+
+type Verdict = {
+  readonly instruction: InstructionId
+  readonly approver: string
+  readonly envelope: EnvelopeJson
+}
+
+type TransferBatch = {
+  readonly instruction: InstructionId
+  readonly batch: number
+  readonly peer: string
+  readonly bucket: string
+  readonly toBucket: string
+  readonly manifestSha256: string
+  readonly objects: readonly (readonly [
+    originId: OriginId,
+    ciphertextBytes: number,
+    ciphertextSha256: string,
+  ])[]
+  readonly bytes: number
+}
+
+/** What a caller wants entered: whose it is, and a type with the body of that type. */
+export type EntryDraft = {
+  readonly [Type in keyof EntryBodies]: {
+    readonly tenant: TenantId
+    readonly type: Type
+    readonly body: EntryBodies[Type]
+  }
+}[keyof EntryBodies]

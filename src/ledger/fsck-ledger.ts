@@ -1,0 +1,204 @@
+import { equalBytes, fromUtf8, readU64be, toHex } from '../core/bytes.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Catalog } from '../store/catalog.ts'
+import { openCheckpoint } from '../verify/checkpoint.ts'
+import { commitmentOf, labelOf, parseLeaf } from '../verify/leaf.ts'
+import { noPrevious, parsePayload } from '../verify/payload.ts'
+import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { decodeDraft } from './draft-format.ts'
+import { chainKeyIn } from './enter.ts'
+import { readPublished } from './published-log.ts'
+import type { LogStores } from './recover.ts'
+import { storedEntries } from './stored-leaves.ts'
+import {
+  chainHeadKey,
+  chainRowKey,
+  decodeChainHead,
+  decodeTreeState,
+  type EntryRow,
+  entryIdKey,
+  signedKey,
+  tenantRowKey,
+  treeKey,
+} from './tables.ts'
+import { emptyEdge, TileBuilder } from './tile-builder.ts'
+import type { TileResource, TileStore } from './tile-store.ts'
+
+interface TenantSeen {
+  readonly chainKey: Uint8Array | null
+  count: number
+  prev: string
+}
+
+const pageRows = 1000
+
+/**
+ * Does the ledger hold together? Rebuilds everything that can be derived from the entries and compares: tree, tiles,
+ * signed and published checkpoint, chains, indices. Returns what is wrong, in words; an empty list when nothing is.
+ * Reads a moving ledger wrongly: run it on one that is at rest.
+ */
+export async function fsckLedger(stores: LogStores, region: string): Promise<string[]> {
+  const { catalog, crypto, key, tiles } = stores
+  const findings: string[] = []
+  const treeRow = await catalog.get('meta', treeKey)
+  const tree = treeRow === null ? null : decodeTreeState(treeRow)
+  const size = tree?.size ?? 0
+  const signedRow = await catalog.get('meta', signedKey)
+  const signed = signedRow === null ? null : openCheckpoint(fromUtf8(signedRow), key, crypto)
+  if (typeof signed === 'string') return [`signed: ${signed}`]
+  const published = await readPublished(tiles, key, crypto).catch(messageOf)
+  if (typeof published === 'string') return [`published: ${published}`]
+
+  const roots = new Map<number, string>()
+  const wanted = new Set([size, signed?.size ?? 0, published?.size ?? 0])
+  const tenants = new Map<string, TenantSeen>()
+  const builder = new TileBuilder(crypto, emptyEdge)
+  const noteRoot = async (): Promise<void> => {
+    if (!wanted.has(builder.size)) return
+    roots.set(builder.size, toHex(builder.root()))
+    if (builder.size !== published?.size) return
+    const partials = builder.takePartials()
+    for (const resource of partials) await compareTile(tiles, resource, true, findings)
+  }
+  await noteRoot()
+  try {
+    for await (const entry of storedEntries(catalog, 0, size)) {
+      await checkEntry(entry, region, tenants, catalog, crypto, findings)
+      builder.append(entry.leaf)
+      const due = builder.takeFull()
+      if (builder.size <= (published?.size ?? 0)) {
+        for (const resource of due) await compareTile(tiles, resource, false, findings)
+      }
+      await noteRoot()
+    }
+  } catch (error) {
+    findings.push(messageOf(error))
+  }
+
+  for (const [name, claim] of [
+    ['the tree', tree],
+    ['the signed checkpoint', signed],
+    ['the published checkpoint', published],
+  ] as const) {
+    if (claim !== null && roots.get(claim.size) !== toHex(claim.root)) {
+      findings.push(`${name} of size ${claim.size} does not have the root of the entries`)
+    }
+  }
+  if ((published?.size ?? 0) > (signed?.size ?? 0))
+    findings.push('more is published than was recorded as signed')
+
+  for (const [tenant, { count, prev }] of tenants) {
+    const head = await catalog.get('chains', chainHeadKey(tenant))
+    const found = head === null ? null : decodeChainHead(head)
+    if (found?.count !== count || toHex(found.prev) !== prev) {
+      findings.push(`tenant ${tenant}: the chain's head is not its last entry`)
+    }
+  }
+  await countRows(catalog, 'entries', size, findings)
+  await countRows(catalog, 'entryids', size, findings)
+  await countRows(catalog, 'chains', size + tenants.size, findings)
+  await checkDrafts(catalog, findings)
+  return findings
+}
+
+async function checkEntry(
+  { index, leaf, payload, salt }: EntryRow & { readonly index: number },
+  region: string,
+  tenants: Map<string, TenantSeen>,
+  catalog: Catalog,
+  crypto: VerifyCrypto,
+  findings: string[],
+): Promise<void> {
+  const find = (what: string): void => void findings.push(`entry ${index}: ${what}`)
+  const parsed = parseLeaf(leaf)
+  const entry = parsePayload(fromUtf8(payload))
+  if (parsed === null) return find('not a leaf')
+  if (typeof entry === 'string') return find(entry)
+  const tenant = tenants.get(entry.tenant) ?? (await newTenant(catalog, entry.tenant))
+  tenants.set(entry.tenant, tenant)
+
+  if (!equalBytes(commitmentOf(salt, payload, crypto), parsed.commitment))
+    find('the commitment is to another payload')
+  if (Date.parse(entry.time) !== parsed.timeUnixMs) find("its time is not the leaf's")
+  if (entry.region !== region) find(`of region ${entry.region}`)
+  if (entry.seq !== tenant.count) find(`number ${entry.seq} of its tenant where ${tenant.count} belongs`)
+  if (entry.prev !== tenant.prev) find('it does not follow the entry before of its tenant')
+  if (tenant.chainKey === null) find('its tenant has no chain key')
+  else if (!equalBytes(labelOf(tenant.chainKey, entry.seq, crypto), parsed.label))
+    find('the label is of another number')
+  if (!(await pointsTo(catalog, 'entryids', entryIdKey(entry.id), index)))
+    find(`id ${entry.id} does not lead to it`)
+  if (!(await pointsTo(catalog, 'chains', chainRowKey(entry.tenant, entry.seq), index))) {
+    find(`number ${entry.seq} of its tenant does not lead to it`)
+  }
+  tenant.count = entry.seq + 1
+  tenant.prev = toHex(parsed.commitment)
+}
+
+async function newTenant(catalog: Catalog, tenant: string): Promise<TenantSeen> {
+  const row = await catalog.get('tenants', tenantRowKey(tenant))
+  let chainKey: Uint8Array | null = null
+  try {
+    chainKey = chainKeyIn(row, tenant)
+  } catch {
+    // Reported with each entry of the tenant.
+  }
+  return { chainKey, count: 0, prev: noPrevious }
+}
+
+async function pointsTo(
+  catalog: Catalog,
+  table: 'entryids' | 'chains',
+  key: Uint8Array,
+  index: number,
+): Promise<boolean> {
+  const row = await catalog.get(table, key)
+  return row !== null && readU64be(row) === index
+}
+
+/** A partial tile may be gone when the full one is there; its hashes are in front of the full one's. */
+async function compareTile(
+  tiles: Pick<TileStore, 'read'>,
+  { path, bytes }: TileResource,
+  partial: boolean,
+  findings: string[],
+): Promise<void> {
+  const found = (await tiles.read(path)) ?? (partial ? await tiles.read(path.replace(/\.p\/\d+$/, '')) : null)
+  if (found === null) findings.push(`${path} is missing`)
+  else if (!equalBytes(partial ? found.subarray(0, bytes.length) : found, bytes)) {
+    findings.push(`${path} does not hold the hashes of the entries`)
+  }
+}
+
+/** Every row that must be there was looked up; a row too many shows in the number. */
+async function countRows(
+  catalog: Catalog,
+  table: 'entries' | 'entryids' | 'chains',
+  expected: number,
+  findings: string[],
+): Promise<void> {
+  let count = 0
+  for await (const _ of allRows(catalog, table)) count++
+  if (count !== expected) findings.push(`${table} has ${count} rows where ${expected} belong`)
+}
+
+async function checkDrafts(catalog: Catalog, findings: string[]): Promise<void> {
+  for await (const { value } of allRows(catalog, 'drafts')) {
+    const { entryId } = decodeDraft(value)
+    if ((await catalog.get('entryids', entryIdKey(entryId))) !== null) {
+      findings.push(`draft ${entryId} is entered and is still a draft`)
+    }
+  }
+}
+
+async function* allRows(
+  catalog: Catalog,
+  table: 'entries' | 'entryids' | 'chains' | 'drafts',
+): AsyncGenerator<{ readonly value: Uint8Array }> {
+  for (let from: Uint8Array | undefined; ; ) {
+    const rows = await catalog.scan(table, { limit: pageRows, ...(from && { from }) })
+    yield* rows
+    if (rows.length < pageRows) return
+    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
+  }
+}

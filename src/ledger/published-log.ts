@@ -1,0 +1,25 @@
+import { fromUtf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { type Checkpoint, openCheckpoint } from '../verify/checkpoint.ts'
+import { checkpointPath } from '../verify/tile-path.ts'
+import type { VerifierKey } from '../verify/verifier-key.ts'
+import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import type { TileStore } from './tile-store.ts'
+
+export interface PublishedCheckpoint extends Checkpoint {
+  readonly note: string
+}
+
+/** The newest checkpoint that readers can have; `null` before the log's first. */
+export async function readPublished(
+  tiles: Pick<TileStore, 'read'>,
+  key: VerifierKey,
+  crypto: VerifyCrypto,
+): Promise<PublishedCheckpoint | null> {
+  const bytes = await tiles.read(checkpointPath)
+  if (bytes === null) return null
+  const note = fromUtf8(bytes)
+  const checkpoint = openCheckpoint(note, key, crypto)
+  if (typeof checkpoint === 'string') throw new HoldfastError('store-damaged', checkpoint)
+  return { ...checkpoint, note }
+}

@@ -1,0 +1,79 @@
+import { fromUtf8, readU64be, toHex } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { EntryId, TenantId } from '../core/ids.ts'
+import type { Catalog } from '../store/catalog.ts'
+import { parsePayload } from '../verify/payload.ts'
+import { printReceipt } from '../verify/receipt-format.ts'
+import { inclusionRanges } from '../verify/subtrees.ts'
+import type { VerifierKey } from '../verify/verifier-key.ts'
+import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { decodeDraft } from './draft-format.ts'
+import { readPublished } from './published-log.ts'
+import { decodeEntryRow, entryIdKey, entryKey } from './tables.ts'
+import type { TileStore } from './tile-store.ts'
+import { createTreeReader } from './tree-reader.ts'
+
+export interface ReceiptDeps {
+  readonly catalog: Catalog
+  readonly tiles: TileStore
+  readonly key: VerifierKey
+  readonly crypto: VerifyCrypto
+}
+
+export type ReceiptAnswer =
+  | { readonly state: 'entered'; readonly receipt: string }
+  /** Durable, and not yet under a published checkpoint. */
+  | { readonly state: 'pending' }
+
+const draftPage = 1000
+
+/** The receipt of a tenant's entry; `null` when the tenant has no entry of this id (another's looks the same). */
+export async function receiptOf(
+  deps: ReceiptDeps,
+  tenant: TenantId,
+  entryId: EntryId,
+): Promise<ReceiptAnswer | null> {
+  const index =
+    (await indexOf(deps.catalog, entryId)) ??
+    ((await isDraft(deps.catalog, tenant, entryId)) ? 'draft' : null) ??
+    // It may have been entered between the two looks.
+    (await indexOf(deps.catalog, entryId))
+  if (index === 'draft') return { state: 'pending' }
+  const bytes = index === null ? null : await deps.catalog.get('entries', entryKey(index))
+  if (index === null || bytes === null) return null
+
+  const row = decodeEntryRow(bytes)
+  const text = fromUtf8(row.payload)
+  const payload = parsePayload(text)
+  if (typeof payload === 'string') throw new HoldfastError('store-damaged', `entry ${index}: ${payload}`)
+  if (payload.tenant !== tenant) return null
+
+  const published = await readPublished(deps.tiles, deps.key, deps.crypto)
+  if (published === null || index >= published.size) return { state: 'pending' }
+  const reader = createTreeReader(deps.tiles, published.size, deps.crypto)
+  const proof: Uint8Array[] = []
+  for (const range of inclusionRanges(index, published.size)) proof.push(await reader.subtree(range))
+  const salt = toHex(row.salt)
+  return {
+    state: 'entered',
+    receipt: printReceipt({ payload: text, salt, index, proof, checkpoint: published.note }),
+  }
+}
+
+async function indexOf(catalog: Catalog, entryId: EntryId): Promise<number | null> {
+  const row = await catalog.get('entryids', entryIdKey(entryId))
+  return row === null ? null : readU64be(row)
+}
+
+/** Drafts are keyed by order, not by id; there are as many as came in since the last tick. */
+async function isDraft(catalog: Catalog, tenant: TenantId, entryId: EntryId): Promise<boolean> {
+  for (let from: Uint8Array | undefined; ; ) {
+    const rows = await catalog.scan('drafts', { limit: draftPage, ...(from && { from }) })
+    for (const { value } of rows) {
+      const draft = decodeDraft(value)
+      if (draft.entryId === entryId) return draft.tenant === tenant
+    }
+    if (rows.length < draftPage) return false
+    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
+  }
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto'
+import { fromUtf8, readU64be, toHex } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { RegionId, TenantId } from '../core/ids.ts'
+import type { Catalog } from '../store/catalog.ts'
+import { type NoteSigner, printNote } from '../verify/note.ts'
+import { printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
+import { subtreeEnd } from '../verify/subtrees.ts'
+import { noteKeyId } from '../verify/verifier-key.ts'
+import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { readPublished } from './published-log.ts'
+import { chainHeadKey, chainRowKey, decodeChainHead, decodeEntryRow, type EntryRow } from './tables.ts'
+import type { TileStore } from './tile-store.ts'
+import { createTreeReader, type TreeReader } from './tree-reader.ts'
+
+export interface StatementDeps {
+  readonly catalog: Catalog
+  readonly tiles: TileStore
+  readonly region: RegionId
+  readonly signer: NoteSigner
+  readonly crypto: VerifyCrypto
+}
+
+const pageRows = 500
+
+/**
+ * The tenant's statement at the newest checkpoint, line by line, each with its newline (`docs/formats/statement.md`).
+ * Holds one page of rows in memory. `not-found` before the log's first checkpoint.
+ */
+export async function* statementLines(deps: StatementDeps, tenant: TenantId): AsyncGenerator<string> {
+  const { catalog, crypto, region, signer, tiles } = deps
+  const key = { ...signer, keyId: noteKeyId(signer.name, signer.publicKey, crypto) }
+  const published = await readPublished(tiles, key, crypto)
+  if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
+  const count = await countBelow(catalog, tenant, published.size)
+  const reader = createTreeReader(tiles, published.size, crypto)
+  const digest = createHash('sha256')
+  const signed = (line: string): string => {
+    digest.update(line)
+    return line
+  }
+
+  yield signed(`${printHeader({ checkpoint: published.note, count, region, tenant })}\n`)
+  let at = 0
+  let number = 0
+  for await (const { index, payload, salt } of tenantEntries(catalog, tenant, count)) {
+    number++
+    const hashes = await hashesBetween(reader, at, index)
+    const row = printRow({ hashes, index, payload: fromUtf8(payload), salt: toHex(salt) })
+    yield signed(number === count ? `${row}\n` : `${row},\n`)
+    at = index + 1
+  }
+  const rest = await hashesBetween(reader, at, published.size)
+  const text = statementText(signer.name, digest.digest(), rest, crypto)
+  yield `${printEnd({ rest, signature: printNote(text, signer, crypto) })}\n`
+}
+
+/** The walk of the format, from leaf `at` to leaf `limit`: the largest subtrees in between. */
+async function hashesBetween(reader: TreeReader, at: number, limit: number): Promise<Uint8Array[]> {
+  const hashes: Uint8Array[] = []
+  for (let start = at; start < limit; ) {
+    const end = subtreeEnd(start, limit, reader.size)
+    hashes.push(await reader.subtree({ start, end }))
+    start = end
+  }
+  return hashes
+}
+
+/** How many of the tenant's entries are in the first `size` leaves. Its leaf indices ascend, so halving finds it. */
+async function countBelow(catalog: Catalog, tenant: TenantId, size: number): Promise<number> {
+  const head = await catalog.get('chains', chainHeadKey(tenant))
+  let low = 0
+  let high = head === null ? 0 : decodeChainHead(head).count
+  while (low < high) {
+    // Most often all but the newest few are in.
+    const middle = high - low > 16 ? (low + high) >>> 1 : high - 1
+    const row = await catalog.get('chains', chainRowKey(tenant, middle))
+    if (row === null) throw gap(tenant, middle)
+    if (readU64be(row) < size) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+async function* tenantEntries(
+  catalog: Catalog,
+  tenant: TenantId,
+  count: number,
+): AsyncGenerator<EntryRow & { readonly index: number }> {
+  for (let seq = 0; seq < count; ) {
+    const from = chainRowKey(tenant, seq)
+    const rows = await catalog.scan('chains', { from, to: chainRowKey(tenant, count), limit: pageRows })
+    if (rows.length === 0) throw gap(tenant, seq)
+    const entries = await Promise.all(
+      rows.map(async ({ value }) => {
+        const bytes = await catalog.get('entries', value)
+        if (bytes === null) throw gap(tenant, seq)
+        return { ...decodeEntryRow(bytes), index: readU64be(value) }
+      }),
+    )
+    yield* entries
+    seq += rows.length
+  }
+}
+
+function gap(tenant: string, seq: number): HoldfastError {
+  return new HoldfastError('store-damaged', `the chain of tenant ${tenant} has a gap at number ${seq}`)
+}
