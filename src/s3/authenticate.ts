@@ -40,7 +40,7 @@ export interface KnownKey<Identity> {
 }
 
 export interface AuthenticateOptions<Identity> {
-  readonly find: (accessKeyId: string) => KnownKey<Identity> | null
+  readonly find: (accessKeyId: string) => Promise<KnownKey<Identity> | null>
   readonly signingKey: (secret: string, scope: CredentialScope) => Buffer
   readonly nowUnixMs: number
   /** The region that scopes must name, when the bucket's region is known; any of ours otherwise. */
@@ -49,12 +49,13 @@ export interface AuthenticateOptions<Identity> {
 
 const maxSkewMs = 15 * 60e3
 const maxExpirySeconds = 7 * 86_400
-const headerPattern = /^AWS4-HMAC-SHA256\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})$/
+const headerPattern =
+  /^AWS4-HMAC-SHA256\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})$/
 
-export function authenticate<Identity>(
+export async function authenticate<Identity>(
   request: S3Request,
   options: AuthenticateOptions<Identity>,
-): Authenticated<Identity> {
+): Promise<Authenticated<Identity>> {
   if (request.query.has('X-Amz-Algorithm') || request.query.has('X-Amz-Signature')) {
     return authenticateQuery(request, options)
   }
@@ -63,32 +64,45 @@ export function authenticate<Identity>(
   return authenticateHeader(request, header, options)
 }
 
-function authenticateHeader<Identity>(
+async function authenticateHeader<Identity>(
   request: S3Request,
   header: string,
   options: AuthenticateOptions<Identity>,
-): Authenticated<Identity> {
+): Promise<Authenticated<Identity>> {
   if (!header.startsWith('AWS4-HMAC-SHA256')) {
-    throw new S3Error('InvalidRequest', 'The authorization mechanism that you provided is not supported. Use AWS4-HMAC-SHA256.')
+    throw new S3Error(
+      'InvalidRequest',
+      'The authorization mechanism that you provided is not supported. Use AWS4-HMAC-SHA256.',
+    )
   }
   const match = headerPattern.exec(header.trim())
   if (match === null) throw new S3Error('AuthorizationHeaderMalformed')
   const { accessKeyId, scope } = parseCredential(match[1]!, options.regions, 'AuthorizationHeaderMalformed')
   const amzDate = headerText(request, 'x-amz-date')
   const sentUnixMs = amzDate === null ? dateHeader(request) : parseAmzDate(amzDate)
-  if (sentUnixMs === null) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header.')
+  if (sentUnixMs === null)
+    throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header.')
   checkSkew(sentUnixMs, options.nowUnixMs)
   const stamp = amzDate ?? new Date(sentUnixMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
-  if (!stamp.startsWith(scope.date)) throw new S3Error('AuthorizationHeaderMalformed', 'The date of the credential scope is not that of the request.')
+  if (!stamp.startsWith(scope.date))
+    throw new S3Error(
+      'AuthorizationHeaderMalformed',
+      'The date of the credential scope is not that of the request.',
+    )
   const signedHeaders = checkSignedHeaders(request, match[2]!)
   const payloadHash = headerText(request, 'x-amz-content-sha256')
   if (payloadHash === null) {
     throw new S3Error('MissingSecurityHeader', 'Your request is missing the x-amz-content-sha256 header.')
   }
-  const known = knownKey(options, accessKeyId)
+  const known = await knownKey(options, accessKeyId)
   const key = options.signingKey(known.secretAccessKey, scope)
   const canonical = canonicalRequest(
-    { method: request.method, path: request.path, query: [...request.query], headers: request.headers as Record<string, string> },
+    {
+      method: request.method,
+      path: request.path,
+      query: [...request.query],
+      headers: request.headers as Record<string, string>,
+    },
     signedHeaders,
     payloadHash,
   )
@@ -97,37 +111,61 @@ function authenticateHeader<Identity>(
   return { identity: known.identity, payload: payloadMode(request, signing) }
 }
 
-function authenticateQuery<Identity>(
+async function authenticateQuery<Identity>(
   request: S3Request,
   options: AuthenticateOptions<Identity>,
-): Authenticated<Identity> {
+): Promise<Authenticated<Identity>> {
   const parameter = (name: string): string => {
     const value = request.query.get(name)
-    if (value === undefined) throw new S3Error('AuthorizationQueryParametersError', `Query-string authentication requires ${name}.`)
+    if (value === undefined)
+      throw new S3Error('AuthorizationQueryParametersError', `Query-string authentication requires ${name}.`)
     return value
   }
   if (parameter('X-Amz-Algorithm') !== 'AWS4-HMAC-SHA256') {
-    throw new S3Error('AuthorizationQueryParametersError', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256".')
+    throw new S3Error(
+      'AuthorizationQueryParametersError',
+      'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256".',
+    )
   }
-  const { accessKeyId, scope } = parseCredential(parameter('X-Amz-Credential'), options.regions, 'AuthorizationQueryParametersError')
+  const { accessKeyId, scope } = parseCredential(
+    parameter('X-Amz-Credential'),
+    options.regions,
+    'AuthorizationQueryParametersError',
+  )
   const amzDate = parameter('X-Amz-Date')
   const sentUnixMs = parseAmzDate(amzDate)
   if (sentUnixMs === null || !amzDate.startsWith(scope.date)) {
-    throw new S3Error('AuthorizationQueryParametersError', 'X-Amz-Date must be in the ISO 8601 format and match the credential.')
+    throw new S3Error(
+      'AuthorizationQueryParametersError',
+      'X-Amz-Date must be in the ISO 8601 format and match the credential.',
+    )
   }
   const expires = parameter('X-Amz-Expires')
   if (!/^\d{1,6}$/.test(expires) || Number(expires) > maxExpirySeconds) {
-    throw new S3Error('AuthorizationQueryParametersError', 'X-Amz-Expires must be between 0 and 604800 seconds.')
+    throw new S3Error(
+      'AuthorizationQueryParametersError',
+      'X-Amz-Expires must be between 0 and 604800 seconds.',
+    )
   }
-  if (sentUnixMs - options.nowUnixMs > maxSkewMs) throw new S3Error('AccessDenied', 'Request is not valid yet.')
-  if (sentUnixMs + Number(expires) * 1000 < options.nowUnixMs) throw new S3Error('AccessDenied', 'Request has expired.')
+  if (sentUnixMs - options.nowUnixMs > maxSkewMs)
+    throw new S3Error('AccessDenied', 'Request is not valid yet.')
+  if (sentUnixMs + Number(expires) * 1000 < options.nowUnixMs)
+    throw new S3Error('AccessDenied', 'Request has expired.')
   const signedHeaders = checkSignedHeaders(request, parameter('X-Amz-SignedHeaders'))
   const query = [...request.query].filter(([name]) => name !== 'X-Amz-Signature')
-  const payloadHash = request.query.get('X-Amz-Content-Sha256') ?? headerText(request, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD'
-  const known = knownKey(options, accessKeyId)
+  const payloadHash =
+    request.query.get('X-Amz-Content-Sha256') ??
+    headerText(request, 'x-amz-content-sha256') ??
+    'UNSIGNED-PAYLOAD'
+  const known = await knownKey(options, accessKeyId)
   const canonical = (hash: string): string =>
     canonicalRequest(
-      { method: request.method, path: request.path, query, headers: request.headers as Record<string, string> },
+      {
+        method: request.method,
+        path: request.path,
+        query,
+        headers: request.headers as Record<string, string>,
+      },
       signedHeaders,
       hash,
     )
@@ -158,8 +196,12 @@ function payloadMode(request: S3Request, signing: ChunkSigning | null): PayloadM
       return { kind: 'chunked', signing, hasTrailer: declared.endsWith('-TRAILER') }
     default:
       if (/^[0-9a-f]{64}$/.test(declared)) return { kind: 'plain', sha256: declared }
-      if (declared.startsWith('STREAMING-')) throw new S3Error('NotImplemented', `${declared} is not supported.`)
-      throw new S3Error('InvalidArgument', 'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value.')
+      if (declared.startsWith('STREAMING-'))
+        throw new S3Error('NotImplemented', `${declared} is not supported.`)
+      throw new S3Error(
+        'InvalidArgument',
+        'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value.',
+      )
   }
 }
 
@@ -169,14 +211,17 @@ function parseCredential(
   code: 'AuthorizationHeaderMalformed' | 'AuthorizationQueryParametersError',
 ): { accessKeyId: string; scope: CredentialScope } {
   const fields = text.split('/')
-  if (fields.length !== 5) throw new S3Error(code, 'The credential is mal-formed; it is <key>/<date>/<region>/s3/aws4_request.')
+  if (fields.length !== 5)
+    throw new S3Error(code, 'The credential is mal-formed; it is <key>/<date>/<region>/s3/aws4_request.')
   const [accessKeyId, date, region, service, terminator] = fields as [string, string, string, string, string]
   if (!/^\d{8}$/.test(date) || service !== 's3' || terminator !== 'aws4_request') {
     throw new S3Error(code, 'The credential is mal-formed; it is <key>/<date>/<region>/s3/aws4_request.')
   }
   // `us-east-1` is what clients send that were told no region; s3fs retries with the region that the error names.
   if (region !== 'us-east-1' && !regions.includes(region)) {
-    throw new S3Error(code, `The region '${region}' is wrong; expecting '${regions[0]}'.`, { Region: regions[0] ?? '' })
+    throw new S3Error(code, `The region '${region}' is wrong; expecting '${regions[0]}'.`, {
+      Region: regions[0] ?? '',
+    })
   }
   return { accessKeyId, scope: { date, region, service } }
 }
@@ -198,8 +243,11 @@ function checkSignedHeaders(request: S3Request, text: string): string[] {
   return names
 }
 
-function knownKey<Identity>(options: AuthenticateOptions<Identity>, accessKeyId: string): KnownKey<Identity> {
-  const known = options.find(accessKeyId)
+async function knownKey<Identity>(
+  options: AuthenticateOptions<Identity>,
+  accessKeyId: string,
+): Promise<KnownKey<Identity>> {
+  const known = await options.find(accessKeyId)
   if (known === null) throw new S3Error('InvalidAccessKeyId', undefined, { AWSAccessKeyId: accessKeyId })
   return known
 }

@@ -46,7 +46,11 @@ export function createChunkedDecoder(signing: ChunkSigning | null, hasTrailer: b
   const startChunk = (text: string): void => {
     const match = /^([0-9a-fA-F]{1,8})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec(text)
     if (match === null || (signing !== null && match[2] === undefined)) throw malformed()
-    if (sawShortChunk && match[1] !== '0') throw new S3Error('InvalidRequest', 'Only the last chunk is allowed to have a size less than 8192 bytes.')
+    if (sawShortChunk && match[1] !== '0')
+      throw new S3Error(
+        'InvalidRequest',
+        'Only the last chunk is allowed to have a size less than 8192 bytes.',
+      )
     left = Number.parseInt(match[1]!, 16)
     if (signing !== null && left > 0 && left < minChunkBytes) sawShortChunk = true
     chunkSignature = match[2] ?? ''

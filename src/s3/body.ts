@@ -17,7 +17,11 @@ export interface BodyPlan {
   readonly contentBytes: number | null
   readonly md5: Buffer | null
   /** What the client says the content's checksum is: now, or in a trailer. */
-  readonly checksum: { readonly algorithm: ChecksumName; readonly value: string | null; readonly trailer: boolean } | null
+  readonly checksum: {
+    readonly algorithm: ChecksumName
+    readonly value: string | null
+    readonly trailer: boolean
+  } | null
 }
 
 export interface BodyEnd {
@@ -45,7 +49,8 @@ export function checksumHeaderOf(algorithm: ChecksumName): string {
 
 export function parseChecksumName(text: string): ChecksumName {
   const name = text.toUpperCase()
-  if (!Object.hasOwn(checksums, name)) throw new S3Error('InvalidRequest', `Checksum algorithm ${text} is not supported.`)
+  if (!Object.hasOwn(checksums, name))
+    throw new S3Error('InvalidRequest', `Checksum algorithm ${text} is not supported.`)
   return name as ChecksumName
 }
 
@@ -56,7 +61,8 @@ export function planBody(headers: IncomingHttpHeaders, payload: PayloadMode, max
     throw new S3Error('MissingContentLength', 'You must provide the x-amz-decoded-content-length header.')
   }
   const contentBytes = payload.kind === 'chunked' ? decoded : wireBytes
-  if (contentBytes === null && headers['transfer-encoding'] === undefined) throw new S3Error('MissingContentLength')
+  if (contentBytes === null && headers['transfer-encoding'] === undefined)
+    throw new S3Error('MissingContentLength')
   if (contentBytes !== null && contentBytes > maxBytes) throw new S3Error('EntityTooLarge')
   return { payload, wireBytes, contentBytes, md5: md5Header(headers), checksum: checksumOf(headers) }
 }
@@ -75,7 +81,8 @@ function checksumOf(headers: IncomingHttpHeaders): BodyPlan['checksum'] {
   const trailer = headers['x-amz-trailer']
   if (typeof trailer === 'string') {
     const row = checksumHeaders.find(([, header]) => header === trailer.trim().toLowerCase())
-    if (row === undefined) throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported.')
+    if (row === undefined)
+      throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported.')
     if (found !== null) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header.')
     return { algorithm: row[0], value: null, trailer: true }
   }
@@ -84,10 +91,12 @@ function checksumOf(headers: IncomingHttpHeaders): BodyPlan['checksum'] {
 
 export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder {
   const { payload } = plan
-  const chunked = payload.kind === 'chunked' ? createChunkedDecoder(payload.signing, payload.hasTrailer) : null
+  const chunked =
+    payload.kind === 'chunked' ? createChunkedDecoder(payload.signing, payload.hasTrailer) : null
   const sha256 = payload.kind === 'plain' && payload.sha256 !== null ? createHash('sha256') : null
   const md5 = wantMd5 || plan.md5 !== null ? createHash('md5') : null
-  const checksum: RunningChecksum | null = plan.checksum === null ? null : checksums[plan.checksum.algorithm]()
+  const checksum: RunningChecksum | null =
+    plan.checksum === null ? null : checksums[plan.checksum.algorithm]()
   let bytes = 0
 
   return {
@@ -99,7 +108,8 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
         md5?.update(chunk)
         checksum?.update(chunk)
       }
-      if (plan.contentBytes !== null && bytes > plan.contentBytes) throw new S3Error('InvalidRequest', 'The body is longer than declared.')
+      if (plan.contentBytes !== null && bytes > plan.contentBytes)
+        throw new S3Error('InvalidRequest', 'The body is longer than declared.')
       return content
     },
 
@@ -115,15 +125,23 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
       const { algorithm } = plan.checksum
       const value = checksum.digest().toString('base64')
       const said = plan.checksum.trailer ? trailer?.get(checksumHeaderOf(algorithm)) : plan.checksum.value
-      if (said === undefined) throw new S3Error('InvalidRequest', 'The trailer that x-amz-trailer announced did not come.')
-      if (said !== value) throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`)
+      if (said === undefined)
+        throw new S3Error('InvalidRequest', 'The trailer that x-amz-trailer announced did not come.')
+      if (said !== value)
+        throw new S3Error(
+          'BadDigest',
+          `The ${algorithm} you specified did not match the calculated checksum.`,
+        )
       return { bytes, md5: md5Digest, checksum: { algorithm, value } }
     },
   }
 }
 
 /** The body's content, checked; the last step of the iteration throws when something promised did not hold. */
-export async function* readContent(request: IncomingMessage, decoder: BodyDecoder): AsyncGenerator<Buffer, BodyEnd> {
+export async function* readContent(
+  request: IncomingMessage,
+  decoder: BodyDecoder,
+): AsyncGenerator<Buffer, BodyEnd> {
   for await (const wire of wireChunks(request)) yield* decoder.push(wire)
   return decoder.end()
 }

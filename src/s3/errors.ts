@@ -34,14 +34,23 @@ const table = {
   NoSuchBucket: [404, 'The specified bucket does not exist.'],
   NoSuchKey: [404, 'The specified key does not exist.'],
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
-  NotImplemented: [501, 'A header or operation that you provided implies functionality that is not implemented.'],
+  NotImplemented: [
+    501,
+    'A header or operation that you provided implies functionality that is not implemented.',
+  ],
   PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
   RequestTimeTooSkewed: [403, 'The difference between the request time and the server’s time is too large.'],
   RequestTimeout: [400, 'Your socket connection to the server was not read from or written to in time.'],
   ServiceUnavailable: [503, 'Service is unable to handle the request.'],
-  SignatureDoesNotMatch: [403, 'The request signature that we calculated does not match the one that you provided.'],
+  SignatureDoesNotMatch: [
+    403,
+    'The request signature that we calculated does not match the one that you provided.',
+  ],
   SlowDown: [503, 'Reduce your request rate.'],
-  XAmzContentSHA256Mismatch: [400, 'The provided x-amz-content-sha256 header does not match what was computed.'],
+  XAmzContentSHA256Mismatch: [
+    400,
+    'The provided x-amz-content-sha256 header does not match what was computed.',
+  ],
   // What a subresource GET answers while nothing was configured; clients ask for these by name.
   NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
   NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist.'],

@@ -39,7 +39,8 @@ export function parseRequest(
     key = slash < 0 ? '' : rest.slice(slash + 1)
   }
   if (bucket === null && key !== '') throw new S3Error('InvalidBucketName')
-  if (key.length > maxKeyBytes / 4 && Buffer.byteLength(key) > maxKeyBytes) throw new S3Error('KeyTooLongError')
+  if (key.length > maxKeyBytes / 4 && Buffer.byteLength(key) > maxKeyBytes)
+    throw new S3Error('KeyTooLongError')
   return { method, path, bucket, key: key === '' ? null : key, query, headers }
 }
 
@@ -69,7 +70,8 @@ function percentDecode(text: string): string {
 function bucketOfHost(host: string, domains: readonly string[]): string | null {
   const name = host.replace(/:\d+$/, '').toLowerCase()
   for (const domain of domains) {
-    if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) return name.slice(0, -domain.length - 1)
+    if (name.length > domain.length + 1 && name.endsWith(`.${domain}`))
+      return name.slice(0, -domain.length - 1)
   }
   return null
 }

@@ -2,7 +2,12 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { S3Error } from './errors.ts'
 
-export type XmlNode = string | number | boolean | readonly XmlNode[] | { readonly [name: string]: XmlNode | undefined }
+export type XmlNode =
+  | string
+  | number
+  | boolean
+  | readonly XmlNode[]
+  | { readonly [name: string]: XmlNode | undefined }
 
 const header = '<?xml version="1.0" encoding="UTF-8"?>\n'
 export const s3Namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
@@ -20,7 +25,8 @@ function inner(node: XmlNode): string {
     if (value === undefined) continue
     // An attribute on a child is written as part of its name: only ACL grantees need one.
     const close = name.split(' ', 1)[0]
-    for (const each of Array.isArray(value) ? value : [value]) out += `<${name}>${inner(each as XmlNode)}</${close}>`
+    for (const each of Array.isArray(value) ? value : [value])
+      out += `<${name}>${inner(each as XmlNode)}</${close}>`
   }
   return out
 }
@@ -50,7 +56,8 @@ const parser = new XMLParser({
 /** The root element's content. A DOCTYPE is refused unread: no S3 request has one, and entity bombs need one. */
 export function parseXml(body: Uint8Array, root: string): XmlElement {
   const text = Buffer.from(body).toString('utf8')
-  if (/<!DOCTYPE|<!ENTITY/i.test(text) || XMLValidator.validate(text) !== true) throw new S3Error('MalformedXML')
+  if (/<!DOCTYPE|<!ENTITY/i.test(text) || XMLValidator.validate(text) !== true)
+    throw new S3Error('MalformedXML')
   let parsed: unknown
   try {
     parsed = parser.parse(text)

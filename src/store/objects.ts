@@ -60,7 +60,13 @@ export async function publishObject(
   const row = encodeRow({ v: 1, ...object.row, content: single ? object.content : null } as ObjectRow)
   const manifest: Put[] = single
     ? []
-    : [{ table: 'manifests', key: manifestRowKey(object.row.versionId), value: utf8(JSON.stringify(object.content)) }]
+    : [
+        {
+          table: 'manifests',
+          key: manifestRowKey(object.row.versionId),
+          value: utf8(JSON.stringify(object.content)),
+        },
+      ]
   for (let race = 0; race < maxRaces; race++) {
     const currentBytes = await catalog.get('objects', rowKey)
     const current = currentBytes === null ? null : decodeRow<ObjectRow>(currentBytes)
@@ -127,7 +133,10 @@ export async function findObject(catalog: Catalog, bucketId: string, key: string
 }
 
 /** Manifest and places of a version. `null` when it was replaced since its row was read. */
-export async function contentOf(catalog: Catalog, row: ObjectRow): Promise<{ manifest: Uint8Array; places: readonly Place[] } | null> {
+export async function contentOf(
+  catalog: Catalog,
+  row: ObjectRow,
+): Promise<{ manifest: Uint8Array; places: readonly Place[] } | null> {
   let content = row.content
   if (content === null) {
     const bytes = await catalog.get('manifests', manifestRowKey(row.versionId))

@@ -44,7 +44,11 @@ export async function sealWhole(
   partNumber: number,
   content: Buffer,
 ): Promise<PlacedPart> {
-  const sealer = createPartSealer(key.dataKey, partAssociatedData(key.tenant, key.origin, partNumber), target.randomBytes)
+  const sealer = createPartSealer(
+    key.dataKey,
+    partAssociatedData(key.tenant, key.origin, partNumber),
+    target.randomBytes,
+  )
   const chunks = sealer.update(content)
   const { chunks: last, part } = sealer.finish()
   return placeSealed(target, [...chunks, ...last], part)
@@ -60,7 +64,11 @@ export async function sealStream<End>(
   partNumber: number,
   content: AsyncGenerator<Buffer, End>,
 ): Promise<{ placed: PlacedPart; end: End }> {
-  const sealer = createPartSealer(key.dataKey, partAssociatedData(key.tenant, key.origin, partNumber), target.randomBytes)
+  const sealer = createPartSealer(
+    key.dataKey,
+    partAssociatedData(key.tenant, key.origin, partNumber),
+    target.randomBytes,
+  )
   let held: Buffer[] = []
   let heldBytes = 0
   let writer: BlobWriter | null = null
@@ -69,7 +77,8 @@ export async function sealStream<End>(
       const step = await content.next()
       if (step.done === true) {
         const { chunks, part } = sealer.finish()
-        if (writer === null) return { placed: await placeSealed(target, [...held, ...chunks], part), end: step.value }
+        if (writer === null)
+          return { placed: await placeSealed(target, [...held, ...chunks], part), end: step.value }
         await writer.write([...held, ...chunks])
         await writer.finish()
         return { placed: placedBlob(target.blobs, writer.id, part), end: step.value }
@@ -93,10 +102,19 @@ export async function sealStream<End>(
 
 const writeBytes = 512 * 1024
 
-async function placeSealed(target: SealTarget, chunks: readonly Buffer[], part: SealedPart): Promise<PlacedPart> {
+async function placeSealed(
+  target: SealTarget,
+  chunks: readonly Buffer[],
+  part: SealedPart,
+): Promise<PlacedPart> {
   if (part.cipherBytes <= smallBytes) {
     const place: Place = { in: 'catalog', id: newSortableId(target.clock(), target.randomBytes) as BlobId }
-    return { part, place, claim: claimPlace(place, concat(...chunks), part.cipherBytes), abandon: async () => {} }
+    return {
+      part,
+      place,
+      claim: claimPlace(place, concat(...chunks), part.cipherBytes),
+      abandon: async () => {},
+    }
   }
   const writer = await target.blobs.create()
   try {

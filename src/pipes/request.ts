@@ -1,0 +1,293 @@
+/**
+ * The life of a request, top to bottom:
+ *
+ *     authenticate → decide → seal → store → enter → answer
+ *
+ * Seal, store and enter are the operation's own (`s3/ops`), which runs only with the proof that `decide` gives out.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import type { CountryCode, EntryId, TenantId } from '../core/ids.ts'
+import { newSortableId, parseBucketName } from '../core/ids.ts'
+import {
+  type CountedSocket,
+  plainAddress,
+  type TrackedConnection,
+  trackConnection,
+} from '../ledger/connections.ts'
+import { isRefusal, type Refusal } from '../policy/authorized.ts'
+import { decide } from '../policy/decide.ts'
+import type { ClientFacts } from '../policy/operations.ts'
+import { authenticate, createSigningKeys, type KnownKey } from '../s3/authenticate.ts'
+import { S3Error } from '../s3/errors.ts'
+import type { Identity, LocatedBucket, S3Answer, S3Context, S3Region, S3Services } from '../s3/operation.ts'
+import { findOperation } from '../s3/operations.ts'
+import { parseRequest, type S3Request } from '../s3/request.ts'
+import { sendAnswer, sendError } from '../s3/send.ts'
+import { findBucket } from '../store/buckets.ts'
+import { findAccessKey } from '../store/tenants.ts'
+
+export interface RequestPipeOptions {
+  readonly services: S3Services
+  readonly domains: readonly string[]
+  /** Where an address is, by the operator's places first; `null` when nobody knows. */
+  readonly countryOf: (address: string) => CountryCode | null
+}
+
+export interface RequestPipe extends AsyncDisposable {
+  handle(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void
+  /** Bytes are counted on the TCP socket itself, under TLS too. */
+  connected(socket: CountedSocket & { once(event: 'close', then: () => void): void }): void
+}
+
+interface Connection {
+  readonly client: ClientFacts
+  readonly tracked: TrackedConnection
+}
+
+export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
+  const { services } = options
+  const { regions, clock, randomBytes, log } = services
+  const signingKey = createSigningKeys()
+  const regionIds = [...regions.keys()]
+  const connections = new Map<string, Connection>()
+  const ending = new Set<Promise<void>>()
+
+  const connectionOf = (socket: CountedSocket): Connection => {
+    const client = {
+      address: plainAddress(socket.remoteAddress),
+      port: socket.remotePort ?? 0,
+      country: options.countryOf(plainAddress(socket.remoteAddress)),
+    }
+    const id = newSortableId(clock(), randomBytes)
+    const facts = {
+      id,
+      role: 's3',
+      initiator: 'remote',
+      instruction: null,
+      remoteCountry: client.country,
+    } as const
+    return { client, tracked: trackConnection(socket, facts, clock, log) }
+  }
+
+  const findKey = async (accessKeyId: string): Promise<KnownKey<Identity> | null> => {
+    for (const region of regions.values()) {
+      const row = await findAccessKey(region.catalog, accessKeyId)
+      if (row === null) continue
+      return {
+        secretAccessKey: row.secretAccessKey,
+        identity: { tenant: row.tenant, accessKeyId, home: row.home },
+      }
+    }
+    return null
+  }
+
+  const locate = async (name: string): Promise<LocatedBucket> => {
+    const bucket = parseBucketName(name)
+    if (bucket === null) throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
+    for (const region of regions.values()) {
+      const known = await findBucket(region.catalog, bucket)
+      if (known === null) continue
+      const { tenant, dataClass } = known.row
+      const facts = { name: bucket, tenant, region: region.id, country: region.country, dataClass }
+      return { ...known, region, facts }
+    }
+    throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
+  }
+
+  /** The whole of it. What it throws, `handle` turns into an answer. */
+  const run = async (
+    message: IncomingMessage,
+    connection: Connection,
+    requestId: string,
+    continueBody: () => void,
+    entries: EntryId[],
+    note: (region: S3Region, tenant: TenantId) => void,
+  ): Promise<{ request: S3Request; answer: S3Answer }> => {
+    const request = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
+    const { identity, payload } = await authenticate(request, {
+      find: findKey,
+      signingKey,
+      nowUnixMs: clock(),
+      regions: regionIds,
+    })
+    if (identity === null) throw new S3Error('AccessDenied')
+    const found = findOperation(request)
+    const context: S3Context = {
+      services,
+      request,
+      message,
+      payload,
+      identity,
+      client: connection.client,
+      connectionId: connection.tracked.id,
+      requestId,
+      continueBody,
+      locate: async name => {
+        const bucket = await locate(name)
+        // Another tenant's bucket is noted nowhere: nothing of this request concerns its owner.
+        if (bucket.row.tenant === identity.tenant) note(bucket.region, identity.tenant)
+        return bucket
+      },
+      entered: entry => void entries.push(entry),
+    }
+    const prepared = await found.prepare(context)
+    const decision = decide(
+      { kind: 'tenant', tenant: identity.tenant, accessKeyId: identity.accessKeyId },
+      prepared.op,
+    )
+    if (isRefusal(decision)) {
+      await enterRefusal(context, found.name, decision)
+      throw new S3Error('AccessDenied', decision.message, { HoldfastRule: decision.rule })
+    }
+    return { request, answer: await prepared.run(decision) }
+  }
+
+  /** In the books of the region whose rule refused: the bucket's, or the tenant's home. */
+  const enterRefusal = async (context: S3Context, operation: string, refusal: Refusal): Promise<void> => {
+    const { identity, request } = context
+    const bucket = request.bucket === null ? null : await locate(request.bucket).catch(() => null)
+    const own = bucket !== null && bucket.row.tenant === identity.tenant
+    const region = own ? bucket.region : regions.get(identity.home)
+    await region?.sums.refusal(identity.tenant, {
+      principal: identity.accessKeyId,
+      rule: refusal.rule,
+      operation,
+      resource: `${request.bucket ?? ''}${request.key === null ? '' : `/${request.key}`}`,
+    })
+  }
+
+  const serve = async (
+    message: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<void> => {
+    const requestId = newSortableId(clock(), randomBytes)
+    const connection = connections.get(socketKey(message.socket)) ?? connectionOf(message.socket)
+    const entries: EntryId[] = []
+    let noted: { region: S3Region; tenant: TenantId } | null = null
+    let continued = !expectsContinue
+    const continueBody = (): void => {
+      if (!continued) response.writeContinue()
+      continued = true
+    }
+    try {
+      const { request, answer } = await run(
+        message,
+        connection,
+        requestId,
+        continueBody,
+        entries,
+        (region, tenant) => {
+          noted = { region, tenant }
+        },
+      )
+      await sendAnswer(message, response, answer, { requestId, entries, isHead: request.method === 'HEAD' })
+    } catch (error) {
+      const s3Error = toS3Error(error)
+      if (s3Error.status >= 500) {
+        log('error', 'request-failed', {
+          requestId,
+          method: message.method ?? '',
+          error: messageOf(error),
+          cause: causeOf(error),
+        })
+      }
+      await sendError(message, response, s3Error, requestId, continued)
+    } finally {
+      charge(connection, noted, entries)
+    }
+  }
+
+  const charge = (
+    connection: Connection,
+    noted: { region: S3Region; tenant: TenantId } | null,
+    entries: readonly EntryId[],
+  ): void => {
+    if (noted === null) return
+    const { region, tenant } = noted
+    if (connection.client.country === region.country) return
+    const book = {
+      region: region.id,
+      country: region.country,
+      catalog: region.catalog,
+      drafts: region.drafts,
+    }
+    connection.tracked.charge(book, tenant, entries)
+  }
+
+  const hourly = setInterval(() => {
+    for (const { tracked } of connections.values()) void tracked.enter(true)
+  }, 3600e3)
+  hourly.unref()
+
+  return {
+    handle(message, response, expectsContinue) {
+      serve(message, response, expectsContinue).catch(error => {
+        log('error', 'answer-failed', { error: messageOf(error) })
+        message.socket.destroy()
+      })
+    },
+
+    connected(socket) {
+      const key = socketKey(socket)
+      const connection = connectionOf(socket)
+      connections.set(key, connection)
+      socket.once('close', () => {
+        connections.delete(key)
+        const entering = connection.tracked.enter(false)
+        ending.add(entering)
+        void entering.finally(() => ending.delete(entering))
+      })
+    },
+
+    async [Symbol.asyncDispose]() {
+      clearInterval(hourly)
+      await Promise.all([...connections.values()].map(({ tracked }) => tracked.enter(false)))
+      await Promise.all(ending)
+    },
+  }
+}
+
+/** Both sockets of a TLS connection (the raw one and the decrypting one) have the same addresses and ports. */
+function socketKey(socket: CountedSocket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}>${socket.localAddress}:${socket.localPort}`
+}
+
+function toS3Error(error: unknown): S3Error {
+  if (error instanceof S3Error) return error
+  if (!(error instanceof HoldfastError)) return new S3Error('InternalError')
+  switch (error.code) {
+    case 'key-holder-unavailable':
+      return new S3Error(
+        'ServiceUnavailable',
+        `The customer's key holder cannot be reached, so nothing can be sealed or opened: ${error.message}`,
+      )
+    case 'key-holder-refused':
+      return new S3Error('AccessDenied', `The customer's key holder refused: ${error.message}`, {
+        HoldfastRule: 'key-holder-refused',
+      })
+    case 'sealed-damaged':
+    case 'store-damaged':
+      return new S3Error('InternalError', 'What is stored does not authenticate; nothing of it is sent.')
+    case 'store-full':
+      return new S3Error('ServiceUnavailable', 'The store is full. Reading and deleting go on.')
+    case 'shutting-down':
+      return new S3Error('ServiceUnavailable', 'The server is shutting down.')
+    case 'bad-input':
+      return new S3Error('InvalidArgument', error.message)
+    case 'not-found':
+    case 'conflict':
+    case 'not-verified':
+    case 'format-unknown':
+    case 'peer-unavailable':
+    case 'peer-refused':
+      return new S3Error('InternalError')
+    default:
+      return error.code satisfies never
+  }
+}
+
+function causeOf(error: unknown): string | null {
+  return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : null
+}

@@ -1,0 +1,101 @@
+/** What an S3 operation is: how it is recognised, what policy is asked, and what runs with policy's proof. */
+import type { IncomingMessage } from 'node:http'
+import type { EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
+import type { Log } from '../core/log.ts'
+import type { Clock } from '../core/time.ts'
+import type { Leases } from '../keys/leases.ts'
+import type { DraftBox } from '../ledger/drafts.ts'
+import type { Sums } from '../ledger/sums.ts'
+import type { Authorized } from '../policy/authorized.ts'
+import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operations.ts'
+import type { KnownBucket } from '../store/objects.ts'
+import type { RegionStores } from '../store/region.ts'
+import type { PayloadMode } from './authenticate.ts'
+import type { S3Request } from './request.ts'
+
+export interface S3Region extends RegionStores {
+  readonly drafts: DraftBox
+  readonly sums: Sums
+}
+
+export interface S3Services {
+  readonly regions: ReadonlyMap<RegionId, S3Region>
+  readonly leases: Leases
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+}
+
+export interface Identity {
+  readonly tenant: TenantId
+  readonly accessKeyId: string
+  readonly home: RegionId
+}
+
+/** A bucket that was found, with where it is. */
+export interface LocatedBucket extends KnownBucket {
+  readonly region: S3Region
+  readonly facts: BucketFacts
+}
+
+export interface S3Context {
+  readonly services: S3Services
+  readonly request: S3Request
+  readonly message: IncomingMessage
+  readonly payload: PayloadMode
+  readonly identity: Identity
+  readonly client: ClientFacts
+  readonly connectionId: string
+  readonly requestId: string
+  /** Tells a client that waits for `100 Continue` to send its body. Called before the body is read. */
+  readonly continueBody: () => void
+  readonly locate: (bucket: string) => Promise<LocatedBucket>
+  /** Notes an entry that this request made, for the answer and for the connection's record. */
+  readonly entered: (entry: EntryId) => void
+}
+
+export interface S3Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Buffer | S3Stream | null
+}
+
+export interface S3Stream {
+  readonly bytes: number
+  readonly chunks: AsyncGenerator<Buffer, void>
+  /** How many content bytes were handed to the socket, and whether that was all. */
+  readonly onEnd: (sentBytes: number, complete: boolean) => void
+}
+
+export interface OperationSpec<Op extends ClientOperation, Target> {
+  readonly name: string
+  /** Finds what the request is about and says it in policy's terms. */
+  readonly facts: (context: S3Context) => Promise<{ readonly op: Op; readonly target: Target }>
+  readonly run: (context: S3Context, authorized: Authorized<Op>, target: Target) => Promise<S3Answer>
+}
+
+/** An operation with its types closed over, so that the table can hold operations of every type. */
+export interface Operation {
+  readonly name: string
+  readonly prepare: (context: S3Context) => Promise<PreparedOperation<ClientOperation>>
+}
+
+export interface PreparedOperation<Op> {
+  readonly op: Op
+  readonly run: (authorized: Authorized<Op>) => Promise<S3Answer>
+}
+
+export function operation<Op extends ClientOperation, Target>(spec: OperationSpec<Op, Target>): Operation {
+  return {
+    name: spec.name,
+    prepare: async context => {
+      const { op, target } = await spec.facts(context)
+      // The pipe decides on `op` itself and hands the proof of that very object back.
+      return { op, run: authorized => spec.run(context, authorized as Authorized<Op>, target) }
+    },
+  }
+}
+
+export function newOriginId(randomBytes: RandomBytes): OriginId {
+  return Buffer.from(randomBytes(16)).toString('hex') as OriginId
+}

@@ -1,0 +1,178 @@
+import { toHex, utf8 } from '../../core/bytes.ts'
+import { parseBucketName, parseRegionId, type RegionId } from '../../core/ids.ts'
+import type { BucketCreate, BucketList, BucketUse } from '../../policy/operations.ts'
+import { createBucket, deleteBucket, findBucket, listBuckets } from '../../store/buckets.ts'
+import { type BucketKeyRow, type BucketRow, encodeRow } from '../../store/rows.ts'
+import { findTenant } from '../../store/tenants.ts'
+import { collectContent, createBodyDecoder, planBody } from '../body.ts'
+import { S3Error } from '../errors.ts'
+import { xmlDate } from '../object-headers.ts'
+import { type LocatedBucket, operation, type S3Context, type S3Region } from '../operation.ts'
+import { childText, parseXml, xmlDocument } from '../xml.ts'
+import { abortUploads } from './abort-uploads.ts'
+
+const maxConfigurationBytes = 64 * 1024
+/** How a bucket's data class is given at creation; it has no place in S3's own request. */
+const dataClassHeader = 'x-holdfast-data-class'
+const etagHeader = 'x-holdfast-etag'
+
+export async function bucketUse(context: S3Context): Promise<{ op: BucketUse; target: LocatedBucket }> {
+  const target = await context.locate(context.request.bucket!)
+  return { op: { action: 'bucket.use', bucket: target.facts }, target }
+}
+
+export async function collectXml(context: S3Context, maxBytes: number): Promise<Buffer> {
+  const plan = planBody(context.request.headers, context.payload, maxBytes)
+  context.continueBody()
+  return (await collectContent(context.message, createBodyDecoder(plan, false), maxBytes)).content
+}
+
+export const listBucketsOperation = operation<BucketList, null>({
+  name: 'ListBuckets',
+  facts: async () => ({ op: { action: 'bucket.list' }, target: null }),
+  run: async ({ services, identity }) => {
+    const found: BucketRow[] = []
+    for (const region of services.regions.values())
+      found.push(...(await listBuckets(region.catalog, identity.tenant)))
+    found.sort((a, b) => (a.name < b.name ? -1 : 1))
+    const body = xmlDocument('ListAllMyBucketsResult', {
+      Owner: { ID: identity.tenant, DisplayName: identity.tenant.slice(0, 12) },
+      Buckets: { Bucket: found.map(row => ({ Name: row.name, CreationDate: xmlDate(row.createdUnixMs) })) },
+    })
+    return { status: 200, headers: {}, body }
+  },
+})
+
+interface NewBucket {
+  readonly region: S3Region
+  readonly dataClass: string
+  readonly etagMode: 'md5' | 'opaque'
+}
+
+export const createBucketOperation = operation<BucketCreate, NewBucket>({
+  name: 'CreateBucket',
+  facts: async context => {
+    const { request, identity } = context
+    const name = parseBucketName(request.bucket!)
+    if (name === null) throw new S3Error('InvalidBucketName', undefined, { BucketName: request.bucket! })
+    const region = regionOf(context, await locationConstraint(context))
+    const dataClass = String(request.headers[dataClassHeader] ?? 'personal')
+    const etagMode = request.headers[etagHeader] ?? 'md5'
+    if (etagMode !== 'md5' && etagMode !== 'opaque')
+      throw new S3Error('InvalidArgument', `${etagHeader} is md5 or opaque.`)
+    const joined = (await findTenant(region.catalog, identity.tenant)) !== null
+    return {
+      op: { action: 'bucket.create', name, region: region.id, dataClass, joined },
+      target: { region, dataClass, etagMode },
+    }
+  },
+  run: async (context, authorized, { region, dataClass, etagMode }) => {
+    const { services, identity } = context
+    const { name } = authorized.op
+    const { tenant } = identity
+    const taken = async (): Promise<S3Error | null> => {
+      for (const other of services.regions.values()) {
+        const found = await findBucket(other.catalog, name)
+        if (found !== null)
+          return new S3Error(found.row.tenant === tenant ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists')
+      }
+      return null
+    }
+    const before = await taken()
+    if (before !== null) throw before
+    const key = await services.leases.create(tenant)
+    const row: BucketRow = {
+      v: 1,
+      id: toHex(services.randomBytes(8)),
+      name,
+      tenant,
+      createdUnixMs: services.clock(),
+      dataClass,
+      etagMode,
+      bucketKeyId: key.bucketKeyId,
+    }
+    const by = { accessKeyId: identity.accessKeyId }
+    const created = region.drafts.draft({
+      tenant,
+      type: 'bucket.created',
+      body: { bucket: name, dataClass, etagMode, by },
+    })
+    const keyed = region.drafts.draft({
+      tenant,
+      type: 'bucketkey.created',
+      body: {
+        bucket: name,
+        bucketKeyId: key.bucketKeyId,
+        holderKeyId: key.wrapped.holderKeyId,
+        checkValue: key.checkValue,
+      },
+    })
+    const keyRow: BucketKeyRow = { v: 1, ...key }
+    const held = await createBucket(region.catalog, authorized, row, {
+      puts: [
+        { table: 'bucketkeys', key: utf8(key.bucketKeyId), value: encodeRow(keyRow) },
+        created.put,
+        keyed.put,
+      ],
+    })
+    if (!held) throw (await taken()) ?? new S3Error('ConditionalRequestConflict')
+    context.entered(created.entryId)
+    return { status: 200, headers: { location: `/${name}` }, body: null }
+  },
+})
+
+async function locationConstraint(context: S3Context): Promise<string | null> {
+  const body = await collectXml(context, maxConfigurationBytes)
+  if (body.length === 0) return null
+  const text = childText(parseXml(body, 'CreateBucketConfiguration'), 'LocationConstraint')
+  return text === undefined || text === '' ? null : text
+}
+
+/** Without a constraint the tenant's home, which is set when the tenant is made; never a silent default. */
+function regionOf(context: S3Context, constraint: string | null): S3Region {
+  const { services, identity } = context
+  const wanted: RegionId | null = constraint === null ? identity.home : parseRegionId(constraint)
+  const region = wanted === null ? undefined : services.regions.get(wanted)
+  if (region === undefined) {
+    throw new S3Error('InvalidLocationConstraint', undefined, { LocationConstraint: constraint ?? '' })
+  }
+  return region
+}
+
+export const headBucketOperation = operation<BucketUse, LocatedBucket>({
+  name: 'HeadBucket',
+  facts: bucketUse,
+  run: async (_context, _authorized, { region }) => ({
+    status: 200,
+    headers: { 'x-amz-bucket-region': region.id, 'content-type': 'application/xml' },
+    body: null,
+  }),
+})
+
+export const getBucketLocationOperation = operation<BucketUse, LocatedBucket>({
+  name: 'GetBucketLocation',
+  facts: bucketUse,
+  run: async (_context, _authorized, { region }) => ({
+    status: 200,
+    headers: {},
+    body: xmlDocument('LocationConstraint', region.id),
+  }),
+})
+
+export const deleteBucketOperation = operation<BucketUse, LocatedBucket>({
+  name: 'DeleteBucket',
+  facts: bucketUse,
+  run: async (context, authorized, bucket) => {
+    const { tenant, name } = bucket.row
+    const by = { accessKeyId: context.identity.accessKeyId }
+    const entry = bucket.region.drafts.draft({ tenant, type: 'bucket.deleted', body: { bucket: name, by } })
+    if (!(await deleteBucket(bucket.region.catalog, authorized, bucket, entry.put))) {
+      const now = await findBucket(bucket.region.catalog, name)
+      throw new S3Error(now === null || now.row.id !== bucket.row.id ? 'NoSuchBucket' : 'BucketNotEmpty')
+    }
+    context.entered(entry.entryId)
+    // Uploads that were never completed are no objects and do not keep a bucket; their parts go with it.
+    await abortUploads(context.services, bucket)
+    return { status: 204, headers: {}, body: null }
+  },
+})

@@ -1,0 +1,86 @@
+import { toHex } from '../../core/bytes.ts'
+import type { ObjectWrite } from '../../policy/operations.ts'
+import { smallBytes } from '../../store/places.ts'
+import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
+import {
+  type BodyEnd,
+  checksumHeaderOf,
+  collectContent,
+  createBodyDecoder,
+  planBody,
+  readContent,
+} from '../body.ts'
+import { writeCondition } from '../conditions.ts'
+import { S3Error } from '../errors.ts'
+import { storedHeaders } from '../object-headers.ts'
+import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
+import { newVersionKey, publishVersion, type VersionKey } from '../versions.ts'
+
+/** What one PUT may carry; larger objects are multipart. */
+export const maxPutBytes = 5 * 2 ** 30
+
+export async function objectWrite(context: S3Context): Promise<{ op: ObjectWrite; target: LocatedBucket }> {
+  const target = await context.locate(context.request.bucket!)
+  return { op: { action: 'object.write', bucket: target.facts }, target }
+}
+
+export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
+  name: 'PutObject',
+  facts: objectWrite,
+  run: async (context, authorized, bucket): Promise<S3Answer> => {
+    const { headers } = context.request
+    const objectKey = context.request.key!
+    const stored = storedHeaders(headers)
+    const condition = writeCondition(headers)
+    const key = await newVersionKey(context.services, bucket)
+    const { placed, end } = await sealBody(context, bucket, key, 1)
+    try {
+      const row = await publishVersion(context, authorized, bucket, objectKey, {
+        key,
+        parts: [{ ...placed.part, partNumber: 1 }],
+        places: [placed.place],
+        claims: placed.claim.puts,
+        etag: toHex(end.md5!),
+        checksum: end.checksum === null ? null : { ...end.checksum, type: 'FULL_OBJECT' },
+        stored,
+        copiedFrom: null,
+        ...(condition && { condition }),
+      })
+      return { status: 200, headers: { etag: `"${row.etag}"`, ...checksumAnswer(end) }, body: null }
+    } catch (error) {
+      // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.
+      if (error instanceof S3Error) await placed.abandon()
+      throw error
+    }
+  },
+})
+
+export function checksumAnswer(end: BodyEnd): Record<string, string> {
+  if (end.checksum === null) return {}
+  return {
+    [checksumHeaderOf(end.checksum.algorithm)]: end.checksum.value,
+    'x-amz-checksum-type': 'FULL_OBJECT',
+  }
+}
+
+/** Seals the request's body as one part. A short body is taken in one piece, a long one streams. */
+export async function sealBody(
+  context: S3Context,
+  bucket: LocatedBucket,
+  key: VersionKey,
+  partNumber: number,
+): Promise<{ placed: PlacedPart; end: BodyEnd }> {
+  const plan = planBody(context.request.headers, context.payload, maxPutBytes)
+  const decoder = createBodyDecoder(plan, true)
+  const target = {
+    blobs: bucket.region.blobs,
+    clock: context.services.clock,
+    randomBytes: context.services.randomBytes,
+  }
+  context.continueBody()
+  if (plan.contentBytes !== null && plan.contentBytes <= smallBytes) {
+    const { content, end } = await collectContent(context.message, decoder, smallBytes)
+    return { placed: await sealWhole(target, key, partNumber, content), end }
+  }
+  return sealStream(target, key, partNumber, readContent(context.message, decoder))
+}

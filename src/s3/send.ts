@@ -1,0 +1,135 @@
+/** Answers on the wire: headers, streams with back-pressure, errors as S3 writes them. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EntryId } from '../core/ids.ts'
+import type { S3Error } from './errors.ts'
+import type { S3Answer, S3Stream } from './operation.ts'
+import { xmlDocument } from './xml.ts'
+
+export interface AnswerFacts {
+  readonly requestId: string
+  readonly entries: readonly EntryId[]
+  readonly isHead: boolean
+}
+
+export async function sendAnswer(
+  message: IncomingMessage,
+  response: ServerResponse,
+  answer: S3Answer,
+  { requestId, entries, isHead }: AnswerFacts,
+): Promise<void> {
+  const { status, body } = answer
+  const headers: Record<string, string> = {
+    ...answer.headers,
+    'x-amz-request-id': requestId,
+    server: 'Holdfast',
+  }
+  if (entries.length > 0) headers['x-holdfast-entry'] = entries.slice(0, 20).join(',')
+  if (typeof body === 'string') {
+    headers['content-type'] ??= 'application/xml'
+    headers['content-length'] = String(Buffer.byteLength(body))
+  } else if (body === null && !isHead && status !== 304 && status !== 204) {
+    headers['content-length'] = '0'
+  }
+  drainBody(message, response, headers)
+  response.writeHead(status, headers)
+  if (isHead || body === null) response.end()
+  else if (typeof body === 'string' || body instanceof Uint8Array) response.end(body)
+  else await sendStream(response, body)
+}
+
+/**
+ * An error before the body came in: a client that waits for `100 Continue` gets the error instead and never sends
+ * it; of another, the connection is closed after the answer, so that what is still on its way is not read as a new
+ * request.
+ */
+export async function sendError(
+  message: IncomingMessage,
+  response: ServerResponse,
+  error: S3Error,
+  requestId: string,
+  continued: boolean,
+): Promise<void> {
+  if (response.headersSent) {
+    // The status is out already: the only honest end is to break the connection before its promised length.
+    response.destroy()
+    return
+  }
+  const headers: Record<string, string> = { 'x-amz-request-id': requestId, server: 'Holdfast' }
+  if (error.status === 503) headers['retry-after'] = '1'
+  if (!continued) headers.connection = 'close'
+  if (error.fields.Region !== undefined) headers['x-amz-bucket-region'] = error.fields.Region
+  drainBody(message, response, headers)
+  if (message.method === 'HEAD' || error.status === 304) {
+    response.writeHead(error.status, headers).end()
+    return
+  }
+  const body = xmlDocument(
+    'Error',
+    {
+      Code: error.code,
+      Message: error.message,
+      ...error.fields,
+      Resource: decodePath(message.url),
+      RequestId: requestId,
+    },
+    null,
+  )
+  headers['content-type'] = 'application/xml'
+  headers['content-length'] = String(Buffer.byteLength(body))
+  response.writeHead(error.status, headers).end(body)
+}
+
+const maxDrainBytes = 256 * 1024
+
+/** A short unread body is read and dropped, so that the connection can be used again; a long one ends it. */
+function drainBody(
+  message: IncomingMessage,
+  response: ServerResponse,
+  headers: Record<string, string>,
+): void {
+  if (message.readableEnded || message.complete) return
+  const left = Number(message.headers['content-length'] ?? Number.POSITIVE_INFINITY)
+  if (left > maxDrainBytes) {
+    headers.connection = 'close'
+    response.once('finish', () => message.socket.destroySoon())
+  }
+  message.resume()
+}
+
+async function sendStream(response: ServerResponse, stream: S3Stream): Promise<void> {
+  let sent = 0
+  let complete = false
+  try {
+    for await (const chunk of stream.chunks) {
+      if (response.destroyed) return
+      sent += chunk.length
+      if (!response.write(chunk)) await drained(response)
+    }
+    complete = sent === stream.bytes && !response.destroyed
+    if (!complete) throw new Error(`the stream ended after ${sent} of ${stream.bytes} bytes`)
+    response.end()
+  } finally {
+    stream.onEnd(sent, complete)
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+  })
+}
+
+function decodePath(url: string | undefined): string {
+  const path = (url ?? '').split('?', 1)[0]!
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}

@@ -1,0 +1,197 @@
+/** A new version on its way into the catalog: its keys, its sealing, its row and its entry. */
+import { createHash } from 'node:crypto'
+import { toBase64, toHex, utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { type EntryId, newSortableId, type OriginId } from '../core/ids.ts'
+import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
+import { encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
+import type { KeyReason } from '../keys/key-holder.ts'
+import type { Authorized } from '../policy/authorized.ts'
+import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
+import type { Catalog, CatalogBatch, Put } from '../store/catalog.ts'
+import { contentOf, findObject, makeContent, type NewObject, publishObject } from '../store/objects.ts'
+import type { Place } from '../store/places.ts'
+import { type BucketKeyRow, type Checksum, decodeRow, type ObjectRow } from '../store/rows.ts'
+import { openObject, type PartKey } from '../store/sealed-parts.ts'
+import { S3Error } from './errors.ts'
+import type { StoredHeaders } from './object-headers.ts'
+import { type LocatedBucket, newOriginId, type S3Context, type S3Services } from './operation.ts'
+
+export interface VersionKey extends PartKey {
+  readonly bucketKeyId: string
+  readonly wrappedDataKey: string
+}
+
+/** A fresh data key for a new version, wrapped under the bucket's key. */
+export async function newVersionKey(services: S3Services, bucket: LocatedBucket): Promise<VersionKey> {
+  const { randomBytes } = services
+  const { tenant, bucketKeyId } = bucket.row
+  const bucketKey = await leaseBucketKey(
+    services,
+    bucket.region.catalog,
+    bucketKeyId,
+    'customer-initiated-access',
+  )
+  const origin = newOriginId(randomBytes)
+  const dataKey = randomBytes(32)
+  const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes)
+  return { tenant, origin, dataKey, bucketKeyId, wrappedDataKey: toBase64(wrapped) }
+}
+
+/** The data key of a version or an upload that exists. */
+export async function openVersionKey(
+  services: S3Services,
+  bucket: LocatedBucket,
+  row: { readonly originId: OriginId; readonly bucketKeyId: string; readonly wrappedDataKey: string },
+): Promise<VersionKey> {
+  const { tenant } = bucket.row
+  const { originId: origin, bucketKeyId, wrappedDataKey } = row
+  const bucketKey = await leaseBucketKey(
+    services,
+    bucket.region.catalog,
+    bucketKeyId,
+    'customer-initiated-access',
+  )
+  const dataKey = unwrapDataKey(bucketKey, tenant, origin, Buffer.from(wrappedDataKey, 'base64'))
+  return { tenant, origin, dataKey, bucketKeyId, wrappedDataKey }
+}
+
+async function leaseBucketKey(
+  services: S3Services,
+  catalog: Catalog,
+  bucketKeyId: string,
+  reason: KeyReason,
+): Promise<Buffer> {
+  const bytes = await catalog.get('bucketkeys', utf8(bucketKeyId))
+  if (bytes === null)
+    throw new HoldfastError('store-damaged', `bucket key ${bucketKeyId} is not in the catalog`)
+  return services.leases.open(decodeRow<BucketKeyRow>(bytes), reason)
+}
+
+export interface FinishedVersion {
+  readonly key: VersionKey
+  readonly parts: readonly ManifestPart[]
+  readonly places: readonly Place[]
+  readonly claims: readonly Put[]
+  readonly etag: string
+  readonly checksum: Checksum | null
+  readonly stored: StoredHeaders
+  readonly copiedFrom: { bucket: string; key: string; originId: OriginId } | null
+  readonly also?: CatalogBatch
+  readonly condition?: (current: ObjectRow | null) => void
+}
+
+/** Publishes and enters; resolves when both are durable. */
+export async function publishVersion(
+  context: S3Context,
+  authorized: Authorized<ObjectWrite | ObjectCopy>,
+  bucket: LocatedBucket,
+  objectKey: string,
+  version: FinishedVersion,
+): Promise<ObjectRow> {
+  const { clock, randomBytes } = context.services
+  const { key, parts, etag } = version
+  const nowUnixMs = clock()
+  const manifest = encodeManifest({ tenant: key.tenant, origin: key.origin, parts }, key.dataKey)
+  const row: Omit<ObjectRow, 'v' | 'content'> = {
+    versionId: newSortableId(nowUnixMs, randomBytes),
+    originId: key.origin,
+    sizeBytes: sum(parts, part => part.plainBytes),
+    ciphertextBytes: sum(parts, part => part.cipherBytes),
+    etag: bucket.row.etagMode === 'md5' ? etag : toHex(randomBytes(16)),
+    modifiedUnixMs: nowUnixMs,
+    headers: version.stored.headers,
+    metadata: version.stored.metadata,
+    checksum: version.checksum,
+    bucketKeyId: key.bucketKeyId,
+    wrappedDataKey: key.wrappedDataKey,
+    partCount: parts.length,
+    arrivedBy: null,
+  }
+  // A lost race drafts again; the entry that counts is the last one.
+  let entryId: EntryId | null = null
+  const entry = (replaced: ObjectRow | null): Put => {
+    const draft = bucket.region.drafts.draft({
+      tenant: key.tenant,
+      type: 'object.put',
+      body: {
+        bucket: bucket.row.name,
+        key: objectKey,
+        versionId: row.versionId,
+        originId: key.origin,
+        sizeBytes: row.sizeBytes,
+        ciphertextBytes: row.ciphertextBytes,
+        ciphertextSha256: ciphertextSha256(parts),
+        manifestSha256: createHash('sha256').update(manifest).digest('hex'),
+        etag: row.etag,
+        bucketKeyId: key.bucketKeyId,
+        parts: parts.length,
+        copiedFrom: version.copiedFrom,
+        replaced: replaced?.originId ?? null,
+        by: { accessKeyId: context.identity.accessKeyId },
+      },
+    })
+    entryId = draft.entryId
+    return draft.put
+  }
+  const object: NewObject = {
+    bucket,
+    key: objectKey,
+    row,
+    content: makeContent(manifest, version.places),
+    claims: version.claims,
+    entry,
+    ...(version.also && { also: version.also }),
+    ...(version.condition && { condition: version.condition }),
+  }
+  const written = await publishObject(bucket.region.catalog, clock, authorized, object)
+  if (written === 'bucket-gone') throw new S3Error('NoSuchBucket')
+  if (written === 'upload-gone') throw new S3Error('NoSuchUpload')
+  if (entryId !== null) context.entered(entryId)
+  return { v: 1, ...row, content: null }
+}
+
+/** As entries say it: of one part, its digest; of several, the digest of the digests. */
+export function ciphertextSha256(parts: readonly ManifestPart[]): string {
+  if (parts.length === 1) return toHex(parts[0]!.sha256)
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part.sha256)
+  return hash.digest('hex')
+}
+
+export interface OpenedVersion {
+  readonly row: ObjectRow
+  /** Plaintext of `[start, end)`. */
+  read(start: number, end: number): AsyncGenerator<Buffer, void>
+}
+
+/** Opens what a key holds now. A version that is replaced while it is looked up is looked up again. */
+export async function openVersion(
+  services: S3Services,
+  bucket: LocatedBucket,
+  objectKey: string,
+): Promise<OpenedVersion> {
+  const { catalog } = bucket.region
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const row = await findObject(catalog, bucket.row.id, objectKey)
+    if (row === null) throw new S3Error('NoSuchKey', undefined, { Key: objectKey })
+    const content = await contentOf(catalog, row)
+    if (content === null) continue
+    const key = await openVersionKey(services, bucket, row)
+    const manifest = openManifest(content.manifest, key.dataKey, { tenant: key.tenant, origin: key.origin })
+    const bytes = sum(manifest.parts, part => part.plainBytes)
+    if (bytes !== row.sizeBytes)
+      throw new HoldfastError('sealed-damaged', 'the record has another size than the manifest')
+    return {
+      row,
+      read: (start, end) => openObject(bucket.region, manifest, content.places, key.dataKey, start, end),
+    }
+  }
+  throw new S3Error('SlowDown')
+}
+
+function sum<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  let total = 0
+  for (const item of items) total += of(item)
+  return total
+}

@@ -1,0 +1,74 @@
+/** Buckets of a region, with an index by tenant so that a tenant's list costs its own buckets only. */
+import { concat, fromUtf8, utf8 } from '../core/bytes.ts'
+import type { BucketName, TenantId } from '../core/ids.ts'
+import type { Authorized } from '../policy/authorized.ts'
+import type { BucketCreate, BucketUse } from '../policy/operations.ts'
+import { type Catalog, type CatalogBatch, type Put, prefixEnd } from './catalog.ts'
+import type { KnownBucket } from './objects.ts'
+import { type BucketRow, bucketPrefix, bucketRowKey, decodeRow, encodeRow } from './rows.ts'
+
+/** No bucket name starts with a zero byte, so index rows never meet bucket rows. */
+const indexMark = new Uint8Array([0])
+const tenantIndexPrefix = (tenant: TenantId): Uint8Array => concat(indexMark, utf8(tenant))
+const tenantIndexKey = (tenant: TenantId, name: BucketName): Uint8Array =>
+  concat(tenantIndexPrefix(tenant), utf8(name))
+
+export async function findBucket(catalog: Catalog, name: BucketName): Promise<KnownBucket | null> {
+  const bytes = await catalog.get('buckets', bucketRowKey(name))
+  return bytes === null ? null : { row: decodeRow<BucketRow>(bytes), bytes }
+}
+
+/** By name, ascending. */
+export async function listBuckets(catalog: Catalog, tenant: TenantId): Promise<BucketRow[]> {
+  const prefix = tenantIndexPrefix(tenant)
+  const found: BucketRow[] = []
+  for (let from = prefix; ; ) {
+    const rows = await catalog.scan('buckets', { from, to: prefixEnd(prefix)!, limit: 1000 })
+    for (const { key } of rows) {
+      const bucket = await findBucket(catalog, fromUtf8(key.subarray(prefix.length)) as BucketName)
+      if (bucket !== null) found.push(bucket.row)
+    }
+    if (rows.length < 1000) return found
+    from = concat(rows.at(-1)!.key, indexMark)
+  }
+}
+
+/** False when the name is taken in this region. */
+export function createBucket(
+  catalog: Catalog,
+  _authorized: Authorized<BucketCreate>,
+  row: BucketRow,
+  also: CatalogBatch,
+): Promise<boolean> {
+  const key = bucketRowKey(row.name)
+  return catalog.commit({
+    checks: [{ table: 'buckets', key, expected: null }],
+    puts: [
+      { table: 'buckets', key, value: encodeRow(row) },
+      { table: 'buckets', key: tenantIndexKey(row.tenant, row.name), value: utf8(row.id) },
+      ...(also.puts ?? []),
+    ],
+  })
+}
+
+/** False when it is not empty (objects, or uploads that are neither completed nor aborted) or changed meanwhile. */
+export function deleteBucket(
+  catalog: Catalog,
+  _authorized: Authorized<BucketUse>,
+  bucket: KnownBucket,
+  entry: Put,
+): Promise<boolean> {
+  const { row, bytes } = bucket
+  const key = bucketRowKey(row.name)
+  return catalog.commit({
+    checks: [
+      { table: 'buckets', key, expected: bytes },
+      { table: 'objects', emptyPrefix: bucketPrefix(row.id) },
+    ],
+    removes: [
+      { table: 'buckets', key },
+      { table: 'buckets', key: tenantIndexKey(row.tenant, row.name) },
+    ],
+    puts: [entry],
+  })
+}

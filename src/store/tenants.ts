@@ -1,0 +1,64 @@
+/** Tenants, access keys and API tokens of a region: rows, and the look-ups that every request makes. */
+import { createHash } from 'node:crypto'
+import { utf8 } from '../core/bytes.ts'
+import type { RegionId, TenantId } from '../core/ids.ts'
+import type { Catalog } from './catalog.ts'
+import { decodeRow } from './rows.ts'
+
+export interface TenantRow {
+  readonly v: 1
+  readonly tenant: TenantId
+  readonly name: string
+  readonly home: RegionId
+  /** DSSE envelope of the genesis, as text. */
+  readonly genesis: string
+  /** Hex; the tenant's chain key for this region. The ledger reads it to compute labels. */
+  readonly chainKey: string
+  readonly joinedUnixMs: number
+  readonly holder: HolderRegistration
+}
+
+/** How this region reaches the tenant's key holder, and as whom. */
+export interface HolderRegistration {
+  readonly host: string
+  readonly port: number
+  readonly certificate: string
+  readonly keyId: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export interface AccessKeyRow {
+  readonly v: 1
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly tenant: TenantId
+  /** The tenant's home region, so that a request needs no second look-up. */
+  readonly home: RegionId
+  readonly createdUnixMs: number
+}
+
+export interface ApiTokenRow {
+  readonly v: 1
+  readonly tenant: TenantId
+}
+
+export const tenantRowKey = (tenant: TenantId): Uint8Array => utf8(tenant)
+export const accessKeyRowKey = (accessKeyId: string): Uint8Array => utf8(accessKeyId)
+/** Tokens are kept as hashes: who reads the catalog cannot use them. */
+export const apiTokenRowKey = (token: string): Uint8Array => createHash('sha256').update(token).digest()
+
+export async function findTenant(catalog: Catalog, tenant: TenantId): Promise<TenantRow | null> {
+  const bytes = await catalog.get('tenants', tenantRowKey(tenant))
+  return bytes === null ? null : decodeRow<TenantRow>(bytes)
+}
+
+export async function findAccessKey(catalog: Catalog, accessKeyId: string): Promise<AccessKeyRow | null> {
+  const bytes = await catalog.get('accesskeys', accessKeyRowKey(accessKeyId))
+  return bytes === null ? null : decodeRow<AccessKeyRow>(bytes)
+}
+
+export async function findApiToken(catalog: Catalog, token: string): Promise<ApiTokenRow | null> {
+  const bytes = await catalog.get('apitokens', apiTokenRowKey(token))
+  return bytes === null ? null : decodeRow<ApiTokenRow>(bytes)
+}
