@@ -1,0 +1,66 @@
+import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
+import { parseAddress } from '../address.ts'
+import type { CidrTable } from './cidr.ts'
+import type { AsnDatabase, CountryDatabase, DatabaseUse } from './databases.ts'
+import type { PlaceOverride } from './places.ts'
+import { createSpecialRanges } from './special.ts'
+
+/** Where an address is, and on whose word. */
+export type Place = {
+  readonly country: CountryCode | null
+  /** The countries that were named when they clash; empty when nobody knows. */
+  readonly candidates: readonly CountryCode[]
+  readonly basis: 'inventory' | 'override' | 'local' | 'vote' | 'one database' | 'disputed' | 'unknown'
+  readonly asn: number | null
+  readonly asName: string | null
+}
+
+export type Locator = {
+  readonly place: (address: string) => Place
+  readonly databases: () => readonly DatabaseUse[]
+}
+
+const cacheSize = 500_000
+
+/** Overrides first, then addresses that never leave, then the vote. */
+export function createLocator(sources: {
+  readonly overrides: CidrTable<PlaceOverride> | null
+  readonly countries: readonly CountryDatabase[]
+  readonly asn: AsnDatabase | null
+}): Locator {
+  const special = createSpecialRanges()
+  const cache = new Map<string, Place>()
+  const decide = (text: string): Place => {
+    const address = parseAddress(text)
+    if (address === null) return nowhere
+    const override = sources.overrides?.find(address)[0]
+    const kind = special(address)
+    if (override === undefined && kind !== null) return { ...nowhere, basis: 'local' }
+    const as = kind === null ? (sources.asn?.find(address) ?? null) : null
+    const asn = override?.asn ?? as?.asn ?? null
+    const asName = override?.name ?? as?.name ?? null
+    if (override !== undefined) {
+      return { country: override.country, candidates: [], basis: 'override', asn, asName }
+    }
+    const votes = sources.countries.map(database => parseCountryCode(database.find(address) ?? ''))
+    const named = [...new Set(votes.filter(vote => vote !== null))]
+    if (named.length === 0) return { country: null, candidates: [], basis: 'unknown', asn, asName }
+    if (named.length > 1) return { country: null, candidates: named, basis: 'disputed', asn, asName }
+    const basis = votes.includes(null) ? 'one database' : 'vote'
+    return { country: named[0]!, candidates: [], basis, asn, asName }
+  }
+  return {
+    place(address) {
+      const known = cache.get(address)
+      if (known !== undefined) return known
+      if (cache.size >= cacheSize) cache.clear()
+      const place = decide(address)
+      cache.set(address, place)
+      return place
+    },
+    databases: () =>
+      [...sources.countries, ...(sources.asn === null ? [] : [sources.asn])].map(db => db.use()),
+  }
+}
+
+const nowhere: Place = { country: null, candidates: [], basis: 'unknown', asn: null, asName: null }

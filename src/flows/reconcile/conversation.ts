@@ -1,0 +1,170 @@
+import type { Bounds } from './bounds.ts'
+import type { ClockOffset } from './clock.ts'
+import type { InstructionFacts } from './instructions.ts'
+import type { Word } from './words.ts'
+
+/** What the books, taken together, say of one connection in one direction. All bytes are TCP payload. */
+export type Conversation = {
+  readonly pair: string
+  readonly region: string
+  readonly fromUnixMs: number
+  readonly untilUnixMs: number
+  /** Both ends entered these under one approved instruction. */
+  readonly instructedBytes: number
+  /** Only the region's word. */
+  readonly claimedBytes: number
+  readonly isInstructed: boolean
+  readonly instruction: string | null
+  readonly entryIds: readonly string[]
+  readonly faults: readonly BookFault[]
+  /** What of the two has not explained anything observed. */
+  leftBytes: number
+}
+
+/** What is wrong with the books themselves; each is shown with the server it touches. */
+export type BookFault = {
+  readonly kind: 'entered-twice' | 'ends-disagree' | 'one-sided' | 'not-approved' | 'beyond-entered-objects'
+  readonly bytes: number
+  readonly detail: string
+}
+
+/** Two ends count the same bytes but for what was in flight when one of them stopped. */
+const agreementSlackBytes = 64 * 1024
+
+export function converse(
+  words: readonly Word[],
+  context: {
+    readonly offsets: ReadonlyMap<string, ClockOffset>
+    readonly instructions: ReadonlyMap<string, InstructionFacts>
+    readonly bounds: Bounds
+  },
+): Conversation[] {
+  const shifted = words
+    .map(word => {
+      const offsetMs = context.offsets.get(word.region)?.offsetMs ?? 0
+      return { word, from: word.startUnixMs + offsetMs, until: word.endUnixMs + offsetMs }
+    })
+    .sort((a, b) => a.from - b.from)
+  const groups: { words: Word[]; from: number; until: number }[] = []
+  for (const { word, from, until } of shifted) {
+    const last = groups.at(-1)
+    // The next connection of the same ports starts after this one ended; the ends' records of one overlap.
+    if (last !== undefined && (from <= last.until || sharesConnection(last.words, word))) {
+      last.words.push(word)
+      last.until = Math.max(last.until, until)
+    } else {
+      groups.push({ words: [word], from, until })
+    }
+  }
+  return groups.map(group => ({
+    ...settle(group.words, context),
+    pair: group.words[0]!.pair,
+    region: group.words[0]!.region,
+    fromUnixMs: group.from,
+    untilUnixMs: group.until,
+    entryIds: group.words.flatMap(word => word.entryIds).slice(0, 20),
+  }))
+}
+
+function sharesConnection(words: readonly Word[], word: Word): boolean {
+  return words.some(other => other.connection === word.connection && other.isSender === word.isSender)
+}
+
+type Settled = Pick<
+  Conversation,
+  'instructedBytes' | 'claimedBytes' | 'isInstructed' | 'instruction' | 'faults' | 'leftBytes'
+>
+
+function settle(
+  words: readonly Word[],
+  context: { readonly instructions: ReadonlyMap<string, InstructionFacts>; readonly bounds: Bounds },
+): Settled {
+  const faults: BookFault[] = []
+  const sender = oneSide(words, true, faults)
+  const receiver = oneSide(words, false, faults)
+  const first = sender.words[0] ?? receiver.words[0]!
+  const id = first.instruction
+  const facts = id === null ? null : (context.instructions.get(id) ?? null)
+  const mostBytes = Math.max(sender.bytes, receiver.bytes)
+  const bothBytes = Math.min(sender.bytes, receiver.bytes)
+  if (sender.words.length > 0 && receiver.words.length > 0) {
+    const apart = mostBytes - bothBytes
+    if (apart > Math.max(agreementSlackBytes, mostBytes / 100)) {
+      const detail = `the sending end entered ${sender.bytes} bytes, the receiving end ${receiver.bytes}`
+      faults.push({ kind: 'ends-disagree', bytes: apart, detail })
+    }
+  }
+  const doubt = id === null ? 'no instruction' : pairDoubt(id, sender.words, receiver.words, facts)
+  if (id !== null && doubt !== null) {
+    const kind = doubt.startsWith('only') ? 'one-sided' : 'not-approved'
+    faults.push({ kind, bytes: mostBytes, detail: `instruction ${id}: ${doubt}` })
+  }
+  // Both ends' word, then what only one of them says; each within what entered objects can account for.
+  const isForward = facts?.senders.has(first.region) === first.isSender
+  const within = (wanted: number) => {
+    if (facts !== null) return context.bounds.takeForInstruction(facts, isForward, wanted)
+    const isRead = first.role === 's3' && first.isSender
+    return isRead ? Math.min(wanted, readBound(sender.words, context.bounds)) : wanted
+  }
+  const instructedBytes = doubt === null ? within(bothBytes) : 0
+  const rest = doubt === null ? mostBytes - bothBytes : mostBytes
+  const claimedBytes = rest === 0 ? 0 : within(rest)
+  const beyond = mostBytes - instructedBytes - claimedBytes
+  if (beyond > 0) {
+    const detail = `${mostBytes} bytes entered for the connection, ${beyond} more than the entered objects can be`
+    faults.push({ kind: 'beyond-entered-objects', bytes: beyond, detail })
+  }
+  const leftBytes = instructedBytes + claimedBytes
+  return { instructedBytes, claimedBytes, isInstructed: doubt === null, instruction: id, faults, leftBytes }
+}
+
+/**
+ * The words of one end. Requests of several tenants and regions share a connection and its id, so those add up; a
+ * second id for the same socket at the same time is the same bytes entered twice, and counts once.
+ */
+function oneSide(
+  words: readonly Word[],
+  isSender: boolean,
+  faults: BookFault[],
+): { words: readonly Word[]; bytes: number } {
+  const ofSide = words.filter(word => word.isSender === isSender)
+  const byConnection = [...Map.groupBy(ofSide, word => word.connection).values()]
+    .map(group => ({ words: group, bytes: group.reduce((sum, word) => sum + word.bytes, 0) }))
+    .sort((a, b) => b.bytes - a.bytes)
+  const again = byConnection.slice(1).reduce((sum, { bytes }) => sum + bytes, 0)
+  if (byConnection.length > 1) {
+    const detail = `${byConnection.length} connections entered for one socket at one time; the largest counts`
+    faults.push({ kind: 'entered-twice', bytes: again, detail })
+  }
+  return byConnection[0] ?? { words: [], bytes: 0 }
+}
+
+/** Why the pair of ends does not make the bytes instructed; `null` when it does. */
+function pairDoubt(
+  id: string,
+  sender: readonly Word[],
+  receiver: readonly Word[],
+  facts: InstructionFacts | null,
+): string | null {
+  const from = sender[0]
+  const to = receiver[0]
+  if (from === undefined || to === undefined) return 'only one end entered this connection'
+  if (sender.some(word => word.instruction !== id) || receiver.some(word => word.instruction !== id)) {
+    return 'only one end entered this connection under it'
+  }
+  if (from.region === to.region) return 'only one region speaks for both ends'
+  if (facts === null || facts.approvedFromUnixMs === null) return 'no approval that holds is in these books'
+  if (!facts.hasAgreement) return 'departures and arrivals do not agree'
+  const endUnixMs = Math.max(from.endUnixMs, to.endUnixMs)
+  if (endUnixMs < facts.approvedFromUnixMs) return 'the connection ended before the approval'
+  if (facts.endedUnixMs !== null && Math.min(from.startUnixMs, to.startUnixMs) > facts.endedUnixMs) {
+    return 'the connection began after the instruction had ended'
+  }
+  return null
+}
+
+function readBound(words: readonly Word[], bounds: Bounds): number {
+  const regions = new Set(words.map(word => word.region))
+  const connection = words[0]!.connection
+  return [...regions].reduce((sum, region) => sum + bounds.ofReads(region, connection), 0)
+}
