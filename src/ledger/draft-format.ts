@@ -1,4 +1,4 @@
-import { fromUtf8, utf8 } from '../core/bytes.ts'
+import { fromUtf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 
 /**
@@ -17,7 +17,7 @@ export interface StoredDraft {
 const version = '1'
 
 export function encodeDraft({ entryId, tenant, type, timeUnixMs, body }: StoredDraft): Uint8Array {
-  return utf8(`${version}\n${entryId}\n${tenant}\n${type}\n${timeUnixMs}\n${body}`)
+  return Buffer.from(`${version}\n${entryId}\n${tenant}\n${type}\n${timeUnixMs}\n${body}`)
 }
 
 export function decodeDraft(bytes: Uint8Array): StoredDraft {

@@ -1,4 +1,4 @@
-import { readU64be, u64be, utf8 } from '../core/bytes.ts'
+import { readU64be, u64be } from '../core/bytes.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { type EntryId, newEntryId, type RandomBytes } from '../core/ids.ts'
@@ -28,14 +28,13 @@ export function createDraftBox(catalog: Catalog, clock: Clock, randomBytes: Rand
 
     draft({ tenant, type, body }) {
       if (next === null) throw new Error('the draft box was not opened')
-      const text = canonicalJson(body)
-      // Refused here, with the request it belongs to: a draft that cannot become an entry would halt the ledger.
-      if (utf8(text).length > maxPayloadBytes - payloadOverheadBytes) {
-        throw new HoldfastError('bad-input', `the body of ${type} is longer than an entry can be`)
-      }
       const timeUnixMs = clock()
       const entryId = newEntryId(timeUnixMs, randomBytes)
-      const value = encodeDraft({ entryId, tenant, type, timeUnixMs, body: text })
+      const value = encodeDraft({ entryId, tenant, type, timeUnixMs, body: canonicalJson(body) })
+      // Refused here, with the request it belongs to: a draft that cannot become an entry would halt the ledger.
+      if (value.length > maxPayloadBytes - payloadOverheadBytes) {
+        throw new HoldfastError('bad-input', `the body of ${type} is longer than an entry can be`)
+      }
       return { entryId, put: { table: 'drafts', key: u64be(next++), value } }
     },
   }

@@ -6,7 +6,14 @@ import { fromHex, fromUtf8, toHex, u64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes } from '../core/ids.ts'
 import type { Catalog, Put, Remove, Row } from '../store/catalog.ts'
-import { chainKeyCommitment, commitmentOf, encodeLeaf, labelOf } from '../verify/leaf.ts'
+import {
+  chainKeyCommitment,
+  commitmentOf,
+  encodeLeaf,
+  labelOf,
+  saltBytes,
+  saltedPayload,
+} from '../verify/leaf.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft, type StoredDraft } from './draft-format.ts'
 import { printPayload } from './payload-print.ts'
@@ -72,7 +79,7 @@ export function enterDrafts(
   context: EnterContext,
 ): Entered {
   const { chains, crypto, region } = context
-  const salts = context.randomBytes(32 * drafts.length)
+  const salts = context.randomBytes(saltBytes * drafts.length)
   const entered: Entered = { puts: [], removes: [], leaves: [] }
   const touched = new Set<string>()
   for (const [i, draft] of drafts.entries()) {
@@ -80,9 +87,9 @@ export function enterDrafts(
     const chain = chains.get(draft.tenant)!
     const seq = chain.count
     demandJoin(draft, seq, chain, crypto)
-    const payload = Buffer.from(printPayload(draft, region, seq, toHex(chain.prev)))
-    const salt = salts.subarray(32 * i, 32 * (i + 1))
-    const commitment = commitmentOf(salt, payload, crypto)
+    const salt = salts.subarray(saltBytes * i, saltBytes * (i + 1))
+    const salted = saltedPayload(salt, printPayload(draft, region, seq, toHex(chain.prev)))
+    const commitment = commitmentOf(salted, crypto)
     const label = labelOf(chain.chainKey, seq, crypto)
     const leaf = encodeLeaf({ timeUnixMs: draft.timeUnixMs, label, commitment })
     chain.count = seq + 1
@@ -91,7 +98,7 @@ export function enterDrafts(
     const position = u64be(index)
     entered.leaves.push(leaf)
     entered.puts.push(
-      { table: 'entries', key: entryKey(index), value: encodeEntryRow({ leaf, salt, payload }) },
+      { table: 'entries', key: entryKey(index), value: encodeEntryRow({ leaf, salted }) },
       { table: 'entryids', key: entryIdKey(draft.entryId), value: position },
       { table: 'chains', key: chainRowKey(draft.tenant, seq), value: position },
     )

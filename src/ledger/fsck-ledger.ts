@@ -17,6 +17,7 @@ import {
   decodeTreeState,
   type EntryRow,
   entryIdKey,
+  payloadOf,
   signedKey,
   tenantRowKey,
   treeKey,
@@ -102,22 +103,23 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
 }
 
 async function checkEntry(
-  { index, leaf, payload, salt }: EntryRow & { readonly index: number },
+  row: EntryRow & { readonly index: number },
   region: string,
   tenants: Map<string, TenantSeen>,
   catalog: Catalog,
   crypto: VerifyCrypto,
   findings: string[],
 ): Promise<void> {
+  const { index, leaf, salted } = row
   const find = (what: string): void => void findings.push(`entry ${index}: ${what}`)
   const parsed = parseLeaf(leaf)
-  const entry = parsePayload(fromUtf8(payload))
+  const entry = parsePayload(payloadOf(row))
   if (parsed === null) return find('not a leaf')
   if (typeof entry === 'string') return find(entry)
   const tenant = tenants.get(entry.tenant) ?? (await newTenant(catalog, entry.tenant))
   tenants.set(entry.tenant, tenant)
 
-  if (!equalBytes(commitmentOf(salt, payload, crypto), parsed.commitment))
+  if (!equalBytes(commitmentOf(salted, crypto), parsed.commitment))
     find('the commitment is to another payload')
   if (Date.parse(entry.time) !== parsed.timeUnixMs) find("its time is not the leaf's")
   if (entry.region !== region) find(`of region ${entry.region}`)

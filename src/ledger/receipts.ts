@@ -1,4 +1,4 @@
-import { fromUtf8, readU64be, toHex } from '../core/bytes.ts'
+import { readU64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { EntryId, TenantId } from '../core/ids.ts'
 import type { Catalog } from '../store/catalog.ts'
@@ -9,7 +9,7 @@ import type { VerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft } from './draft-format.ts'
 import { readPublished } from './published-log.ts'
-import { decodeEntryRow, entryIdKey, entryKey } from './tables.ts'
+import { decodeEntryRow, entryIdKey, entryKey, payloadOf, saltOf } from './tables.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader } from './tree-reader.ts'
 
@@ -43,7 +43,7 @@ export async function receiptOf(
   if (index === null || bytes === null) return null
 
   const row = decodeEntryRow(bytes)
-  const text = fromUtf8(row.payload)
+  const text = payloadOf(row)
   const payload = parsePayload(text)
   if (typeof payload === 'string') throw new HoldfastError('store-damaged', `entry ${index}: ${payload}`)
   if (payload.tenant !== tenant) return null
@@ -53,10 +53,9 @@ export async function receiptOf(
   const reader = createTreeReader(deps.tiles, published.size, deps.crypto)
   const proof: Uint8Array[] = []
   for (const range of inclusionRanges(index, published.size)) proof.push(await reader.subtree(range))
-  const salt = toHex(row.salt)
   return {
     state: 'entered',
-    receipt: printReceipt({ payload: text, salt, index, proof, checkpoint: published.note }),
+    receipt: printReceipt({ payload: text, salt: saltOf(row), index, proof, checkpoint: published.note }),
   }
 }
 

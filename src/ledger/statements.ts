@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { fromUtf8, readU64be, toHex } from '../core/bytes.ts'
+import { readU64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
 import type { Catalog } from '../store/catalog.ts'
@@ -9,7 +9,15 @@ import { subtreeEnd } from '../verify/subtrees.ts'
 import { noteKeyId } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { readPublished } from './published-log.ts'
-import { chainHeadKey, chainRowKey, decodeChainHead, decodeEntryRow, type EntryRow } from './tables.ts'
+import {
+  chainHeadKey,
+  chainRowKey,
+  decodeChainHead,
+  decodeEntryRow,
+  type EntryRow,
+  payloadOf,
+  saltOf,
+} from './tables.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader, type TreeReader } from './tree-reader.ts'
 
@@ -43,10 +51,10 @@ export async function* statementLines(deps: StatementDeps, tenant: TenantId): As
   yield signed(`${printHeader({ checkpoint: published.note, count, region, tenant })}\n`)
   let at = 0
   let number = 0
-  for await (const { index, payload, salt } of tenantEntries(catalog, tenant, count)) {
+  for await (const { index, ...entry } of tenantEntries(catalog, tenant, count)) {
     number++
     const hashes = await hashesBetween(reader, at, index)
-    const row = printRow({ hashes, index, payload: fromUtf8(payload), salt: toHex(salt) })
+    const row = printRow({ hashes, index, payload: payloadOf(entry), salt: saltOf(entry) })
     yield signed(number === count ? `${row}\n` : `${row},\n`)
     at = index + 1
   }

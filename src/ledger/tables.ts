@@ -1,41 +1,47 @@
-import { concat, readU64be, u64be, utf8 } from '../core/bytes.ts'
+import { concat, fromUtf8, readU64be, toHex, u64be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { leafBytes } from '../verify/leaf.ts'
+import { leafBytes, saltBytes } from '../verify/leaf.ts'
 
 /** The ledger's rows in the catalog; `docs/formats/ledger.md` says the same in prose. */
 export const treeKey = utf8('ledger/tree')
 export const signedKey = utf8('ledger/signed')
 
 export const entryKey = (index: number): Uint8Array => u64be(index)
-export const entryIdKey = (entryId: string): Uint8Array => utf8(entryId)
-export const chainHeadKey = (tenant: string): Uint8Array => utf8(tenant)
-export const chainRowKey = (tenant: string, seq: number): Uint8Array => concat(utf8(tenant), u64be(seq))
+export const entryIdKey = (entryId: string): Uint8Array => Buffer.from(entryId, 'latin1')
+export const chainHeadKey = (tenant: string): Uint8Array => Buffer.from(tenant, 'latin1')
+export const chainRowKey = (tenant: string, seq: number): Uint8Array => {
+  const key = Buffer.allocUnsafe(tenant.length + 8)
+  key.write(tenant, 'latin1')
+  key.writeBigUInt64BE(BigInt(seq), tenant.length)
+  return key
+}
 export const tenantRowKey = (tenant: string): Uint8Array => utf8(tenant)
-
-const saltBytes = 32
 
 /** What a region keeps of an entry: the public leaf, and what only the tenant gets. */
 export interface EntryRow {
   readonly leaf: Uint8Array
-  readonly salt: Uint8Array
-  /** UTF-8 of the payload. */
-  readonly payload: Uint8Array
+  /** Salt ‖ payload in UTF-8: what the leaf commits to. */
+  readonly salted: Uint8Array
 }
 
-export function encodeEntryRow({ leaf, salt, payload }: EntryRow): Uint8Array {
-  return concat(leaf, salt, payload)
+export function encodeEntryRow({ leaf, salted }: EntryRow): Uint8Array {
+  return concat(leaf, salted)
 }
 
 export function decodeEntryRow(bytes: Uint8Array): EntryRow {
   if (bytes.length <= leafBytes + saltBytes) {
     throw new HoldfastError('store-damaged', `an entry row of ${bytes.length} bytes is too short`)
   }
-  const payloadAt = leafBytes + saltBytes
-  return {
-    leaf: bytes.subarray(0, leafBytes),
-    salt: bytes.subarray(leafBytes, payloadAt),
-    payload: bytes.subarray(payloadAt),
-  }
+  return { leaf: bytes.subarray(0, leafBytes), salted: bytes.subarray(leafBytes) }
+}
+
+/** In hex, as receipts and statements print it. */
+export function saltOf({ salted }: EntryRow): string {
+  return toHex(salted.subarray(0, saltBytes))
+}
+
+export function payloadOf({ salted }: EntryRow): string {
+  return fromUtf8(salted.subarray(saltBytes))
 }
 
 /** How far a tenant's chain has come. */

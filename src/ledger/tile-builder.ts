@@ -18,6 +18,8 @@ interface EdgeTile {
   bytes: Uint8Array
   /** Hashes of it that are already in a partial tile in the store. */
   stored: number
+  /** Whether the store may have partial tiles of it. */
+  partials: boolean
 }
 
 /** What is on the right edge of a tree of some size: enough to go on from there. */
@@ -57,11 +59,14 @@ export class TileBuilder {
       tile.index = Math.floor(edge.size / tileWidth ** (level + 1))
       tile.bytes.set(bytes)
       tile.count = tile.stored = count
+      tile.partials = true
       for (let i = 0; i < count; i++) {
         this.#fold.push(bytes.slice(i * hashBytes, (i + 1) * hashBytes), tileWidth ** level)
       }
     }
-    this.#tile(0).index = Math.floor(edge.size / tileWidth)
+    const bottom = this.#tile(0)
+    bottom.index = Math.floor(edge.size / tileWidth)
+    bottom.partials = true
     for (const leaf of edge.leaves) this.append(leaf)
   }
 
@@ -98,6 +103,7 @@ export class TileBuilder {
         partials.push({ path: tilePath('entries', tile.index, tile.count), bytes: bundleOf(this.#bundle) })
       }
       tile.stored = tile.count
+      tile.partials = true
     }
     return partials
   }
@@ -126,13 +132,13 @@ export class TileBuilder {
       this.#full.push({ path: paths[1]!, bytes: bundleOf(this.#bundle) })
       this.#bundle = []
     }
-    if (tile.stored > 0) this.#outgrown.push(...paths)
+    if (tile.partials) this.#outgrown.push(...paths)
     this.#levels[level] = { ...newEdgeTile(), index: tile.index + 1 }
   }
 }
 
 function newEdgeTile(): EdgeTile {
-  return { index: 0, count: 0, stored: 0, bytes: new Uint8Array(tileWidth * hashBytes) }
+  return { index: 0, count: 0, stored: 0, partials: false, bytes: new Uint8Array(tileWidth * hashBytes) }
 }
 
 function bundleOf(leaves: readonly Uint8Array[]): Uint8Array {

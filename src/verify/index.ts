@@ -4,7 +4,15 @@
  */
 export { type Checkpoint, openCheckpoint, parseCheckpoint } from './checkpoint.ts'
 export { type Approver, type Genesis, openGenesis } from './genesis.ts'
-export { chainKeyCommitment, commitmentOf, encodeLeaf, type Leaf, labelOf, parseLeaf } from './leaf.ts'
+export {
+  chainKeyCommitment,
+  commitmentOf,
+  encodeLeaf,
+  type Leaf,
+  labelOf,
+  parseLeaf,
+  saltedPayload,
+} from './leaf.ts'
 export {
   type ConsistencyClaim,
   consistencyHolds,

@@ -1,4 +1,4 @@
-import { concat, readU64be, u64be, utf8 } from '../core/bytes.ts'
+import { concat, readU64be, utf8 } from '../core/bytes.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 /** What is public of an entry; `docs/formats/entry.md`, "Leaf". */
@@ -9,12 +9,21 @@ export interface Leaf {
 }
 
 export const leafBytes = 73
+export const saltBytes = 32
 const leafVersion = 1
+const encoder = new TextEncoder()
 const labelPrefix = utf8('holdfast/label/v1\0')
 const chainKeyPrefix = utf8('holdfast/chain-key/v1\0')
 
 export function encodeLeaf({ timeUnixMs, label, commitment }: Leaf): Uint8Array {
-  return concat(new Uint8Array([leafVersion]), u64be(timeUnixMs), label, commitment)
+  const leaf = new Uint8Array(leafBytes)
+  const view = new DataView(leaf.buffer)
+  leaf[0] = leafVersion
+  view.setUint32(1, Math.floor(timeUnixMs / 2 ** 32))
+  view.setUint32(5, timeUnixMs % 2 ** 32)
+  leaf.set(label, 9)
+  leaf.set(commitment, 41)
+  return leaf
 }
 
 /** `null` for bytes of another length or version. */
@@ -30,16 +39,26 @@ export function labelOf(
   seq: number,
   crypto: Pick<VerifyCrypto, 'hmacSha256'>,
 ): Uint8Array {
-  return crypto.hmacSha256(chainKey, concat(labelPrefix, u64be(seq)))
+  const message = new Uint8Array(labelPrefix.length + 8)
+  message.set(labelPrefix)
+  const view = new DataView(message.buffer, labelPrefix.length)
+  view.setUint32(0, Math.floor(seq / 2 ** 32))
+  view.setUint32(4, seq % 2 ** 32)
+  return crypto.hmacSha256(chainKey, message)
+}
+
+/** What is committed to: the salt, then the payload in UTF-8. */
+export function saltedPayload(salt: Uint8Array, payload: string): Uint8Array {
+  // Encoded in place: a copy of every payload would cost more than its hash.
+  const bytes = new Uint8Array(salt.length + 3 * payload.length)
+  bytes.set(salt)
+  const { written } = encoder.encodeInto(payload, bytes.subarray(salt.length))
+  return bytes.subarray(0, salt.length + written)
 }
 
 /** The salt keeps a payload that can be guessed from being confirmed by who sees the commitment. */
-export function commitmentOf(
-  salt: Uint8Array,
-  payload: Uint8Array,
-  crypto: Pick<VerifyCrypto, 'sha256'>,
-): Uint8Array {
-  return crypto.sha256(concat(salt, payload))
+export function commitmentOf(salted: Uint8Array, crypto: Pick<VerifyCrypto, 'sha256'>): Uint8Array {
+  return crypto.sha256(salted)
 }
 
 /** Stands in the tenant's first entry, so that the region cannot relabel the chain under another key later. */

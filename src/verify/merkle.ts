@@ -1,18 +1,25 @@
-import { concat, equalBytes } from '../core/bytes.ts'
+import { equalBytes } from '../core/bytes.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 type Sha256 = Pick<VerifyCrypto, 'sha256'>
 
-const leafPrefix = new Uint8Array([0])
-const nodePrefix = new Uint8Array([1])
+const hashBytes = 32
+/** One block for all nodes: allocating 65 bytes a node costs as much as hashing them, and `sha256` keeps nothing. */
+const nodeBlock = new Uint8Array(1 + 2 * hashBytes)
+nodeBlock[0] = 1
 
 /** RFC 6962 section 2.1. The prefixes keep a node from being shown as a leaf, or a leaf as a node. */
 export function leafHash(leaf: Uint8Array, crypto: Sha256): Uint8Array {
-  return crypto.sha256(concat(leafPrefix, leaf))
+  const block = new Uint8Array(1 + leaf.length)
+  block.set(leaf, 1)
+  return crypto.sha256(block)
 }
 
+/** Both are hashes of 32 bytes. */
 export function nodeHash(left: Uint8Array, right: Uint8Array, crypto: Sha256): Uint8Array {
-  return crypto.sha256(concat(nodePrefix, left, right))
+  nodeBlock.set(left, 1)
+  nodeBlock.set(right, 1 + hashBytes)
+  return crypto.sha256(nodeBlock)
 }
 
 export function emptyRoot(crypto: Sha256): Uint8Array {

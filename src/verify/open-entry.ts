@@ -1,6 +1,6 @@
-import { fromHex, utf8 } from '../core/bytes.ts'
+import { fromHex } from '../core/bytes.ts'
 import { parseIsoTime } from '../core/time.ts'
-import { commitmentOf, encodeLeaf, labelOf } from './leaf.ts'
+import { commitmentOf, encodeLeaf, labelOf, saltBytes, saltedPayload } from './leaf.ts'
 import { leafHash } from './merkle.ts'
 import { type EntryPayload, parsePayload } from './payload.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
@@ -24,8 +24,8 @@ export function openEntry(
   const payload = parsePayload(payloadText)
   if (typeof payload === 'string') return payload
   const salt = fromHex(saltHex)
-  if (salt?.length !== 32) return 'the salt is not 32 bytes in hex'
-  const commitment = commitmentOf(salt, utf8(payloadText), crypto)
+  if (salt?.length !== saltBytes) return `the salt is not ${saltBytes} bytes in hex`
+  const commitment = commitmentOf(saltedPayload(salt, payloadText), crypto)
   const label = labelOf(chainKey, payload.seq, crypto)
   const leaf = encodeLeaf({ timeUnixMs: parseIsoTime(payload.time)!, label, commitment })
   return { payload, commitment, leafHash: leafHash(leaf, crypto) }
