@@ -1,0 +1,126 @@
+import { parseArgs } from 'node:util'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import { type CountryCode, parseCountryCode } from '../core/ids.ts'
+import { parseDurationMs } from '../core/time.ts'
+
+export type AuditOptions =
+  | { readonly mode: 'help' }
+  | {
+      readonly mode: 'listen'
+      readonly host: string
+      readonly port: number
+      readonly out: string | null
+      readonly forMs: number | null
+      readonly json: boolean
+    }
+  | {
+      readonly mode: 'audit'
+      readonly flows: readonly string[]
+      readonly servers: string
+      readonly statements: readonly string[]
+      readonly trust: string | null
+      readonly places: string | null
+      readonly home: CountryCode | null
+      readonly html: string | null
+      readonly bundle: string | null
+      readonly json: boolean
+    }
+
+export const auditUsage = `Usage: holdfast audit FLOWS… --servers inventory.csv [options]
+       holdfast audit --listen HOST:PORT [--out FILE] [--for 30s]
+
+Says where each byte went that your servers sent, and who ordered it. FLOWS are files: NetFlow v5/v9, IPFIX,
+AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and zstd are taken off.
+
+  --servers FILE     inventory: cidr,server[,tenant,region,country,role,valid_from,valid_to]
+  --home CC          country of the servers whose row names none (two letters, such as IN)
+  --statement FILE   a region's statement to reconcile with; repeat for each region
+  --trust FILE       what statements are checked against (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
+  --places FILE      what you know better than the databases: cidr,country[,asn,name]
+  --html FILE        write the report as one page that stands alone
+  --bundle FILE      write the evidence behind it as JSON (not signed)
+  --json             print the report as JSON
+  --listen HOST:PORT receive flow exports over UDP and write them to a file, until interrupted
+  --out FILE         that file (default: flows-<time>.hfcap)
+  --for DURATION     stop listening after this long, such as 30s, 15m, 24h
+`
+
+/** Throws `bad-input` with what is wrong and what would be right. */
+export function parseAuditOptions(argv: readonly string[]): AuditOptions {
+  const { values, positionals } = parsed(argv)
+  if (values.help === true) return { mode: 'help' }
+  if (values.listen !== undefined) {
+    const extra = ['servers', 'statement', 'trust', 'places', 'home', 'html', 'bundle'].filter(
+      name => values[name as keyof typeof values] !== undefined,
+    )
+    if (positionals.length > 0 || extra.length > 0) {
+      fail(`--listen only receives; audit its file afterwards (without ${positionals[0] ?? `--${extra[0]}`})`)
+    }
+    const forMs = values.for === undefined ? null : parseDurationMs(values.for)
+    if (values.for !== undefined && forMs === null)
+      fail(`--for "${values.for}" is not a duration such as 30s or 15m`)
+    return {
+      mode: 'listen',
+      ...hostPort(values.listen),
+      out: values.out ?? null,
+      forMs,
+      json: values.json === true,
+    }
+  }
+  if (values.out !== undefined || values.for !== undefined) fail('--out and --for belong to --listen')
+  if (positionals.length === 0) fail('no flow records: name at least one file')
+  if (values.servers === undefined)
+    fail('no inventory: --servers inventory.csv says which addresses are yours')
+  const home = values.home === undefined ? null : parseCountryCode(values.home.toUpperCase())
+  if (values.home !== undefined && home === null)
+    fail(`--home "${values.home}" is not a two-letter country code`)
+  return {
+    mode: 'audit',
+    flows: positionals,
+    servers: values.servers,
+    statements: values.statement ?? [],
+    trust: values.trust ?? null,
+    places: values.places ?? null,
+    home,
+    html: values.html ?? null,
+    bundle: values.bundle ?? null,
+    json: values.json === true,
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        servers: { type: 'string' },
+        statement: { type: 'string', multiple: true },
+        trust: { type: 'string' },
+        places: { type: 'string' },
+        home: { type: 'string' },
+        html: { type: 'string' },
+        bundle: { type: 'string' },
+        json: { type: 'boolean' },
+        listen: { type: 'string' },
+        out: { type: 'string' },
+        for: { type: 'string' },
+      },
+    })
+  } catch (error) {
+    return fail(messageOf(error))
+  }
+}
+
+function hostPort(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3] ?? -1)
+  if (match === null || port > 65_535)
+    fail(`--listen "${text}" is not HOST:PORT, such as 127.0.0.1:2055 or [::]:2055`)
+  return { host: match[1] ?? match[2]!, port }
+}
+
+function fail(message: string): never {
+  throw new HoldfastError('bad-input', message)
+}

@@ -1,0 +1,212 @@
+import { createReadStream } from 'node:fs'
+import { open, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { toHex, utf8 } from '../core/bytes.ts'
+import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { listenForFlows } from '../flows/collect/listen.ts'
+import { installedDatabases } from '../flows/locate/installed-databases.ts'
+import { parseInventory } from '../flows/locate/inventory.ts'
+import { createLocator } from '../flows/locate/locate.ts'
+import { parsePlaces } from '../flows/locate/places.ts'
+import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
+import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
+import { evidenceBundle } from '../flows/report/bundle.ts'
+import { htmlReport } from '../flows/report/html.ts'
+import type { FileInput, StatementInput } from '../flows/report/report-types.ts'
+import { terminalReport } from '../flows/report/terminal.ts'
+import { humanCount } from '../flows/report/units.ts'
+import { auditFlows } from '../pipes/flow.ts'
+import { verifyStatement } from '../verify/statement.ts'
+import { parseTrust, type Trust } from '../verify/trust.ts'
+import { type AuditOptions, auditUsage, parseAuditOptions } from './audit-options.ts'
+
+type CommandIo = {
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly isTty: boolean
+}
+
+type Chosen<Mode> = Extract<AuditOptions, { readonly mode: Mode }>
+
+const done = 0
+const notVerified = 1
+const wrongUsage = 2
+
+/** `holdfast audit`. Answers the exit code: 0 done, 1 a statement does not verify, 2 wrong usage or input. */
+export async function auditCommand(argv: string[], io: CommandIo): Promise<number> {
+  try {
+    const options = parseAuditOptions(argv)
+    switch (options.mode) {
+      case 'help':
+        io.stdout.write(auditUsage)
+        return done
+      case 'listen':
+        return await listen(options, io)
+      case 'audit':
+        return await audit(options, io)
+    }
+  } catch (error) {
+    io.stderr.write(`holdfast audit: ${messageOf(error)}\n`)
+    if (hasCode(error, 'not-verified')) return notVerified
+    if (hasCode(error, 'bad-input')) return wrongUsage
+    throw error
+  }
+}
+
+async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
+  const inventoryFile = await readInputFile(options.servers)
+  const inventory = parseInventory(options.servers, textOf(options.servers, inventoryFile.content))
+  const homeless = inventory.rows.find(({ country }) => country === null)
+  if (homeless !== undefined && options.home === null) {
+    throw new HoldfastError(
+      'bad-input',
+      `${options.servers}: server "${homeless.server}" has no country; add a country column or say --home CC`,
+    )
+  }
+  const placesFile = options.places === null ? null : await readInputFile(options.places)
+  const overrides =
+    placesFile === null ? null : parsePlaces(options.places!, textOf(options.places!, placesFile.content))
+  const { books, statements, trust } = await readStatements(options, io)
+  // A missing file is told at once, and not after an hour with the one before it.
+  for (const file of options.flows) await checkReadable(file)
+
+  const { report, connections } = await auditFlows({
+    flows: options.flows.map(file => ({ name: basename(file), open: () => createReadStream(file) })),
+    inventory,
+    locator: createLocator({ overrides, ...installedDatabases() }),
+    home: options.home,
+    books,
+    hasQuorum:
+      trust === null ? () => false : createQuorumCheck(distinctEntries(books), trust, nodeVerifyCrypto),
+    inputs: {
+      inventory: inventoryFile.input,
+      places: placesFile?.input ?? null,
+      statements,
+      home: options.home,
+    },
+    nowUnixMs: Date.now(),
+    onProgress: progressTo(io),
+  })
+  if (io.isTty) io.stderr.write('\r\u001b[K')
+  if (options.html !== null) await writeOutput(options.html, htmlReport(report))
+  if (options.bundle !== null) {
+    await writeOutput(options.bundle, `${JSON.stringify(evidenceBundle(report, connections), null, 2)}\n`)
+  }
+  io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : terminalReport(report, io.isTty))
+  if (!options.json) {
+    if (options.html !== null) io.stdout.write(`Report: ${options.html}\n`)
+    if (options.bundle !== null) io.stdout.write(`Evidence, not signed: ${options.bundle}\n`)
+  }
+  return done
+}
+
+/** Every statement must verify, or the audit refuses: reconciling with books that may be made up says nothing. */
+async function readStatements(
+  options: Chosen<'audit'>,
+  io: CommandIo,
+): Promise<{ books: Book[]; statements: StatementInput[]; trust: Trust | null }> {
+  if (options.statements.length === 0) return { books: [], statements: [], trust: null }
+  const trustPath = options.trust ?? join(io.env.HOLDFAST_CUSTOMER ?? 'customer', 'trust.json')
+  const trustFile = await readInputFile(trustPath)
+  const trust = parseTrust(textOf(trustPath, trustFile.content), nodeVerifyCrypto)
+  if (typeof trust === 'string') throw new HoldfastError('not-verified', `${trustPath}: ${trust}`)
+  const books: Book[] = []
+  const statements: StatementInput[] = []
+  for (const path of options.statements) {
+    const { content, input } = await readInputFile(path)
+    const verdict = verifyStatement(content, trust, nodeVerifyCrypto)
+    if (!verdict.verified) {
+      const reasons = verdict.failures.map(failure => `\n  ${failure}`).join('')
+      throw new HoldfastError(
+        'not-verified',
+        `${path} does not verify, so nothing is reconciled with it:${reasons}`,
+      )
+    }
+    const { tenant, region, entries } = verdict
+    books.push({ tenant, region, entries })
+    statements.push({ ...input, tenant, region, entries: entries.length })
+  }
+  return { books, statements, trust }
+}
+
+async function listen(options: Chosen<'listen'>, io: CommandIo): Promise<number> {
+  const out = options.out ?? `flows-${new Date().toISOString().replace(/[:.]/g, '-')}.hfcap`
+  const file = await open(out, 'wx').catch((error: NodeJS.ErrnoException) => {
+    const why =
+      error.code === 'EEXIST' ? 'exists already, and a capture is never written over' : messageOf(error)
+    throw new HoldfastError('bad-input', `${out}: ${why}`)
+  })
+  const stopped = Promise.withResolvers<void>()
+  const listener = await listenForFlows({
+    host: options.host,
+    port: options.port,
+    file,
+    now: Date.now,
+    onError: stopped.reject,
+  }).catch(async error => {
+    await file.close()
+    throw new HoldfastError(
+      'bad-input',
+      `cannot listen on ${options.host}:${options.port}: ${messageOf(error)}`,
+    )
+  })
+  io.stderr.write(`listening on ${listener.address}:${listener.port} (UDP), writing ${out}; Ctrl-C ends it\n`)
+  const onSignal = () => stopped.resolve()
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  const timer = options.forMs === null ? null : setTimeout(onSignal, options.forMs)
+  try {
+    await stopped.promise
+  } finally {
+    if (timer !== null) clearTimeout(timer)
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+    const counts = await listener.stop()
+    const { datagrams, bytes, exporters } = counts
+    const text = `${humanCount(datagrams)} datagrams (${humanCount(bytes)} bytes) from ${humanCount(exporters)} exporters in ${out}`
+    io.stdout.write(options.json ? `${JSON.stringify({ file: out, ...counts })}\n` : `${text}\n`)
+  }
+  return done
+}
+
+function progressTo(io: CommandIo): (input: string, records: number) => void {
+  let shownMs = 0
+  return (input, records) => {
+    if (!io.isTty || Date.now() - shownMs < 200) return
+    shownMs = Date.now()
+    io.stderr.write(`\r\u001b[K${input}: ${humanCount(records)} records`)
+  }
+}
+
+async function readInputFile(path: string): Promise<{ content: Uint8Array; input: FileInput }> {
+  await checkReadable(path)
+  const content = await readFile(path)
+  const sha256 = toHex(nodeVerifyCrypto.sha256(content))
+  return { content, input: { name: basename(path), sha256, bytes: content.length } }
+}
+
+async function checkReadable(path: string): Promise<void> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new HoldfastError(
+      'bad-input',
+      `${path}: ${error.code === 'ENOENT' ? 'no such file' : messageOf(error)}`,
+    )
+  })
+  if (found.isDirectory()) throw new HoldfastError('bad-input', `${path} is a folder: name the files in it`)
+}
+
+function textOf(path: string, content: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(content)
+  } catch {
+    throw new HoldfastError('bad-input', `${path} is not text in UTF-8`)
+  }
+}
+
+async function writeOutput(path: string, text: string): Promise<void> {
+  await writeFile(path, utf8(text)).catch(error => {
+    throw new HoldfastError('bad-input', `cannot write ${path}: ${messageOf(error)}`)
+  })
+}

@@ -1,0 +1,4 @@
+import type { AuditReport } from './report-types.ts'
+export function htmlReport(report: AuditReport): string {
+  return report.format
+}

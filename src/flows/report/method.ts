@@ -1,0 +1,29 @@
+import { allowance } from '../reconcile/bounds.ts'
+import { maxOffsetMs } from '../reconcile/clock.ts'
+import { overheadCap } from '../reconcile/explain.ts'
+import { couldBeWindowMs } from '../reconcile/reconcile.ts'
+import type { Method } from './report-types.ts'
+
+/** Said in every report, with the numbers that were used, so that a reader needs no other document to judge it. */
+export const method: Method = {
+  basis:
+    'All sums are IP bytes, headers included. Captures are brought down from frames; exporters and cloud logs count IP bytes already. Each record’s own number and basis is kept.',
+  rules: [
+    'Whose: the source address is looked up in the inventory, the most specific prefix valid at that time.',
+    'Where: inventory, then the operator’s overrides, then two country databases that vote. When they clash, or neither knows, the place is disputed. Private, link-local, multicast and loopback addresses are never abroad unless inventory or override place them.',
+    'Instructed: both ends entered this very connection (5-tuple, overlapping time) under one instruction that a quorum of the tenant’s approvers signed, and departures and arrivals agree.',
+    'Claimed: only one side’s books hold the connection, or it served an S3 client; it is that region’s word.',
+    'Unexplained: everything else. The same addresses within minutes explain nothing; entries of other connections of theirs give the "could be".',
+    'Each recorded byte explains at most one observed byte, once. Records of one connection that were split are summed; what several exporters saw twice counts once.',
+    `Overhead on top of the recorded payload is accepted up to ${overheadCap.headerBytesV4} bytes a packet on IPv4, ${overheadCap.headerBytesV6} on IPv6 (exactly the headers where packets were captured), and ${overheadCap.retransmissionShare * 100} % of the payload (at least ${overheadCap.leastBytes} bytes) for retransmission. More is unexplained.`,
+    `Entered objects bound what an instruction or a client’s reads can be: their bytes and ${allowance.share * 100} %, ${allowance.perObjectBytes / 1024} KiB for each object of a transfer, and ${allowance.flatBytes / 1024 / 1024} MiB.`,
+    `A region’s clock may differ by up to ${maxOffsetMs / 60_000} minutes; the offset is estimated from exact matches. "Could be" looks ${couldBeWindowMs / 60_000} minutes around.`,
+  ],
+  limits: [
+    'Flow records prove volume and destination, not content.',
+    'Who controls the exporter can spoil the records; compare independent exporters.',
+    'Bytes that a domestic host outside the inventory passes on are not followed; large ones are listed as possible relays.',
+    'Address translation and load balancers between server and exporter are not yet joined: list the outer addresses in the inventory.',
+    'Country databases say where an address is registered or measured, and are often wrong about clouds; override what you know.',
+  ],
+}

@@ -1,0 +1,133 @@
+import type { ReadInput } from '../decode/read-input.ts'
+import type { DatabaseUse } from '../locate/databases.ts'
+
+/** What `audit --json` prints. Bytes are IP bytes; the four grades of a row add up to its bytes. */
+export type AuditReport = {
+  readonly format: 'holdfast/audit/v1'
+  readonly generated: string
+  readonly verdict: Verdict
+  readonly totals: Grades
+  readonly servers: readonly ServerReport[]
+  readonly coverage: Coverage
+  readonly inputs: Inputs
+  readonly databases: readonly DatabaseUse[]
+  readonly method: Method
+}
+
+export type Verdict = {
+  readonly state: 'nothing-abroad' | 'accounted-for' | 'in-doubt' | 'unexplained'
+  readonly text: string
+}
+
+export type Grades = {
+  readonly bytesAbroad: number
+  readonly instructed: number
+  readonly claimed: number
+  readonly unexplained: number
+  /** The place is in doubt; of these, `disputedAbroad` went abroad in any case, only where to is in doubt. */
+  readonly disputed: number
+  readonly disputedAbroad: number
+  /** Headers, acknowledgements and retransmission within instructed and claimed. */
+  readonly overhead: number
+}
+
+/** What is not known for sure: sampling widens it, and entries of other connections could be some of it. */
+export type Interval = { readonly low: number; readonly high: number }
+
+export type ServerReport = Grades & {
+  readonly server: string
+  readonly country: string
+  readonly couldBe: Interval
+  readonly unexplainedInterval: Interval
+  readonly bytesDomestic: number
+  readonly connections: number
+  readonly destinations: readonly DestinationReport[]
+  readonly findings: readonly Finding[]
+}
+
+export type DestinationReport = Grades & {
+  /** `null` when the databases clash or none knows. */
+  readonly country: string | null
+  readonly candidates: readonly string[]
+  readonly asn: number | null
+  readonly asName: string | null
+  readonly bytes: number
+  readonly from: string
+  readonly until: string
+  readonly connections: number
+  /** The largest. */
+  readonly addresses: readonly {
+    readonly address: string
+    readonly bytes: number
+    readonly unexplained: number
+  }[]
+  readonly addressCount: number
+}
+
+export type Finding = {
+  readonly kind: string
+  readonly severity: 'high' | 'medium' | 'low' | 'info'
+  readonly title: string
+  readonly detail: string
+  readonly bytes: number
+}
+
+export type Coverage = {
+  readonly complete: boolean
+  readonly records: number
+  readonly from: string | null
+  readonly until: string | null
+  readonly sampled: boolean
+  readonly lost: readonly { readonly input: string; readonly reason: string; readonly count: number }[]
+  readonly unread: readonly {
+    readonly input: string
+    readonly reason: string
+    readonly count: number
+    readonly bytes: number
+  }[]
+  readonly setAside: readonly {
+    readonly input: string
+    readonly reason: string
+    readonly count: number
+    readonly bytes: number
+  }[]
+  readonly remarks: readonly { readonly input: string; readonly remark: string }[]
+  /** Sources that the inventory does not hold. */
+  readonly outsideInventory: { readonly records: number; readonly ipBytes: number }
+  readonly silentServers: readonly string[]
+  readonly duplicateBytes: number
+  readonly repeatedRecords: number
+  readonly enteredNotSeen: readonly {
+    readonly region: string
+    readonly bytes: number
+    readonly connections: number
+  }[]
+  readonly unreadableEntries: number
+  readonly clockOffsets: readonly {
+    readonly region: string
+    readonly offsetMs: number
+    readonly samples: number
+  }[]
+}
+
+export type FileInput = { readonly name: string; readonly sha256: string; readonly bytes: number }
+
+export type StatementInput = FileInput & {
+  readonly region: string
+  readonly tenant: string
+  readonly entries: number
+}
+
+export type Inputs = {
+  readonly flows: readonly ReadInput[]
+  readonly inventory: FileInput
+  readonly places: FileInput | null
+  readonly statements: readonly StatementInput[]
+  readonly home: string | null
+}
+
+export type Method = {
+  readonly basis: string
+  readonly rules: readonly string[]
+  readonly limits: readonly string[]
+}

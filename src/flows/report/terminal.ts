@@ -1,0 +1,95 @@
+import { plural } from './findings.ts'
+import type { AuditReport, ServerReport } from './report-types.ts'
+import { humanBytes, humanCount, placeName } from './units.ts'
+
+const maxDestinations = 5
+
+/** The report as text. Names come from files that others wrote, so control characters are taken out. */
+export function terminalReport(report: AuditReport, color: boolean): string {
+  const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text)
+  const verdictColor = { unexplained: 31, 'in-doubt': 33, 'accounted-for': 32, 'nothing-abroad': 32 }
+  const lines = [paint(1, paint(verdictColor[report.verdict.state], plain(report.verdict.text))), '']
+  const rows = report.servers.filter(({ bytesAbroad }) => bytesAbroad > 0)
+  if (rows.length > 0) {
+    lines.push(...table(rows).map((line, i) => (i === 0 ? paint(1, line) : line)), '')
+    for (const server of rows) lines.push(...details(server, paint), '')
+  }
+  lines.push(...coverageLines(report))
+  return `${lines.join('\n')}\n`
+}
+
+function table(servers: readonly ServerReport[]): string[] {
+  const head = ['server', 'in', 'abroad', 'instructed', 'claimed', 'unexplained', 'disputed']
+  const cells = servers.map(row => [
+    plain(row.server).slice(0, 40),
+    row.country,
+    humanBytes(row.bytesAbroad),
+    humanBytes(row.instructed),
+    humanBytes(row.claimed),
+    humanBytes(row.unexplained),
+    humanBytes(row.disputed),
+  ])
+  const widths = head.map((name, i) => Math.max(name.length, ...cells.map(row => row[i]!.length)))
+  return [head, ...cells].map(row =>
+    row
+      .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function details(server: ServerReport, paint: (code: number, text: string) => string): string[] {
+  const lines = [paint(1, `${plain(server.server)} (${server.country})`)]
+  for (const destination of server.destinations.slice(0, maxDestinations)) {
+    const as =
+      destination.asn === null ? '' : `, AS${destination.asn} ${plain(destination.asName ?? '')}`.trimEnd()
+    const name = placeName(destination.country, destination.candidates)
+    const open = destination.unexplained + destination.disputed
+    const grade =
+      open === 0 ? '' : ` (${humanBytes(open)} ${destination.disputed > 0 ? 'in doubt' : 'unexplained'})`
+    lines.push(`  → ${name}${as}: ${humanBytes(destination.bytes)}${grade}`)
+  }
+  const more = server.destinations.length - maxDestinations
+  if (more > 0) lines.push(`  → ${plural(more, 'other destination')}`)
+  for (const { severity, title, detail } of server.findings) {
+    const mark = { high: paint(31, '!!'), medium: paint(33, ' !'), low: ' ·', info: ' ·' }[severity]
+    lines.push(`  ${mark} ${plain(title)}. ${plain(detail)}`)
+  }
+  return lines
+}
+
+function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
+  const span = coverage.from === null ? 'no time' : `${coverage.from} to ${coverage.until}`
+  const lines = [
+    `${plural(coverage.records, 'flow record')} in ${plural(inputs.flows.length, 'input')}, ${span}.`,
+  ]
+  for (const { input, reason, count } of coverage.lost) {
+    lines.push(`  lost: ${plain(input)}: ${humanCount(count)} × ${plain(reason)}`)
+  }
+  for (const { input, reason, count, bytes } of coverage.unread) {
+    lines.push(`  not read: ${plain(input)}: ${humanCount(count)} × ${plain(reason)} (${humanBytes(bytes)})`)
+  }
+  for (const { input, reason, count } of coverage.setAside) {
+    lines.push(`  set aside: ${plain(input)}: ${humanCount(count)} × ${plain(reason)}`)
+  }
+  for (const { input, remark } of coverage.remarks) lines.push(`  note: ${plain(input)}: ${plain(remark)}`)
+  for (const { region, bytes } of coverage.enteredNotSeen) {
+    lines.push(`  entered by ${plain(region)} and not in these records: ${humanBytes(bytes)} of payload`)
+  }
+  if (coverage.outsideInventory.records > 0) {
+    const { records, ipBytes } = coverage.outsideInventory
+    lines.push(`  from sources outside the inventory: ${plural(records, 'record')}, ${humanBytes(ipBytes)}`)
+  }
+  if (coverage.silentServers.length > 0) {
+    lines.push(`  no record of: ${coverage.silentServers.slice(0, 20).map(plain).join(', ')}`)
+  }
+  const used = databases.filter(({ sha256 }) => Object.keys(sha256).length > 0)
+  if (used.length > 0)
+    lines.push(`Places by ${used.map(({ name, date }) => `${name} of ${date}`).join(', ')}.`)
+  return lines
+}
+
+/** Without control characters, escape sequences among them, and without marks that turn the direction of text. */
+function plain(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\uFFFD')
+}

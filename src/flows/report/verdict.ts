@@ -1,0 +1,32 @@
+import { plural } from './findings.ts'
+import type { Coverage, Grades, Verdict } from './report-types.ts'
+import { humanBytes } from './units.ts'
+
+/** The first sentence of the report. It says no more than the records carry. */
+export function verdictOf(
+  totals: Grades,
+  servers: readonly { readonly unexplained: number }[],
+  coverage: Coverage,
+): Verdict {
+  const gap = coverage.complete ? '' : ' Parts of the records are missing or could not be read; see coverage.'
+  const of = `of ${humanBytes(totals.bytesAbroad)} that left the country`
+  if (totals.unexplained > 0) {
+    const guilty = servers.filter(({ unexplained }) => unexplained > 0).length
+    const doubt =
+      totals.disputed > 0 ? ` Another ${humanBytes(totals.disputed)} went to places in doubt.` : ''
+    return {
+      state: 'unexplained',
+      text: `${humanBytes(totals.unexplained)} ${of} went on nobody’s instruction, from ${plural(guilty, 'server')}.${doubt}${gap}`,
+    }
+  }
+  if (totals.disputed > 0) {
+    const text = `${humanBytes(totals.disputed)} ${of} or may have, went to places in doubt; the rest is accounted for.${gap}`
+    return { state: 'in-doubt', text }
+  }
+  if (totals.bytesAbroad > 0) {
+    const split = `${humanBytes(totals.instructed)} instructed, ${humanBytes(totals.claimed)} claimed by a region alone`
+    const text = `All of the ${humanBytes(totals.bytesAbroad)} that left the country is accounted for: ${split}.${gap}`
+    return { state: 'accounted-for', text }
+  }
+  return { state: 'nothing-abroad', text: `These records show no byte that left the country.${gap}` }
+}
