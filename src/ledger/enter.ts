@@ -6,14 +6,7 @@ import { fromHex, fromUtf8, toHex, u64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes } from '../core/ids.ts'
 import type { Catalog, Put, Remove, Row } from '../store/catalog.ts'
-import {
-  chainKeyCommitment,
-  commitmentOf,
-  encodeLeaf,
-  labelOf,
-  saltBytes,
-  saltedPayload,
-} from '../verify/leaf.ts'
+import { chainKeyCommitment, commitmentOf, encodeLeaf, labelOf, saltBytes } from '../verify/leaf.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft, type StoredDraft } from './draft-format.ts'
 import { printPayload } from './payload-print.ts'
@@ -25,6 +18,7 @@ import {
   encodeEntryRow,
   entryIdKey,
   entryKey,
+  saltPayload,
   tenantRowKey,
 } from './tables.ts'
 
@@ -88,7 +82,7 @@ export function enterDrafts(
     const seq = chain.count
     demandJoin(draft, seq, chain, crypto)
     const salt = salts.subarray(saltBytes * i, saltBytes * (i + 1))
-    const salted = saltedPayload(salt, printPayload(draft, region, seq, toHex(chain.prev)))
+    const salted = saltPayload(salt, printPayload(draft, region, seq, toHex(chain.prev)))
     const commitment = commitmentOf(salted, crypto)
     const label = labelOf(chain.chainKey, seq, crypto)
     const leaf = encodeLeaf({ timeUnixMs: draft.timeUnixMs, label, commitment })

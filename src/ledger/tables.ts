@@ -35,6 +35,13 @@ export function decodeEntryRow(bytes: Uint8Array): EntryRow {
   return { leaf: bytes.subarray(0, leafBytes), salted: bytes.subarray(leafBytes) }
 }
 
+export function saltPayload(salt: Uint8Array, payload: string): Uint8Array {
+  const salted = Buffer.allocUnsafe(saltBytes + Buffer.byteLength(payload))
+  salted.set(salt)
+  salted.write(payload, saltBytes)
+  return salted
+}
+
 /** In hex, as receipts and statements print it. */
 export function saltOf({ salted }: EntryRow): string {
   return toHex(salted.subarray(0, saltBytes))

@@ -7,11 +7,11 @@ export { type Approver, type Genesis, openGenesis } from './genesis.ts'
 export {
   chainKeyCommitment,
   commitmentOf,
+  commitmentOfText,
   encodeLeaf,
   type Leaf,
   labelOf,
   parseLeaf,
-  saltedPayload,
 } from './leaf.ts'
 export {
   type ConsistencyClaim,

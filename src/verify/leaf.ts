@@ -12,6 +12,8 @@ export const leafBytes = 73
 export const saltBytes = 32
 const leafVersion = 1
 const encoder = new TextEncoder()
+/** Reused, because allocating for each payload costs three times its hash; `sha256` is synchronous, keeps nothing. */
+let scratch = new Uint8Array(4096)
 const labelPrefix = utf8('holdfast/label/v1\0')
 const chainKeyPrefix = utf8('holdfast/chain-key/v1\0')
 
@@ -47,18 +49,25 @@ export function labelOf(
   return crypto.hmacSha256(chainKey, message)
 }
 
-/** What is committed to: the salt, then the payload in UTF-8. */
-export function saltedPayload(salt: Uint8Array, payload: string): Uint8Array {
-  // Encoded in place: a copy of every payload would cost more than its hash.
-  const bytes = new Uint8Array(salt.length + 3 * payload.length)
-  bytes.set(salt)
-  const { written } = encoder.encodeInto(payload, bytes.subarray(salt.length))
-  return bytes.subarray(0, salt.length + written)
-}
-
-/** The salt keeps a payload that can be guessed from being confirmed by who sees the commitment. */
+/**
+ * Over salt ‖ payload in UTF-8. The salt keeps a payload that can be guessed from being confirmed by who sees the
+ * commitment.
+ */
 export function commitmentOf(salted: Uint8Array, crypto: Pick<VerifyCrypto, 'sha256'>): Uint8Array {
   return crypto.sha256(salted)
+}
+
+/** The same, from text. */
+export function commitmentOfText(
+  salt: Uint8Array,
+  payload: string,
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): Uint8Array {
+  const longest = salt.length + 3 * payload.length
+  if (scratch.length < longest) scratch = new Uint8Array(longest)
+  scratch.set(salt)
+  const { written } = encoder.encodeInto(payload, scratch.subarray(salt.length, longest))
+  return commitmentOf(scratch.subarray(0, salt.length + written), crypto)
 }
 
 /** Stands in the tenant's first entry, so that the region cannot relabel the chain under another key later. */

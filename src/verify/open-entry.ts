@@ -1,6 +1,5 @@
 import { fromHex } from '../core/bytes.ts'
-import { parseIsoTime } from '../core/time.ts'
-import { commitmentOf, encodeLeaf, labelOf, saltBytes, saltedPayload } from './leaf.ts'
+import { commitmentOfText, encodeLeaf, labelOf, saltBytes } from './leaf.ts'
 import { leafHash } from './merkle.ts'
 import { type EntryPayload, parsePayload } from './payload.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
@@ -25,8 +24,8 @@ export function openEntry(
   if (typeof payload === 'string') return payload
   const salt = fromHex(saltHex)
   if (salt?.length !== saltBytes) return `the salt is not ${saltBytes} bytes in hex`
-  const commitment = commitmentOf(saltedPayload(salt, payloadText), crypto)
+  const commitment = commitmentOfText(salt, payloadText, crypto)
   const label = labelOf(chainKey, payload.seq, crypto)
-  const leaf = encodeLeaf({ timeUnixMs: parseIsoTime(payload.time)!, label, commitment })
+  const leaf = encodeLeaf({ timeUnixMs: Date.parse(payload.time), label, commitment })
   return { payload, commitment, leafHash: leafHash(leaf, crypto) }
 }
