@@ -53,7 +53,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
 
   // Reconcile: which of the bytes that left do the books account for, and on whose order?
   const observed = [...attribution.observed()]
-  const reconciliation = reconcile(observed, sources.books, sources.hasQuorum)
+  const reconciliation = reconcile(observed, sources.books, sources.hasQuorum, attribution.leaves)
   const { connections } = reconciliation
 
   // Find: what is to be said of each server.

@@ -20,6 +20,8 @@ export type Attribution = {
   readonly add: (records: readonly FlowRecord[]) => void
   readonly servers: () => ReadonlyMap<string, ServerTraffic>
   readonly observed: () => Iterable<Observed>
+  /** Would traffic between these have been kept as abroad, had it been seen? */
+  readonly leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean
   /** Records whose source the inventory does not hold: inbound traffic, transit, or a forgotten server. */
   readonly outside: () => { readonly records: number; readonly ipBytes: number }
 }
@@ -114,6 +116,11 @@ export function createAttribution(sources: {
     },
     servers: () => servers,
     observed: () => observed.values(),
+    leaves(srcAddr, dstAddr, unixMs) {
+      const row = inventory.find(srcAddr, unixMs)
+      const { place } = placeOf(dstAddr, unixMs)
+      return row !== null && place.basis !== 'local' && place.country !== (row.country ?? home)
+    },
     outside: () => ({ records: outsideRecords, ipBytes: outsideBytes }),
   }
 }

@@ -48,12 +48,14 @@ export type Reconciliation = {
 const slackMs = 10_000
 /** How near in time an entry of another connection must be to be a "could be". */
 export const couldBeWindowMs = 5 * 60_000
+const leastNotSeenBytes = 4096
 
 /** DESIGN section 9, "Matching": exact connections only, each recorded byte at most once. */
 export function reconcile(
   observed: readonly Observed[],
   books: readonly Book[],
   hasQuorum: QuorumCheck,
+  leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean,
 ): Reconciliation {
   const entries = distinctEntries(books)
   const words = readWords(entries)
@@ -74,7 +76,7 @@ export function reconcile(
   return {
     connections,
     offsets,
-    enteredNotSeen: notSeen(conversations),
+    enteredNotSeen: notSeen(conversations, leaves),
     unreadableEntries: words.unreadable,
   }
 }
@@ -166,12 +168,19 @@ function spendLeftOvers(
   }
 }
 
+/** Only what the records should show: sent by a server of the inventory to a place abroad. */
 function notSeen(
   conversations: ReadonlyMap<string, readonly Conversation[]>,
+  leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean,
 ): Reconciliation['enteredNotSeen'] {
   const sums = new Map<string, { bytes: number; connections: number }>()
-  for (const { region, leftBytes } of [...conversations.values()].flat()) {
-    if (leftBytes === 0) continue
+  for (const { region, leftBytes, pair, fromUnixMs, instructedBytes, claimedBytes } of [
+    ...conversations.values(),
+  ].flat()) {
+    const [from = '', to = ''] = pair.split(' ')
+    // Less than this is the guess at header sizes, not traffic that was missed.
+    const noise = Math.max(leastNotSeenBytes, (instructedBytes + claimedBytes) / 20)
+    if (leftBytes <= noise || !leaves(from, to, fromUnixMs)) continue
     const sum = sums.get(region) ?? { bytes: 0, connections: 0 }
     sums.set(region, { bytes: sum.bytes + leftBytes, connections: sum.connections + 1 })
   }

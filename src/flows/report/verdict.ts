@@ -10,17 +10,19 @@ export function verdictOf(
 ): Verdict {
   const gap = coverage.complete ? '' : ' Parts of the records are missing or could not be read; see coverage.'
   const of = `of ${humanBytes(totals.bytesAbroad)} that left the country`
+  const certain =
+    totals.disputedAbroad > 0 ? `, ${humanBytes(totals.disputedAbroad)} of it abroad whichever is right` : ''
   if (totals.unexplained > 0) {
     const guilty = servers.filter(({ unexplained }) => unexplained > 0).length
     const doubt =
-      totals.disputed > 0 ? ` Another ${humanBytes(totals.disputed)} went to places in doubt.` : ''
+      totals.disputed > 0 ? ` Another ${humanBytes(totals.disputed)} went to places in doubt${certain}.` : ''
     return {
       state: 'unexplained',
       text: `${humanBytes(totals.unexplained)} ${of} went on nobody’s instruction, from ${plural(guilty, 'server')}.${doubt}${gap}`,
     }
   }
   if (totals.disputed > 0) {
-    const text = `${humanBytes(totals.disputed)} ${of} or may have, went to places in doubt; the rest is accounted for.${gap}`
+    const text = `${humanBytes(totals.disputed)} of the ${humanBytes(totals.bytesAbroad)} that left the country, or may have, went to places in doubt${certain}; the rest is accounted for.${gap}`
     return { state: 'in-doubt', text }
   }
   if (totals.bytesAbroad > 0) {

@@ -1,0 +1,69 @@
+import { plural } from './findings.ts'
+import { capital, gradeBar } from './html-parts.ts'
+import { type Markup, markup } from './markup.ts'
+import type { DestinationReport, ServerReport } from './report-types.ts'
+import { countryName, humanBytes, humanCount, placeName } from './units.ts'
+
+const maxOpen = 3
+const maxServers = 500
+const maxDestinations = 50
+
+/** The servers that sent abroad, the worst first; each opens to its findings and destinations. */
+export function serverSection(servers: readonly ServerReport[]): Markup {
+  const abroad = servers.filter(({ bytesAbroad }) => bytesAbroad > 0)
+  const quiet = servers.filter(({ bytesAbroad }) => bytesAbroad === 0)
+  const rest = abroad.length - maxServers
+  return markup`<section aria-labelledby="servers"><h2 id="servers">Servers</h2>
+${abroad.slice(0, maxServers).map((server, i) => serverCard(server, i < maxOpen && server.unexplained + server.disputed > 0))}
+${rest > 0 ? markup`<p class="soft">${plural(rest, 'more server')} in the JSON report.</p>` : null}
+${
+  quiet.length === 0
+    ? null
+    : markup`<p class="soft">Nothing abroad: ${quiet
+        .slice(0, 100)
+        .map(({ server }) => server)
+        .join(', ')}${quiet.length > 100 ? ' …' : ''}.</p>`
+}
+</section>`
+}
+
+function serverCard(server: ServerReport, isOpen: boolean): Markup {
+  const { bytesAbroad, findings, destinations } = server
+  return markup`<details class="card server"${isOpen ? markup` open` : null}>
+<summary><span class="name">${server.server}<small>${countryName(server.country)}</small></span>${gradeBar(server)}<span class="num">${humanBytes(bytesAbroad)}</span></summary>
+<div class="inside">
+${findings.map(
+  finding =>
+    markup`<div class="finding"><span class="${finding.severity}">${capital(finding.severity)}</span><p>${finding.title}</p><p>${finding.detail}</p></div>`,
+)}
+${couldBe(server)}
+<h3>Destinations</h3>
+<div class="scroll"><table><thead><tr><th>Country and network</th><th class="num">Bytes</th><th class="num">Unexplained</th><th class="num">Claimed</th><th class="num">Instructed</th></tr></thead>
+<tbody>${destinations.slice(0, maxDestinations).map(destinationRow)}</tbody></table></div>
+<p class="soft" style="margin-top:12px">${plural(server.connections, 'connection')} abroad. At home: ${humanBytes(server.bytesDomestic)}. Within instructed and claimed, ${humanBytes(server.overhead)} are headers, acknowledgements and retransmission.</p>
+</div></details>`
+}
+
+function couldBe({ couldBe: { high }, unexplainedInterval }: ServerReport): Markup | null {
+  if (high === 0 && unexplainedInterval.low === unexplainedInterval.high) return null
+  const { low } = unexplainedInterval
+  return markup`<p class="soft" style="margin-top:14px">Taking in what is not sure (sampling, entries of other connections of the same addresses), between ${humanBytes(low)} and ${humanBytes(unexplainedInterval.high)} are unexplained.</p>`
+}
+
+function destinationRow(row: DestinationReport): Markup {
+  const as = row.asn === null ? '' : `AS${row.asn} ${row.asName ?? ''}`
+  const name = placeName(row.country, row.candidates)
+  const open = row.country === null ? row.disputed : row.unexplained
+  const more = row.addressCount - row.addresses.length
+  return markup`<tr><td>${capital(name)}<small>${as}</small>
+<details class="more"><summary>${plural(row.addressCount, 'address', 'addresses')}, ${plural(row.connections, 'connection')}</summary>
+<small>${row.from.slice(0, 19).replace('T', ' ')} to ${row.until.slice(0, 19).replace('T', ' ')} UTC</small>
+${row.addresses.map(({ address, bytes }) => markup`<small><code>${address}</code> ${humanBytes(bytes)}</small>`)}
+${more > 0 ? markup`<small>and ${humanCount(more)} more</small>` : null}</details></td>
+<td class="num">${humanBytes(row.bytes)}</td><td class="num${open === 0 ? '' : row.country === null ? ' doubt' : ' bad'}">${amount(open)}${row.country === null && open > 0 ? markup`<small>in doubt</small>` : null}</td>
+<td class="num">${amount(row.claimed)}</td><td class="num">${amount(row.instructed)}</td></tr>`
+}
+
+function amount(bytes: number): string {
+  return bytes === 0 ? '–' : humanBytes(bytes)
+}
