@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { utf8 } from '../core/bytes.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
-import { type Envelope, type EnvelopeSignature, pae } from './dsse.ts'
+import { type Envelope, pae } from './dsse.ts'
 import { approverKeyId, type PrivateKey } from './signatures.ts'
 
 /** A draft: the document in its envelope, with no signature yet. It already has its id. */
@@ -14,14 +14,11 @@ export function documentId(envelope: Envelope): string {
   return hash('sha256', pae(envelope.payloadType, envelope.payload), 'hex')
 }
 
-export function signatureOver(envelope: Envelope, key: PrivateKey): EnvelopeSignature {
-  return {
-    keyid: approverKeyId(key.algorithm, key.publicKey),
-    signature: key.sign(pae(envelope.payloadType, envelope.payload)),
-  }
-}
-
 export function signDocument(envelope: Envelope, ...keys: readonly PrivateKey[]): Envelope {
-  const added = keys.map(key => signatureOver(envelope, key))
+  const message = pae(envelope.payloadType, envelope.payload)
+  const added = keys.map(key => ({
+    keyid: approverKeyId(key.algorithm, key.publicKey),
+    signature: key.sign(message),
+  }))
   return { ...envelope, signatures: [...envelope.signatures, ...added] }
 }

@@ -6,7 +6,7 @@ import type { EnvelopeJson } from '../crypto/dsse.ts'
  * a body that an auditor's reader would not understand. Type literals and not interfaces, because only those are
  * assignable to `Json`.
  */
-export type EntryBodies = {
+type EntryBodies = {
   'tenant.joined': {
     readonly genesis: TenantId
     readonly home: string
