@@ -87,9 +87,20 @@ function centre(rings: readonly Ring[]): [number, number] {
   return six === 0 ? [...ring[0]!] : [Math.round(x / six), Math.round(y / six)]
 }
 
+/** A ring that crosses the map's edge (Russia, Fiji) is cut there, or its outline would run across the whole map. */
+function splitAtEdge(ring: Ring): Ring[] {
+  const runs: [number, number][][] = [[]]
+  for (const [i, [x, y]] of ring.entries()) {
+    if (i > 0 && Math.abs(x - ring[i - 1]![0]) > width / 2) runs.push([])
+    runs.at(-1)!.push([x, y])
+  }
+  if (runs.length > 1) runs[0] = [...runs.pop()!, ...runs[0]!]
+  return runs.filter(run => run.length > 2)
+}
+
 function path(rings: readonly Ring[]): string {
   let out = ''
-  for (const ring of rings) {
+  for (const ring of rings.flatMap(splitAtEdge)) {
     const points = ring.map(([x, y]) => [Math.round(x), Math.round(y)] as const)
     let [fromX, fromY] = points[0]!
     let lines = ''

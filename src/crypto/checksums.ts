@@ -49,8 +49,14 @@ function crc32c(): RunningChecksum {
         const low = (view.getUint32(i, true) ^ crc) >>> 0
         const high = view.getUint32(i + 4, true)
         crc =
-          t[7]![low & 255]! ^ t[6]![(low >>> 8) & 255]! ^ t[5]![(low >>> 16) & 255]! ^ t[4]![low >>> 24]! ^
-          t[3]![high & 255]! ^ t[2]![(high >>> 8) & 255]! ^ t[1]![(high >>> 16) & 255]! ^ t[0]![high >>> 24]!
+          t[7]![low & 255]! ^
+          t[6]![(low >>> 8) & 255]! ^
+          t[5]![(low >>> 16) & 255]! ^
+          t[4]![low >>> 24]! ^
+          t[3]![high & 255]! ^
+          t[2]![(high >>> 8) & 255]! ^
+          t[1]![(high >>> 16) & 255]! ^
+          t[0]![high >>> 24]!
       }
       for (; i < bytes.length; i++) crc = t[0]![(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8)
     },

@@ -110,7 +110,7 @@ export function signHeaders(
   const canonical = canonicalRequest({ ...request, headers }, names, payloadHash)
   const key = signingKey(credentials.secretAccessKey, fullScope)
   const signature = signatureOf(key, stringToSign(amzDate, fullScope, canonical))
-  headers['authorization'] =
+  headers.authorization =
     `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scopeText(fullScope)}, ` +
     `SignedHeaders=${names.join(';')}, Signature=${signature}`
   return headers

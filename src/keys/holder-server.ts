@@ -108,7 +108,7 @@ async function answer(options: HolderServerOptions, request: IncomingMessage): P
     }
   }
   const fields = parseBody(body)
-  const use = typeof fields['holdfast'] === 'object' && fields['holdfast'] !== null ? fields['holdfast'] : {}
+  const use = typeof fields.holdfast === 'object' && fields.holdfast !== null ? fields.holdfast : {}
   const booked = {
     operation: match[2]!,
     keyId,
@@ -121,8 +121,7 @@ async function answer(options: HolderServerOptions, request: IncomingMessage): P
     await journal.append({ ...booked, outcome: 'refused' })
     throw new XksError('InvalidStateException', 'the key is disabled')
   }
-  if (fields['encryptionAlgorithm'] !== 'AES_GCM')
-    throw new XksError('InvalidKeyUsageException', 'only AES_GCM')
+  if (fields.encryptionAlgorithm !== 'AES_GCM') throw new XksError('InvalidKeyUsageException', 'only AES_GCM')
   const aad = bytes(fields, 'additionalAuthenticatedData', maxAadBytes, true)
   if (match[2] === 'encrypt') {
     const plaintext = bytes(fields, 'plaintext', maxPlaintextBytes)
@@ -132,7 +131,7 @@ async function answer(options: HolderServerOptions, request: IncomingMessage): P
       authenticationTag: sealed.authenticationTag.toString('base64'),
       ciphertext: sealed.ciphertext.toString('base64'),
       initializationVector: sealed.initializationVector.toString('base64'),
-      ...(fields['ciphertextDataIntegrityValueAlgorithm'] === 'SHA_256' && {
+      ...(fields.ciphertextDataIntegrityValueAlgorithm === 'SHA_256' && {
         ciphertextDataIntegrityValue: integrityValue(aad, sealed),
       }),
     }

@@ -56,7 +56,7 @@ export function createXksClient(options: XksClientOptions): KeyHolder {
     const answer = await options.post(path, headers, body)
     const value = parseAnswer(answer.body)
     if (answer.status === 200) return value
-    const name = typeof value['errorName'] === 'string' ? value['errorName'] : `HTTP ${answer.status}`
+    const name = typeof value.errorName === 'string' ? value.errorName : `HTTP ${answer.status}`
     const refused = answer.status >= 400 && answer.status < 500 && name !== 'ThrottlingException'
     throw new HoldfastError(
       refused ? 'key-holder-refused' : 'key-holder-unavailable',

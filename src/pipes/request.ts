@@ -7,7 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HoldfastError, messageOf } from '../core/errors.ts'
-import type { CountryCode, EntryId, TenantId } from '../core/ids.ts'
+import type { EntryId, TenantId } from '../core/ids.ts'
 import { newSortableId, parseBucketName } from '../core/ids.ts'
 import {
   type CountedSocket,
@@ -17,10 +17,19 @@ import {
 } from '../ledger/connections.ts'
 import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
-import type { ClientFacts } from '../policy/operations.ts'
 import { authenticate, createSigningKeys, type KnownKey } from '../s3/authenticate.ts'
 import { S3Error } from '../s3/errors.ts'
-import type { Identity, LocatedBucket, S3Answer, S3Context, S3Region, S3Services } from '../s3/operation.ts'
+import type {
+  Client,
+  ClientPlace,
+  Identity,
+  LocatedBucket,
+  S3Answer,
+  S3Context,
+  S3Region,
+  S3Services,
+} from '../s3/operation.ts'
+import { clientSeenFrom } from '../s3/operation.ts'
 import { findOperation } from '../s3/operations.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
@@ -31,7 +40,7 @@ export interface RequestPipeOptions {
   readonly services: S3Services
   readonly domains: readonly string[]
   /** Where an address is, by the operator's places first; `null` when nobody knows. */
-  readonly countryOf: (address: string) => CountryCode | null
+  readonly placeOf: (address: string) => ClientPlace
 }
 
 export interface RequestPipe extends AsyncDisposable {
@@ -41,7 +50,7 @@ export interface RequestPipe extends AsyncDisposable {
 }
 
 interface Connection {
-  readonly client: ClientFacts
+  readonly client: Client
   readonly tracked: TrackedConnection
 }
 
@@ -57,7 +66,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     const client = {
       address: plainAddress(socket.remoteAddress),
       port: socket.remotePort ?? 0,
-      country: options.countryOf(plainAddress(socket.remoteAddress)),
+      place: options.placeOf(plainAddress(socket.remoteAddress)),
     }
     const id = newSortableId(clock(), randomBytes)
     const facts = {
@@ -65,7 +74,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       role: 's3',
       initiator: 'remote',
       instruction: null,
-      remoteCountry: client.country,
+      remoteCountry: client.place === 'home' ? null : client.place,
     } as const
     return { client, tracked: trackConnection(socket, facts, clock, log) }
   }
@@ -206,7 +215,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   ): void => {
     if (noted === null) return
     const { region, tenant } = noted
-    if (connection.client.country === region.country) return
+    if (clientSeenFrom(connection.client, region).country === region.country) return
     const book = {
       region: region.id,
       country: region.country,

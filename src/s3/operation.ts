@@ -1,6 +1,6 @@
 /** What an S3 operation is: how it is recognised, what policy is asked, and what runs with policy's proof. */
 import type { IncomingMessage } from 'node:http'
-import type { EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
+import type { CountryCode, EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import type { Leases } from '../keys/leases.ts'
@@ -9,7 +9,7 @@ import type { Sums } from '../ledger/sums.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operations.ts'
 import type { KnownBucket } from '../store/objects.ts'
-import type { RegionStores } from '../store/region.ts'
+import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { PayloadMode } from './authenticate.ts'
 import type { S3Request } from './request.ts'
 
@@ -38,13 +38,27 @@ export interface LocatedBucket extends KnownBucket {
   readonly facts: BucketFacts
 }
 
+/** `home`: in whatever country the region is that is asked (loopback, in the embedded default). */
+export type ClientPlace = CountryCode | 'home' | null
+
+export interface Client {
+  readonly address: string
+  readonly port: number
+  readonly place: ClientPlace
+}
+
+export function clientSeenFrom(client: Client, region: RegionPlace): ClientFacts {
+  const { address, port, place } = client
+  return { address, port, country: place === 'home' ? region.country : place }
+}
+
 export interface S3Context {
   readonly services: S3Services
   readonly request: S3Request
   readonly message: IncomingMessage
   readonly payload: PayloadMode
   readonly identity: Identity
-  readonly client: ClientFacts
+  readonly client: Client
   readonly connectionId: string
   readonly requestId: string
   /** Tells a client that waits for `100 Continue` to send its body. Called before the body is read. */

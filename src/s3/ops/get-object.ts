@@ -7,12 +7,20 @@ import { checksumHeaderOf } from '../body.ts'
 import { checkRead, parseRange } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { objectHeaders } from '../object-headers.ts'
-import { type LocatedBucket, operation, type S3Answer, type S3Context, type S3Stream } from '../operation.ts'
+import {
+  clientSeenFrom,
+  type LocatedBucket,
+  operation,
+  type S3Answer,
+  type S3Context,
+  type S3Stream,
+} from '../operation.ts'
 import { type OpenedVersion, openVersion } from '../versions.ts'
 
 async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
   const target = await context.locate(context.request.bucket!)
-  return { op: { action: 'object.read', bucket: target.facts, client: context.client }, target }
+  const client = clientSeenFrom(context.client, target.region)
+  return { op: { action: 'object.read', bucket: target.facts, client }, target }
 }
 
 export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
@@ -107,7 +115,7 @@ async function enterRead(
       versionId: row.versionId,
       originId: row.originId,
       maxBytes,
-      client: context.client,
+      client: clientSeenFrom(context.client, region),
       connection: context.connectionId,
       by: { accessKeyId: context.identity.accessKeyId },
     },

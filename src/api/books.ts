@@ -1,0 +1,64 @@
+/** Receipts and statements: a tenant reads its own books. */
+import { HoldfastError } from '../core/errors.ts'
+import { parseEntryId, parseRegionId, type RegionId } from '../core/ids.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import type { LogKey } from '../ledger/log-keys.ts'
+import { receiptOf } from '../ledger/receipts.ts'
+import { statementLines } from '../ledger/statements.ts'
+import type { TileStore } from '../ledger/tile-store.ts'
+import type { Catalog } from '../store/catalog.ts'
+import { findTenant } from '../store/tenants.ts'
+import { parseVerifierKey } from '../verify/verifier-key.ts'
+import { type ApiRoute, tenantOf } from './routes.ts'
+
+export interface BookRegion {
+  readonly id: RegionId
+  readonly catalog: Catalog
+  readonly tiles: TileStore
+  readonly logKey: LogKey
+}
+
+export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/entries/{entry}/receipt',
+      caller: 'tenant',
+      summary: 'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint',
+      run: async request => {
+        const entry = parseEntryId(request.path.entry!)
+        if (entry === null) throw new HoldfastError('bad-input', 'that is no entry id')
+        for (const region of regions.values()) {
+          const key = parseVerifierKey(region.logKey.vkey, nodeVerifyCrypto)!
+          const answer = await receiptOf(
+            { ...region, key, crypto: nodeVerifyCrypto },
+            tenantOf(request),
+            entry,
+          )
+          if (answer === null) continue
+          if (answer.state === 'pending')
+            return { status: 202, json: { entry, state: 'pending', region: region.id } }
+          return { status: 200, contentType: 'text/plain; charset=utf-8', text: answer.receipt }
+        }
+        throw new HoldfastError('not-found', 'there is no such entry of this tenant here')
+      },
+    },
+    {
+      method: 'GET',
+      path: '/regions/{region}/statement',
+      caller: 'tenant',
+      summary: 'All of the tenant’s entries in a region, provably gapless, signed by the region',
+      run: async request => {
+        const id = parseRegionId(request.path.region!)
+        const region = id === null ? undefined : regions.get(id)
+        if (region === undefined)
+          throw new HoldfastError('not-found', `there is no region ${request.path.region} here`)
+        const tenant = tenantOf(request)
+        if ((await findTenant(region.catalog, tenant)) === null)
+          throw new HoldfastError('not-found', `the tenant has not joined ${region.id}`)
+        const deps = { ...region, region: region.id, signer: region.logKey, crypto: nodeVerifyCrypto }
+        return { status: 200, contentType: 'application/json', lines: statementLines(deps, tenant) }
+      },
+    },
+  ]
+}

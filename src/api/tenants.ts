@@ -1,0 +1,180 @@
+/**
+ * A tenant joins the regions of this process: its genesis, chain keys and key holder are written down, its first
+ * entries drafted and its first access key made, in one transaction a region.
+ */
+import { z } from 'zod'
+import { fromHex, toHex } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { parseRegionId, type RandomBytes, type RegionId, type TenantId } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
+import { parseEnvelope } from '../crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import type { DraftBox } from '../ledger/drafts.ts'
+import type { Catalog } from '../store/catalog.ts'
+import type { RegionPlace } from '../store/region.ts'
+import { encodeRow } from '../store/rows.ts'
+import {
+  type AccessKeyRow,
+  type ApiTokenRow,
+  accessKeyRowKey,
+  apiTokenRowKey,
+  findTenant,
+  type TenantRow,
+  tenantRowKey,
+} from '../store/tenants.ts'
+import { openGenesis } from '../verify/genesis.ts'
+import { chainKeyCommitment } from '../verify/leaf.ts'
+import { type ApiRoute, parseBody } from './routes.ts'
+
+export interface TenantRegion extends RegionPlace {
+  readonly catalog: Catalog
+  readonly drafts: DraftBox
+  readonly logKey: { readonly name: string; readonly vkey: string }
+  readonly identity: { readonly certificate: string }
+}
+
+const joinSchema = z.strictObject({
+  genesis: z.unknown(),
+  home: z.string(),
+  /** Hex, one for each region that is joined. */
+  chainKeys: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+  holder: z.strictObject({
+    host: z.string().min(1),
+    port: z.int().min(1).max(65_535),
+    certificate: z.string().includes('BEGIN CERTIFICATE'),
+    keyId: z.string().min(1).max(128),
+    credentials: z.record(
+      z.string(),
+      z.strictObject({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(16) }),
+    ),
+  }),
+})
+
+export function tenantRoutes(
+  regions: ReadonlyMap<RegionId, TenantRegion>,
+  clock: Clock,
+  randomBytes: RandomBytes,
+): ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/regions',
+      caller: 'public',
+      summary: 'The regions of this process: where they are, the keys of their logs, the certificates to pin',
+      run: async () => ({
+        status: 200,
+        json: {
+          regions: [...regions.values()].map(region => ({
+            id: region.id,
+            country: region.country,
+            operator: region.operator,
+            origin: region.logKey.name,
+            vkey: region.logKey.vkey,
+            certificate: region.identity.certificate,
+          })),
+        },
+      }),
+    },
+    {
+      method: 'POST',
+      path: '/tenants',
+      caller: 'operator',
+      summary: 'A tenant joins, by its signed genesis; answers its first access key and API token',
+      body: joinSchema,
+      run: async ({ body }) => ({
+        status: 201,
+        json: await join(regions, parseBody(joinSchema, body), clock, randomBytes),
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/tenants',
+      caller: 'operator',
+      summary: 'The tenants of this process',
+      run: async () => ({ status: 200, json: { tenants: await listTenants(regions) } }),
+    },
+  ]
+}
+
+async function listTenants(regions: ReadonlyMap<RegionId, TenantRegion>): Promise<object[]> {
+  const found = new Map<string, { tenant: string; name: string; home: string; regions: string[] }>()
+  for (const region of regions.values()) {
+    const rows = await region.catalog.scan('tenants', { limit: 100_000 })
+    for (const { value } of rows) {
+      const { tenant, name, home } = JSON.parse(Buffer.from(value).toString('utf8')) as TenantRow
+      const known = found.get(tenant) ?? { tenant, name, home, regions: [] }
+      known.regions.push(region.id)
+      found.set(tenant, known)
+    }
+  }
+  return [...found.values()]
+}
+
+async function join(
+  regions: ReadonlyMap<RegionId, TenantRegion>,
+  request: z.infer<typeof joinSchema>,
+  clock: Clock,
+  randomBytes: RandomBytes,
+): Promise<object> {
+  const envelope = parseEnvelope(request.genesis)
+  const genesis =
+    envelope === null ? 'the genesis is not a DSSE envelope' : openGenesis(envelope, nodeVerifyCrypto)
+  if (typeof genesis === 'string') throw new HoldfastError('not-verified', genesis)
+  const tenant = genesis.tenant as TenantId
+  const home = parseRegionId(request.home)
+  if (home === null || !regions.has(home))
+    throw new HoldfastError('bad-input', `home ${request.home} is not a region here`)
+  const joined = Object.entries(request.chainKeys).map(([id, chainKey]) => {
+    const region = regions.get(id as RegionId)
+    const credentials = request.holder.credentials[id]
+    if (region === undefined) throw new HoldfastError('bad-input', `${id} is not a region here`)
+    if (credentials === undefined) throw new HoldfastError('bad-input', `no key holder credentials for ${id}`)
+    return { region, chainKey, credentials }
+  })
+  if (!joined.some(({ region }) => region.id === home))
+    throw new HoldfastError('bad-input', 'the home region must be joined')
+  const accessKeyId = `HF${toHex(randomBytes(9)).toUpperCase()}`
+  const secretAccessKey = Buffer.from(randomBytes(30)).toString('base64url')
+  const apiToken = `hf_${Buffer.from(randomBytes(32)).toString('base64url')}`
+  const now = clock()
+  for (const { region } of joined) {
+    if ((await findTenant(region.catalog, tenant)) !== null)
+      throw new HoldfastError('conflict', `the tenant has joined ${region.id} before`)
+  }
+  for (const { region, chainKey, credentials } of joined) {
+    const { host, port, certificate, keyId } = request.holder
+    const row: TenantRow = {
+      v: 1,
+      tenant,
+      name: genesis.name,
+      home,
+      genesis: JSON.stringify(request.genesis),
+      chainKey,
+      joinedUnixMs: now,
+      holder: { host, port, certificate, keyId, ...credentials },
+    }
+    const key: AccessKeyRow = { v: 1, accessKeyId, secretAccessKey, tenant, home, createdUnixMs: now }
+    const token: ApiTokenRow = { v: 1, tenant }
+    const commitment = toHex(chainKeyCommitment(fromHex(chainKey)!, nodeVerifyCrypto))
+    const held = await region.catalog.commit({
+      checks: [{ table: 'tenants', key: tenantRowKey(tenant), expected: null }],
+      puts: [
+        { table: 'tenants', key: tenantRowKey(tenant), value: encodeRow(row) },
+        { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), value: encodeRow(key) },
+        { table: 'apitokens', key: apiTokenRowKey(apiToken), value: encodeRow(token) },
+        region.drafts.draft({
+          tenant,
+          type: 'tenant.joined',
+          body: { genesis: tenant, home, chainKeyCommitment: commitment, country: region.country },
+        }).put,
+        region.drafts.draft({
+          tenant,
+          type: 'accesskey.created',
+          body: { accessKeyId, by: { region: region.id } },
+        }).put,
+      ],
+    })
+    if (!held) throw new HoldfastError('conflict', `the tenant has joined ${region.id} meanwhile`)
+  }
+  return { tenant, home, accessKeyId, secretAccessKey, apiToken }
+}

@@ -1,0 +1,240 @@
+/** The one place where the parts are put together. */
+import { randomBytes as systemRandomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
+import { bookRoutes } from './api/books.ts'
+import { createApiHandler } from './api/server.ts'
+import { tenantRoutes } from './api/tenants.ts'
+import type { Config } from './config.ts'
+import { utf8 } from './core/bytes.ts'
+import { HoldfastError, messageOf } from './core/errors.ts'
+import type { CountryCode, RegionId, TenantId } from './core/ids.ts'
+import { newSortableId } from './core/ids.ts'
+import type { Log } from './core/log.ts'
+import type { Clock } from './core/time.ts'
+import { installedDatabases } from './flows/locate/installed-databases.ts'
+import { createLocator } from './flows/locate/locate.ts'
+import { parsePlaces } from './flows/locate/places.ts'
+import type { KeyHolder } from './keys/key-holder.ts'
+import { createLeases } from './keys/leases.ts'
+import { createXksClient } from './keys/xks-client.ts'
+import { openRegion, type Region } from './open-region.ts'
+import { createRequestPipe } from './pipes/request.ts'
+import { isRefusal } from './policy/authorized.ts'
+import { decideOutbound } from './policy/decide.ts'
+import type { ClientPlace } from './s3/operation.ts'
+import { writeFileDurable } from './store/durable-file.ts'
+import { findApiToken, findTenant, type TenantRow } from './store/tenants.ts'
+
+export interface App extends AsyncDisposable {
+  readonly s3Port: number
+  readonly s3TlsPort: number | null
+  readonly apiPort: number
+  readonly regions: ReadonlyMap<RegionId, Region>
+}
+
+export interface AppDeps {
+  readonly log: Log
+  readonly clock: Clock
+}
+
+const holderIdleMs = 5000
+
+export async function startApp(config: Config, deps: AppDeps): Promise<App> {
+  const { log, clock } = deps
+  const randomBytes = (length: number): Uint8Array => systemRandomBytes(length)
+  await using stack = new AsyncDisposableStack()
+  mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
+  const operatorToken = await loadOperatorToken(config.dataFolder, randomBytes)
+  const faults = new Map<string, string>()
+
+  const regions = new Map<RegionId, Region>()
+  for (const regionConfig of config.regions) {
+    const region = await openRegion(regionConfig, {
+      folder: config.dataFolder,
+      publicHost: config.publicHost,
+      clock,
+      randomBytes,
+      log,
+      onFatal: (id, error) => {
+        faults.set(id, `the ledger of ${id} has stopped: ${error.message}`)
+        log('error', 'ledger-stopped', { region: id, error: error.message })
+      },
+    })
+    regions.set(region.id, stack.use(region))
+  }
+
+  const holders = createHolders(regions, clock, randomBytes)
+  const leases = stack.use(
+    createLeases({ holderOf: holders, leaseMs: config.leaseMs, clock, randomBytes, log }),
+  )
+  const services = { regions, leases, clock, randomBytes, log }
+  const pipe = stack.use(
+    createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
+  )
+
+  const listen = async (server: Server, port: number): Promise<number> => {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, config.host, resolve)
+    })
+    stack.defer(() => closeServer(server))
+    return (server.address() as AddressInfo).port
+  }
+  const serveS3 = (server: Server): Server => {
+    server.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true)
+      pipe.connected(socket)
+    })
+    server.on('request', (message, response) => pipe.handle(message, response, false))
+    // Node answers `100 Continue` by itself unless asked; then a refused upload would be sent all the same.
+    server.on('checkContinue', (message, response) => pipe.handle(message, response, true))
+    server.requestTimeout = 0
+    server.headersTimeout = 30_000
+    server.keepAliveTimeout = 75_000
+    return server
+  }
+  const limits = { maxHeaderSize: 32 * 1024 }
+  const s3Port = await listen(serveS3(createServer(limits)), config.s3Port)
+  let s3TlsPort: number | null = null
+  if (config.s3Tls !== null) {
+    const { keyFile, certificateFile, port } = config.s3Tls
+    const tls = { key: readFileSync(keyFile), cert: readFileSync(certificateFile) }
+    s3TlsPort = await listen(serveS3(createTlsServer({ ...limits, ...tls }) as unknown as Server), port)
+  }
+  const api = createApiHandler({
+    routes: [...tenantRoutes(regions, clock, randomBytes), ...bookRoutes(regions)],
+    logs: new Map([...regions].map(([id, { tiles, logKey }]) => [id, { tiles, vkey: logKey.vkey }])),
+    operatorToken,
+    tenantOfToken: token => tenantOfToken(regions, token),
+    faults: () => [...faults.values()],
+    metrics: () => '',
+    log,
+  })
+  const apiPort = await listen(createServer(limits, api), config.apiPort)
+
+  const owned = stack.move()
+  return { s3Port, s3TlsPort, apiPort, regions, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** The token of whoever runs the process; it opens the operator's routes and none of a tenant's. */
+async function loadOperatorToken(
+  folder: string,
+  randomBytes: (length: number) => Uint8Array,
+): Promise<string> {
+  const path = join(folder, 'operator.token')
+  if (!existsSync(path)) {
+    const token = `hfop_${Buffer.from(randomBytes(32)).toString('base64url')}`
+    await writeFileDurable(path, utf8(`${token}\n`), 0o600)
+  }
+  return readFileSync(path, 'utf8').trim()
+}
+
+/** Where a client is: the operator's places first, then the country databases; on one's own machine, at home. */
+function createPlaces(config: Config): (address: string) => ClientPlace {
+  const overrides =
+    config.places.length === 0
+      ? null
+      : parsePlaces(
+          'places',
+          `cidr,country\n${config.places.map(({ cidr, country }) => `${cidr},${country}`).join('\n')}\n`,
+        )
+  let locator: ReturnType<typeof createLocator> | null = null
+  const known = new Map<string, ClientPlace>()
+  const find = (address: string): CountryCode | 'home' | null => {
+    // The databases take a second and memory to load; most set-ups in one place never need them.
+    locator ??= createLocator({ overrides, ...installedDatabases() })
+    const place = locator.place(address)
+    const isLoopback = /^127\.|^::1$/.test(address)
+    if (place.basis === 'local' && isLoopback && config.loopbackIsHome) return 'home'
+    return place.country
+  }
+  return address => {
+    let place = known.get(address)
+    if (place === undefined) {
+      if (known.size > 10_000) known.clear()
+      place = find(address)
+      known.set(address, place)
+    }
+    return place
+  }
+}
+
+/** Each tenant's key holder, reached from a region where the tenant is registered, through that region's door. */
+function createHolders(
+  regions: ReadonlyMap<RegionId, Region>,
+  clock: Clock,
+  randomBytes: (length: number) => Uint8Array,
+): (tenant: TenantId) => KeyHolder {
+  const clientOf = async (tenant: TenantId): Promise<KeyHolder> => {
+    for (const region of regions.values()) {
+      const row = await findTenant(region.catalog, tenant)
+      if (row !== null) return holderClient(region, row, clock, randomBytes)
+    }
+    throw new HoldfastError('key-holder-unavailable', 'no key holder is registered for the tenant')
+  }
+  return tenant => ({
+    wrap: async (plaintext, binding, use) => (await clientOf(tenant)).wrap(plaintext, binding, use),
+    unwrap: async (wrapped, binding, use) => (await clientOf(tenant)).unwrap(wrapped, binding, use),
+  })
+}
+
+function holderClient(
+  region: Region,
+  { holder }: TenantRow,
+  clock: Clock,
+  randomBytes: (length: number) => Uint8Array,
+): KeyHolder {
+  const { host, port, certificate, keyId, accessKeyId, secretAccessKey } = holder
+  return createXksClient({
+    host: `${host}:${port}`,
+    keyId,
+    credentials: { accessKeyId, secretAccessKey },
+    principal: `holdfast:region:${region.id}`,
+    clock,
+    newRequestId: () => newSortableId(clock(), randomBytes),
+    post: async (path, headers, body) => {
+      const decision = decideOutbound({
+        action: 'outbound',
+        purpose: 'key-holder',
+        host,
+        port,
+        certificate,
+        registered: true,
+        instruction: null,
+      })
+      if (isRefusal(decision)) throw new HoldfastError('key-holder-refused', decision.message)
+      try {
+        const request = { method: 'POST', path, headers, body: utf8(body), idleMs: holderIdleMs } as const
+        return await region.door.send(decision, request)
+      } catch (error) {
+        throw new HoldfastError('key-holder-unavailable', messageOf(error), {}, error)
+      }
+    },
+  })
+}
+
+async function tenantOfToken(
+  regions: ReadonlyMap<RegionId, Region>,
+  token: string,
+): Promise<TenantId | null> {
+  for (const region of regions.values()) {
+    const row = await findApiToken(region.catalog, token)
+    if (row !== null) return row.tenant
+  }
+  return null
+}
+
+const drainMs = 10_000
+
+/** Takes no new connections, lets running requests end, then closes what is still open. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const force = setTimeout(() => server.closeAllConnections(), drainMs)
+  await closed
+  clearTimeout(force)
+}

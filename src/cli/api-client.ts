@@ -1,0 +1,53 @@
+/** The customer's calls to the control API. */
+import { HoldfastError } from '../core/errors.ts'
+
+export class ApiRefused extends Error {
+  readonly status: number
+  readonly error: string
+  constructor(status: number, error: string, message: string) {
+    super(message)
+    this.status = status
+    this.error = error
+  }
+}
+
+/** The raw answer; rejects with `peer-unavailable` when there is none and with `ApiRefused` when it says no. */
+export async function fetchApi(
+  api: string,
+  method: 'GET' | 'POST',
+  path: string,
+  token: string | null,
+  body?: unknown,
+): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(`${api}/api/v1${path}`, {
+      method,
+      headers: {
+        ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+  } catch (error) {
+    throw new HoldfastError(
+      'peer-unavailable',
+      `nothing answers at ${api}; is \`npm start\` or \`holdfast serve\` running?`,
+      {},
+      error,
+    )
+  }
+  if (response.ok) return response
+  const answer = (await response.json().catch(() => ({}))) as { error?: string; message?: string }
+  throw new ApiRefused(response.status, answer.error ?? 'failed', answer.message ?? `HTTP ${response.status}`)
+}
+
+export async function callApi(
+  api: string,
+  method: 'GET' | 'POST',
+  path: string,
+  token: string | null,
+  body?: unknown,
+): Promise<unknown> {
+  return (await fetchApi(api, method, path, token, body)).json()
+}

@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs'
+import { toHex } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { approverKeyId, generatePrivateKey } from '../crypto/signatures.ts'
+import { saveSecret } from './customer-folder.ts'
+import type { CommandIo, ExitCode } from './io.ts'
+import { parseOptions, required } from './options.ts'
+
+export const keygenUsage = 'holdfast keygen -o approver.key [--json]'
+
+export async function keygenCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
+  const { values } = parseOptions({
+    args: argv,
+    options: { output: { type: 'string', short: 'o' }, json: { type: 'boolean' } },
+  })
+  const path = required(values.output, '-o FILE')
+  if (existsSync(path)) throw new HoldfastError('conflict', `${path} exists; a key is never written over`)
+  const key = generatePrivateKey('ed25519')
+  await saveSecret(path, key.toPem())
+  const facts = {
+    key: path,
+    algorithm: key.algorithm,
+    publicKey: toHex(key.publicKey),
+    keyId: approverKeyId(key.algorithm, key.publicKey),
+  }
+  if (values.json) io.stdout.write(`${JSON.stringify(facts)}\n`)
+  else
+    io.stdout.write(
+      `${path} written, mode 0600\n  algorithm   ${facts.algorithm}\n  public key  ${facts.publicKey}\n  key id      ${facts.keyId}\n`,
+    )
+  return 0
+}

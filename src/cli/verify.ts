@@ -1,0 +1,117 @@
+/** `verify`: offline, with nothing but the file, the trust file and what was seen before. */
+import { existsSync, readFileSync } from 'node:fs'
+import { utf8 } from '../core/bytes.ts'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { writeFileDurable } from '../store/durable-file.ts'
+import { verifyReceipt } from '../verify/receipt.ts'
+import { verifyStatement } from '../verify/statement.ts'
+import { parseTrust, type Trust } from '../verify/trust.ts'
+import { customerFiles, customerFolder } from './customer-folder.ts'
+import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { parseOptions } from './options.ts'
+import { compareWithSeen, emptyMemory, type Memory, parseMemory } from './seen.ts'
+
+export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--json]'
+
+interface Outcome {
+  readonly file: string
+  readonly kind: 'receipt' | 'statement' | 'unknown'
+  readonly verified: boolean
+  readonly failures: readonly string[]
+  readonly facts: Readonly<Record<string, string | number>>
+}
+
+export async function verifyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parseOptions({
+    args: argv,
+    allowPositionals: true,
+    options: { trust: { type: 'string' }, policy: { type: 'string' }, json: { type: 'boolean' } },
+  })
+  if (positionals.length === 0) throw new UsageError('at least one FILE is required')
+  // Silently passing over a demand for witnesses would call something verified that was not.
+  if (values.policy !== undefined)
+    throw new UsageError('--policy: witnesses are not implemented yet, so no quorum of them can be shown')
+  const files = customerFiles(customerFolder(io.env))
+  const trust = loadTrust(values.trust ?? files.trust, values.trust !== undefined)
+  // What was seen is remembered beside the trust file that it was seen with.
+  const memoryPath = values.trust === undefined ? files.checkpoints : `${values.trust}.seen`
+  let memory = loadMemory(memoryPath)
+  const outcomes: Outcome[] = []
+  for (const file of positionals) {
+    const { outcome, seen } = verifyFile(file, trust, memory)
+    outcomes.push(outcome)
+    memory = seen
+  }
+  if (trust !== null) {
+    await writeFileDurable(memoryPath, utf8(`${JSON.stringify(memory, null, 2)}\n`), 0o600).catch(error => {
+      io.stderr.write(`holdfast: what was seen could not be remembered: ${messageOf(error)}\n`)
+    })
+  }
+  if (values.json)
+    io.stdout.write(
+      `${JSON.stringify({ verified: outcomes.every(outcome => outcome.verified), files: outcomes })}\n`,
+    )
+  else for (const outcome of outcomes) io.stdout.write(render(outcome))
+  return outcomes.every(outcome => outcome.verified) ? 0 : 1
+}
+
+function verifyFile(file: string, trust: Trust | null, memory: Memory): { outcome: Outcome; seen: Memory } {
+  const failed = (kind: Outcome['kind'], ...failures: string[]) => ({
+    outcome: { file, kind, verified: false, failures, facts: {} },
+    seen: memory,
+  })
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(file)
+  } catch (error) {
+    return failed('unknown', `cannot be read: ${messageOf(error)}`)
+  }
+  if (bytes.subarray(0, 9).toString('latin1') === 'c2sp.org/') {
+    const verdict = verifyReceipt(bytes.toString('utf8'), trust, nodeVerifyCrypto)
+    if (!verdict.verified) return failed('receipt', ...verdict.failures)
+    const { faults, memory: seen } = compareWithSeen(memory, verdict.checkpoint, null)
+    if (faults.length > 0) return failed('receipt', ...faults)
+    const { id, type, region, time } = verdict.entry
+    const facts = { entry: id, type, region, time, leaf: verdict.index, treeSize: verdict.checkpoint.size }
+    return { outcome: { file, kind: 'receipt', verified: true, failures: [], facts }, seen }
+  }
+  const verdict = verifyStatement(bytes, trust, nodeVerifyCrypto)
+  if (!verdict.verified) return failed('statement', ...verdict.failures)
+  const { faults, memory: seen } = compareWithSeen(memory, verdict.checkpoint, verdict)
+  if (faults.length > 0) return failed('statement', ...faults)
+  const { region, tenant, entries, checkpoint } = verdict
+  const facts = {
+    region,
+    tenant,
+    entries: entries.length,
+    treeSize: checkpoint.size,
+    until: entries.at(-1)?.time ?? '',
+  }
+  return { outcome: { file, kind: 'statement', verified: true, failures: [], facts }, seen }
+}
+
+function loadTrust(path: string, isExplicit: boolean): Trust | null {
+  if (!existsSync(path)) {
+    if (isExplicit) throw new HoldfastError('not-found', `there is no trust file at ${path}`)
+    return null
+  }
+  const trust = parseTrust(readFileSync(path, 'utf8'), nodeVerifyCrypto)
+  if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
+  return trust
+}
+
+function loadMemory(path: string): Memory {
+  if (!existsSync(path)) return emptyMemory
+  const memory = parseMemory(readFileSync(path, 'utf8'))
+  // Starting over in silence would let a rolled-back log pass: a person has to look.
+  if (memory === null)
+    throw new HoldfastError('store-damaged', `${path} is damaged; what was seen before cannot be compared`)
+  return memory
+}
+
+function render({ file, kind, verified, failures, facts }: Outcome): string {
+  if (!verified) return `${file}: NOT VERIFIED\n${failures.map(failure => `  ✖ ${failure}\n`).join('')}`
+  const rows = Object.entries(facts).map(([name, value]) => `  ${name.padEnd(9)} ${value}\n`)
+  return `${file}: ${kind} verified\n${rows.join('')}`
+}

@@ -1,0 +1,161 @@
+/** Configuration, parsed once at the edge into what the rest of the program takes as given. */
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { HoldfastError } from './core/errors.ts'
+import { type CountryCode, parseCountryCode, parseRegionId, type RegionId } from './core/ids.ts'
+
+export interface Config {
+  readonly dataFolder: string
+  readonly host: string
+  readonly s3Port: number
+  readonly s3Tls: { readonly port: number; readonly keyFile: string; readonly certificateFile: string } | null
+  /** Under which `<bucket>.<domain>` is a bucket. */
+  readonly s3Domains: readonly string[]
+  readonly apiPort: number
+  /** Stands in front of `/log/<region>` in the origins of the logs. Must never change for a data folder. */
+  readonly publicHost: string
+  readonly leaseMs: number
+  readonly regions: readonly RegionConfig[]
+  readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
+  /** Loopback clients count as at home; for trying things on one machine only. */
+  readonly loopbackIsHome: boolean
+}
+
+export interface RegionConfig {
+  readonly id: RegionId
+  readonly country: CountryCode
+  readonly operator: string
+  /** Where other regions reach this one. */
+  readonly peer: { readonly host: string; readonly port: number }
+}
+
+const port = z.int().min(0).max(65_535)
+const country = z.string().transform((text, context) => {
+  const code = parseCountryCode(text)
+  if (code !== null) return code
+  context.addIssue(`“${text}” is not an ISO 3166-1 alpha-2 country code`)
+  return z.NEVER
+})
+const regionId = z.string().transform((text, context) => {
+  const id = parseRegionId(text)
+  if (id !== null) return id
+  context.addIssue(`“${text}” is not a region id (a-z, 0-9 and - inside, at most 32)`)
+  return z.NEVER
+})
+
+const schema = z
+  .strictObject({
+    data: z.string().default('./data'),
+    host: z.string().default('127.0.0.1'),
+    publicHost: z
+      .string()
+      .regex(/^[^\s+/]+$/, 'must be a host, with a port or without')
+      .optional(),
+    s3: z
+      .strictObject({
+        port: port.default(9000),
+        domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
+        tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
+      })
+      .prefault({}),
+    api: z.strictObject({ port: port.default(9001) }).prefault({}),
+    leaseSeconds: z.int().min(1).max(3600).default(300),
+    loopbackIsHome: z.boolean().default(false),
+    places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
+    regions: z
+      .array(
+        z.strictObject({
+          id: regionId,
+          country,
+          operator: z.string().default('unnamed'),
+          peer: z.strictObject({ host: z.string(), port }),
+        }),
+      )
+      .min(1),
+  })
+  .superRefine((config, context) => {
+    const ids = config.regions.map(region => region.id)
+    for (const [index, id] of ids.entries()) {
+      if (ids.indexOf(id) < index)
+        context.addIssue({
+          code: 'custom',
+          path: ['regions', index, 'id'],
+          message: `region ${id} is there twice`,
+        })
+    }
+  })
+
+/** Every fault of the file at once, each with where it stands. */
+export function loadConfig(path: string, env: Env): Config {
+  if (!existsSync(path)) throw new HoldfastError('bad-input', `there is no configuration at ${path}`)
+  let value: unknown
+  try {
+    value = parseYaml(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new HoldfastError('bad-input', `${path} is not YAML`, {}, error)
+  }
+  return toConfig(value, env, dirname(resolve(path)), path)
+}
+
+/** Three regions on this machine, so that everything can be tried on a laptop. */
+export function embeddedConfig(env: Env): Config {
+  const operator = 'Holdfast embedded'
+  const apiPort = Number(env.HOLDFAST_API_PORT ?? 9001)
+  const peerPort = (offset: number): number => (apiPort === 0 ? 0 : apiPort + 100 + offset)
+  const regions = (
+    [
+      ['in-mumbai', 'IN'],
+      ['de-frankfurt', 'DE'],
+      ['sg-singapore', 'SG'],
+    ] as const
+  ).map(([id, code], index) => ({
+    id,
+    country: code,
+    operator,
+    peer: { host: '127.0.0.1', port: peerPort(index) },
+  }))
+  return toConfig({ regions, loopbackIsHome: true }, env, process.cwd(), 'the embedded configuration')
+}
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+function toConfig(value: unknown, env: Env, base: string, name: string): Config {
+  const parsed = schema.safeParse(value)
+  const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
+  const envPort = (key: string): number | undefined => {
+    const text = env[key]
+    if (text === undefined || text === '') return undefined
+    if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+    faults.push(`✖ ${key}=${text} is not a port`)
+    return undefined
+  }
+  const s3Port = envPort('HOLDFAST_S3_PORT')
+  const apiPort = envPort('HOLDFAST_API_PORT')
+  if (!parsed.success || faults.length > 0)
+    throw new HoldfastError('bad-input', `${name} has faults:\n${faults.join('\n')}`)
+  const config = parsed.data
+  const host = env.HOLDFAST_HOST ?? config.host
+  const tls = config.s3.tls
+  return {
+    dataFolder: env.HOLDFAST_DATA !== undefined ? resolve(env.HOLDFAST_DATA) : resolve(base, config.data),
+    host,
+    s3Port: s3Port ?? config.s3.port,
+    s3Tls:
+      tls === undefined
+        ? null
+        : {
+            port: tls.port,
+            keyFile: resolve(base, tls.key),
+            certificateFile: resolve(base, tls.certificate),
+          },
+    s3Domains: config.s3.domains,
+    apiPort: apiPort ?? config.api.port,
+    publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
+    leaseMs: Number(env.HOLDFAST_LEASE_SECONDS ?? config.leaseSeconds) * 1000,
+    regions: config.regions,
+    places: config.places,
+    loopbackIsHome: config.loopbackIsHome,
+  }
+}

@@ -1,0 +1,83 @@
+/** The command line: a table of commands, each loaded when it is called. */
+
+import { type CommandIo, type ExitCode, UsageError } from './cli/io.ts'
+import { HoldfastError, messageOf } from './core/errors.ts'
+
+interface Command {
+  readonly usage: string
+  readonly load: () => Promise<(argv: string[], io: CommandIo) => Promise<ExitCode | number>>
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  start: { usage: 'holdfast start', load: async () => (await import('./start.ts')).startCommand },
+  serve: {
+    usage: 'holdfast serve [--config holdfast.yaml]',
+    load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  keyholder: {
+    usage: 'holdfast keyholder [--customer DIR]',
+    load: async () => (await import('./cli/keyholder.ts')).keyholderCommand,
+  },
+  tenant: {
+    usage: 'holdfast tenant create|list …',
+    load: async () => (await import('./cli/tenant.ts')).tenantCommand,
+  },
+  keygen: {
+    usage: 'holdfast keygen -o approver.key',
+    load: async () => (await import('./cli/keygen.ts')).keygenCommand,
+  },
+  receipt: {
+    usage: 'holdfast receipt ENTRY -o r.txt',
+    load: async () => (await import('./cli/books.ts')).receiptCommand,
+  },
+  statement: {
+    usage: 'holdfast statement --region R -o s.json',
+    load: async () => (await import('./cli/books.ts')).statementCommand,
+  },
+  verify: {
+    usage: 'holdfast verify FILE… [--trust trust.json]',
+    load: async () => (await import('./cli/verify.ts')).verifyCommand,
+  },
+  fsck: {
+    usage: 'holdfast fsck [--region R] [--json]',
+    load: async () => (await import('./fsck.ts')).fsckCommand,
+  },
+  audit: {
+    usage: 'holdfast audit FLOWS… --servers inventory.csv …',
+    load: async () => (await import('./cli/audit.ts')).auditCommand,
+  },
+}
+
+const io: CommandIo = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  isTty: process.stdout.isTTY,
+}
+
+process.exitCode = await run(process.argv.slice(2))
+
+async function run([name, ...argv]: string[]): Promise<number> {
+  const command = name === undefined ? undefined : commands[name]
+  if (command === undefined || argv.includes('--help')) {
+    const usages = command === undefined ? Object.values(commands).map(({ usage }) => usage) : [command.usage]
+    const asked = name === undefined || name === '--help' || name === 'help' || command !== undefined
+    const out = asked ? io.stdout : io.stderr
+    if (!asked) out.write(`holdfast: there is no command ${name}\n`)
+    out.write(`usage: ${usages.join('\n       ')}\n`)
+    return asked ? 0 : 2
+  }
+  try {
+    return await (await command.load())(argv, io)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.stderr.write(`holdfast ${name}: ${error.message}\nusage: ${command.usage}\n`)
+      return 2
+    }
+    io.stderr.write(`holdfast ${name}: ${messageOf(error)}\n`)
+    // Unforeseen: the stack is for the report, the message alone for what we foresaw.
+    if (!(error instanceof HoldfastError) && error instanceof Error && process.env.HOLDFAST_DEBUG)
+      io.stderr.write(`${error.stack}\n`)
+    return error instanceof HoldfastError && error.code === 'bad-input' ? 2 : 1
+  }
+}

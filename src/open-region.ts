@@ -1,0 +1,170 @@
+/** Opens what a region consists of, in the order in which it can be trusted, and closes it the other way round. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RegionConfig } from './config.ts'
+import { utf8 } from './core/bytes.ts'
+import { HoldfastError, messageOf } from './core/errors.ts'
+import type { RandomBytes } from './core/ids.ts'
+import type { Log } from './core/log.ts'
+import type { Clock } from './core/time.ts'
+import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
+import { createTlsIdentity, type TlsIdentity } from './crypto/tls-identity.ts'
+import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
+import { createFileTileStore } from './ledger/file-tile-store.ts'
+import { type LogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
+import { startSequencerThread } from './ledger/sequencer-thread.ts'
+import { createSums, type Sums } from './ledger/sums.ts'
+import type { TileStore } from './ledger/tile-store.ts'
+import { createDoor, type Door } from './outbound/door.ts'
+import { writeFileDurable } from './store/durable-file.ts'
+import { createFileBlobStore } from './store/file-blob-store.ts'
+import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { emptyTrash } from './store/places.ts'
+import type { RegionStores } from './store/region.ts'
+
+export interface Region extends RegionStores, AsyncDisposable {
+  readonly drafts: DraftBox
+  readonly sums: Sums
+  readonly tiles: TileStore
+  readonly logKey: LogKey
+  readonly identity: TlsIdentity
+  readonly door: Door
+  readonly peer: RegionConfig['peer']
+}
+
+export interface RegionDeps {
+  readonly folder: string
+  readonly publicHost: string
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+  /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
+  readonly onFatal: (region: string, error: Error) => void
+}
+
+const trashEveryMs = 5000
+/** A reader opens a part's file when it gets to it; a part that was given up stays readable for so long. */
+const trashGraceMs = 120_000
+
+export interface RegionFiles {
+  readonly folder: string
+  readonly catalog: string
+  readonly tiles: string
+  readonly blobs: string
+  readonly logKey: string
+}
+
+export function regionFiles(dataFolder: string, id: string): RegionFiles {
+  const folder = join(dataFolder, 'regions', id)
+  return {
+    folder,
+    catalog: join(folder, 'catalog'),
+    tiles: join(folder, 'tiles'),
+    blobs: join(folder, 'blobs'),
+    logKey: join(folder, 'log.key'),
+  }
+}
+
+export async function openRegion(config: RegionConfig, deps: RegionDeps): Promise<Region> {
+  const { clock, randomBytes, log } = deps
+  const { id, country, operator, peer } = config
+  const files = regionFiles(deps.folder, id)
+  mkdirSync(files.folder, { recursive: true, mode: 0o700 })
+  await claimFolder(files.folder, id)
+  const catalog = await openLmdbCatalog(files.catalog)
+  const blobs = createFileBlobStore(files.blobs, clock, randomBytes)
+  const swept = await blobs.sweep()
+  if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
+  const drafts = createDraftBox(catalog, clock, randomBytes)
+  await drafts.open()
+  const logKey = await loadOrCreateLogKey(
+    files.logKey,
+    await logOrigin(files.folder, deps.publicHost, id),
+    nodeVerifyCrypto,
+  )
+  const identity = await loadIdentity(files.folder, id, peer.host, clock)
+  const sums = createSums(catalog, drafts, clock, log)
+  const door = createDoor(identity, peer.host === '127.0.0.1' ? undefined : peer.host)
+  let fatal = false
+  const sequencer = startSequencerThread(
+    {
+      region: id,
+      origin: logKey.name,
+      catalogPath: files.catalog,
+      tilesPath: files.tiles,
+      keyPath: files.logKey,
+    },
+    {
+      onMessage: message => {
+        if (message.kind === 'retry') log('warn', 'sequencer-retries', { region: id, reason: message.reason })
+      },
+      onFatal: error => {
+        fatal = true
+        deps.onFatal(id, error)
+      },
+    },
+  )
+  const reaper = setInterval(() => {
+    emptyTrash(catalog, blobs, clock() - trashGraceMs).catch(error => {
+      log('error', 'trash-not-emptied', { region: id, error: messageOf(error) })
+    })
+  }, trashEveryMs)
+  reaper.unref()
+
+  return {
+    id,
+    country,
+    operator,
+    peer,
+    catalog,
+    blobs,
+    drafts,
+    sums,
+    tiles: createFileTileStore(files.tiles),
+    logKey,
+    identity,
+    door,
+    async [Symbol.asyncDispose]() {
+      clearInterval(reaper)
+      await sums[Symbol.asyncDispose]()
+      door[Symbol.dispose]()
+      if (!fatal) await sequencer.stop()
+      await catalog[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const format = 'holdfast/region/v1'
+
+/** Says what the folder is, so that a later version knows what it reads, and no folder is opened as another region. */
+async function claimFolder(folder: string, id: string): Promise<void> {
+  const path = join(folder, 'region.json')
+  if (!existsSync(path)) {
+    await writeFileDurable(path, utf8(`${JSON.stringify({ format, region: id })}\n`))
+    return
+  }
+  const found = JSON.parse(readFileSync(path, 'utf8')) as { format?: unknown; region?: unknown }
+  if (found.format !== format)
+    throw new HoldfastError(
+      'format-unknown',
+      `${folder} has format ${String(found.format)}; this version reads ${format}`,
+    )
+  if (found.region !== id)
+    throw new HoldfastError('conflict', `${folder} belongs to region ${String(found.region)}, not ${id}`)
+}
+
+/** The log's name is for ever: it is written down at the first start, whatever the host is called later. */
+async function logOrigin(folder: string, publicHost: string, id: string): Promise<string> {
+  const path = join(folder, 'log.origin')
+  if (!existsSync(path)) await writeFileDurable(path, utf8(`${publicHost}/log/${id}\n`))
+  return readFileSync(path, 'utf8').trim()
+}
+
+async function loadIdentity(folder: string, id: string, host: string, clock: Clock): Promise<TlsIdentity> {
+  const path = join(folder, 'tls.json')
+  if (!existsSync(path)) {
+    const made = await createTlsIdentity(`holdfast region ${id}`, [host, 'localhost'], clock())
+    await writeFileDurable(path, utf8(`${JSON.stringify(made)}\n`), 0o600)
+  }
+  return JSON.parse(readFileSync(path, 'utf8')) as TlsIdentity
+}

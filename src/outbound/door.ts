@@ -1,0 +1,150 @@
+/**
+ * The one door out. Every connection that this process opens starts here, with proof that policy let it, to the one
+ * certificate that was pinned for it.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+import type { Socket } from 'node:net'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import type { TlsIdentity } from '../crypto/tls-identity.ts'
+import type { Authorized } from '../policy/authorized.ts'
+import type { Outbound } from '../policy/operations.ts'
+
+export interface OutboundRequest {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>
+  /** No answer, or no progress, for so long ends it. */
+  readonly idleMs: number
+  /** Told of the TCP socket once, when it is connected: for its record. */
+  readonly onSocket?: (socket: Socket) => void
+}
+
+export interface OutboundAnswer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+export interface Door extends Disposable {
+  /** Rejects with `peer-unavailable` when no whole answer came. */
+  send(authorized: Authorized<Outbound>, request: OutboundRequest): Promise<OutboundAnswer>
+}
+
+const maxAnswerBytes = 16 * 2 ** 20
+
+/** One door for each identity that connections are made with: a region's. `localAddress`: which of the host's to use. */
+export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
+  const agents = new Map<string, Agent>()
+
+  const agentOf = ({ host, port, certificate, instruction }: Outbound): Agent => {
+    // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
+    const key = `${host}:${port} ${instruction} ${certificate}`
+    let agent = agents.get(key)
+    if (agent === undefined) {
+      agent = new Agent({
+        keepAlive: true,
+        keepAliveMsecs: 5000,
+        maxSockets: 8,
+        key: identity.key,
+        cert: identity.certificate,
+        // The pinned certificate is its own authority: no other chain can lead to it, so its name says nothing more.
+        ca: [certificate],
+        checkServerIdentity: () => undefined,
+        minVersion: 'TLSv1.3',
+      })
+      agents.set(key, agent)
+    }
+    return agent
+  }
+
+  return {
+    async send({ op }, outbound) {
+      try {
+        return await exchange(op, agentOf(op), outbound, localAddress)
+      } catch (error) {
+        throw new HoldfastError(
+          'peer-unavailable',
+          `${op.host}:${op.port} (${op.purpose}): ${messageOf(error)}`,
+          {},
+          error,
+        )
+      }
+    },
+
+    [Symbol.dispose]() {
+      for (const agent of agents.values()) agent.destroy()
+      agents.clear()
+    },
+  }
+}
+
+function exchange(
+  op: Outbound,
+  agent: Agent,
+  outbound: OutboundRequest,
+  localAddress?: string,
+): Promise<OutboundAnswer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      host: op.host,
+      port: op.port,
+      agent,
+      method: outbound.method,
+      path: outbound.path,
+      headers: {
+        ...outbound.headers,
+        ...(outbound.body instanceof Uint8Array && { 'content-length': outbound.body.length }),
+      },
+      timeout: outbound.idleMs,
+      ...(localAddress !== undefined && { localAddress }),
+    })
+    sent.on('error', reject)
+    sent.on('timeout', () => sent.destroy(new Error('no progress in time')))
+    sent.on('socket', socket => {
+      const tell = (): void => outbound.onSocket?.(socket)
+      if (socket.connecting) socket.once('secureConnect', tell)
+      else tell()
+    })
+    sent.on('response', response => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > maxAnswerBytes) sent.destroy(new Error('the answer is too long'))
+        else chunks.push(chunk)
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        if (!response.complete) reject(new Error('the answer was cut off'))
+        else
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+          })
+      })
+    })
+    if (outbound.body instanceof Uint8Array) sent.end(outbound.body)
+    else {
+      pump(outbound.body, sent).catch(error =>
+        sent.destroy(error instanceof Error ? error : new Error(String(error))),
+      )
+    }
+  })
+}
+
+async function pump(body: AsyncIterable<Uint8Array>, sent: ReturnType<typeof request>): Promise<void> {
+  for await (const chunk of body) {
+    if (sent.destroyed) return
+    if (!sent.write(chunk)) {
+      await new Promise<void>(resolve => {
+        sent.once('drain', resolve)
+        sent.once('close', resolve)
+      })
+    }
+  }
+  sent.end()
+}

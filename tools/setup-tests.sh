@@ -1,0 +1,31 @@
+#!/bin/sh
+# The real clients, exporters and servers that the tests run. Needs root and apt-get; without them those tests are
+# skipped and counted.
+set -eu
+missing=""
+need() { # command, package
+  command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need rclone rclone
+need restic restic
+need s3cmd s3cmd
+need wrk wrk
+need tcpdump tcpdump
+need softflowd softflowd
+need nfdump nfdump
+need strace strace
+need chromium chromium
+need openssl openssl
+need python3 python3
+python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
+need aws awscli
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+  echo "setting up: not root, so these stay missing and their tests are skipped:$missing" >&2
+  exit 0
+fi
+echo "setting up: Debian packages$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q >/dev/null
+# shellcheck disable=SC2086
+apt-get install -y -q --no-install-recommends $missing >/dev/null

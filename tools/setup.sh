@@ -1,0 +1,14 @@
+#!/bin/sh
+# Sets up what is missing and nothing twice: npm packages, and with --tests also Debian packages (as root).
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+stamp=node_modules/.setup-stamp
+if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
+  echo "setting up: npm packages" >&2
+  npm ci --no-fund --no-audit --loglevel=error >&2
+  touch "$stamp"
+fi
+if [ "${1:-}" = "--tests" ]; then
+  sh tools/setup-tests.sh
+fi
