@@ -1,4 +1,4 @@
-import { type GradeName, gradeKey, gradeNames, worstGrade } from './html-parts.ts'
+import { type GradeName, gradeKey, gradeNames } from './html-parts.ts'
 import { type Markup, markup, trusted } from './markup.ts'
 import type { Grades, ServerReport } from './report-types.ts'
 import { countryName, humanBytes } from './units.ts'
@@ -6,7 +6,8 @@ import world from './world-map.json' with { type: 'json' }
 
 type Point = readonly [x: number, y: number]
 type Country = { readonly at: number[]; readonly path: string }
-type Target = { -readonly [Name in GradeName]: number } & { bytesAbroad: number; homes: Map<string, number> }
+type Amounts = { -readonly [Name in GradeName]: number } & { bytesAbroad: number }
+type Target = Amounts & { readonly homes: Map<string, Amounts> }
 
 const countries: Readonly<Record<string, Country>> = world.countries
 const maxTags = 6
@@ -34,7 +35,7 @@ export function worldMap(servers: readonly ServerReport[]): Markup {
     .filter(([code]) => countries[code] !== undefined)
     .sort((a, b) => b[1].bytesAbroad - a[1].bytesAbroad)
   return markup`<figure class="card map" style="margin:0">
-<svg viewBox="0 30 ${world.width} ${world.height - 60}" role="img" aria-label="World map of destinations; the table below says the same in numbers">
+<svg viewBox="0 0 ${world.width} ${world.height}" role="img" aria-label="World map of destinations; the table below says the same in numbers">
 <path class="land" d="${trusted(world.others)}"/>
 ${Object.entries(countries)
   .filter(([, { path }]) => path !== '')
@@ -42,41 +43,29 @@ ${Object.entries(countries)
     const kind = homes.has(code) ? ' from' : targets.has(code) ? ' to' : ''
     return markup`<path class="land${kind}" d="${trusted(path)}"/>`
   })}
-${[...doubts.values()].map(({ home, to }) => arc(home, to, 'disputed', 4, true))}
-${ranked
-  .toReversed()
-  .map(([code, target]) =>
-    [...target.homes].map(([home, bytes]) =>
-      arc(home, code, worstGrade(gradesOf(target)), 3 + 11 * Math.sqrt(bytes / most), false),
-    ),
-  )}
+${[...doubts.values()].map(({ home, to }) => arc(home, to, 'disputed', 6, 4))}
+${ranked.toReversed().map(([code, target]) => arcsTo(code, target, most))}
 ${ranked.map(([code, target]) => mark(code, target, most))}
 ${[...homes].map(code => origin(code))}
 ${ranked.slice(0, maxTags).map(([code, target]) => tag(code, target, most))}
 </svg>
-<figcaption class="key"><span><i class="hole"></i>Servers</span>${gradeKey()}<span>Area of a mark: bytes · dashed: could be there</span></figcaption>
+<figcaption class="key"><span><i class="hole"></i>Servers</span>${gradeKey()}<span>Area of a mark: bytes · dotted: could be there</span></figcaption>
 </figure>`
 }
 
-function addTo(targets: Map<string, Target>, code: string, home: string, grades: Grades): void {
-  const empty = {
-    bytesAbroad: 0,
-    unexplained: 0,
-    disputed: 0,
-    claimed: 0,
-    instructed: 0,
-    homes: new Map<string, number>(),
-  }
-  const target: Target = targets.get(code) ?? empty
-  targets.set(code, target)
-  target.bytesAbroad += grades.bytesAbroad
-  for (const name of gradeNames) target[name] += grades[name]
-  target.homes.set(home, (target.homes.get(home) ?? 0) + grades.bytesAbroad)
+function noAmounts(): Amounts {
+  return { bytesAbroad: 0, unexplained: 0, disputed: 0, claimed: 0, instructed: 0 }
 }
 
-function gradesOf(target: Target): Grades {
-  const { homes: _, ...sums } = target
-  return { ...sums, disputedAbroad: 0, overhead: 0 }
+function addTo(targets: Map<string, Target>, code: string, home: string, grades: Grades): void {
+  const target: Target = targets.get(code) ?? { ...noAmounts(), homes: new Map() }
+  targets.set(code, target)
+  const fromHome = target.homes.get(home) ?? noAmounts()
+  target.homes.set(home, fromHome)
+  for (const sums of [target, fromHome]) {
+    sums.bytesAbroad += grades.bytesAbroad
+    for (const name of gradeNames) sums[name] += grades[name]
+  }
 }
 
 function pointOf(code: string): Point | null {
@@ -84,15 +73,28 @@ function pointOf(code: string): Point | null {
   return at === undefined ? null : [at[0]!, at[1]!]
 }
 
-function arc(from: string, to: string, grade: GradeName, width: number, isDoubt: boolean): Markup | null {
+/** One arc a grade, side by side, the gravest on top: a thin red line beside a thick green one says how much. */
+function arcsTo(code: string, target: Target, most: number): Markup[] {
+  const arcs: Markup[] = []
+  for (const [home, amounts] of target.homes) {
+    const present = gradeNames.filter(name => amounts[name] > 0)
+    for (const [lane, name] of present.toReversed().entries()) {
+      const drawn = arc(home, code, name, 3 + 11 * Math.sqrt(amounts[name] / most), lane)
+      if (drawn !== null) arcs.push(drawn)
+    }
+  }
+  return arcs
+}
+
+function arc(from: string, to: string, grade: GradeName, width: number, lane: number): Markup | null {
   const start = pointOf(from)
   const end = pointOf(to)
   if (start === null || end === null) return null
   const [dx, dy] = [end[0] - start[0], end[1] - start[1]]
-  // Bent upwards, as routes are drawn; the longer the flatter.
-  const lift = Math.min(170, 40 + 0.16 * Math.hypot(dx, dy))
+  // Bent upwards, as routes are drawn; the longer the flatter. Lanes keep arcs between the same two places apart.
+  const lift = Math.min(170, 40 + 0.16 * Math.hypot(dx, dy)) + 22 * lane
   const control = `${Math.round(start[0] + dx / 2)} ${Math.round(start[1] + dy / 2 - lift)}`
-  const doubt = isDoubt ? ' doubt' : ''
+  const doubt = grade === 'disputed' ? ' doubt' : ''
   return markup`<path class="arc g-${grade}${doubt}" stroke-width="${width.toFixed(1)}" d="M${start[0]} ${start[1]}Q${control} ${end[0]} ${end[1]}"/>`
 }
 
@@ -141,7 +143,7 @@ function origin(code: string): Markup | null {
 function tag(code: string, target: Target, most: number): Markup | null {
   const at = pointOf(code)
   if (at === null) return null
-  const isRight = at[0] < world.width - 420
+  const isRight = at[0] < world.width - 330
   const x = at[0] + (isRight ? 1 : -1) * (radius(target.bytesAbroad, most) + 10)
   const anchor = isRight ? 'start' : 'end'
   return markup`<text class="tag" x="${x.toFixed(0)}" y="${at[1] + 9}" text-anchor="${anchor}">${countryName(code)} ${humanBytes(target.bytesAbroad)}</text>`

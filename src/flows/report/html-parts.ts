@@ -9,7 +9,7 @@ const meanings: Readonly<Record<GradeName, string>> = {
   unexplained: 'no entry accounts for it',
   disputed: 'the place is in doubt',
   claimed: 'one region’s word alone',
-  instructed: 'signed for, entered at both ends',
+  instructed: 'signed for, in both books',
 }
 
 /** Shares side by side; what they are stands in words beside every bar. */
@@ -29,11 +29,6 @@ export function gradeList(grades: Grades): Markup {
 
 export function gradeKey(): Markup {
   return markup`${gradeNames.map(name => markup`<span><i class="i-${name}"></i>${capital(name)}</span>`)}`
-}
-
-/** The gravest grade that is present: what a mark is coloured by. */
-export function worstGrade(grades: Grades): GradeName {
-  return gradeNames.find(name => grades[name] > 0) ?? 'instructed'
 }
 
 export function capital(text: string): string {

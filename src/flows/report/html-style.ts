@@ -25,7 +25,7 @@ main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 64px; }
 a { color: inherit; }
 header { display: flex; flex-wrap: wrap; gap: 4px 20px; align-items: baseline; color: var(--soft); font-size: 14px; }
 header strong { color: var(--ink); font-size: 15px; letter-spacing: .01em; }
-h1 { font-size: clamp(23px, 3.4vw, 34px); line-height: 1.22; font-weight: 650; letter-spacing: -.015em; margin: 0; text-wrap: pretty; }
+h1 { font-size: clamp(20px, 2.7vw, 29px); line-height: 1.28; font-weight: 650; letter-spacing: -.015em; margin: 0; text-wrap: pretty; }
 h2 { font-size: 20px; letter-spacing: -.01em; margin: 44px 0 14px; }
 h3 { font-size: 14px; margin: 22px 0 8px; color: var(--soft); font-weight: 600; }
 p { margin: 0 0 10px; max-width: 72ch; }
@@ -52,7 +52,7 @@ p { margin: 0 0 10px; max-width: 72ch; }
 .land.to { fill: color-mix(in srgb, var(--ink) 24%, var(--land)); }
 .land.from { fill: var(--home); }
 .arc { fill: none; stroke-linecap: round; opacity: .75; }
-.arc.doubt { stroke-dasharray: 3 9; }
+.arc.doubt { stroke-dasharray: 1 13; }
 .g-instructed { stroke: var(--instructed); } .g-claimed { stroke: var(--claimed); }
 .g-unexplained { stroke: var(--unexplained); } .g-disputed { stroke: var(--disputed); }
 .f-instructed { fill: var(--instructed); } .f-claimed { fill: var(--claimed); }
@@ -100,6 +100,8 @@ footer { margin-top: 44px; padding-top: 16px; border-top: 1px solid var(--line);
   .name small { display: block; margin: 0; }
   .inside { padding: 0 14px 14px; }
   .map { padding: 4px 2px; }
+  table { font-size: 13.5px; } th, td { padding-right: 9px; }
+  .finding { grid-template-columns: 64px 1fr; gap: 2px 11px; }
 }
 @media print {
   :root { --paper: #fff; --wash-unexplained: #fff; --wash-in-doubt: #fff; --wash-clear: #fff; }

@@ -10,8 +10,9 @@ export function verdictOf(
 ): Verdict {
   const gap = coverage.complete ? '' : ' Parts of the records are missing or could not be read; see coverage.'
   const of = `of ${humanBytes(totals.bytesAbroad)} that left the country`
-  const certain =
-    totals.disputedAbroad > 0 ? `, ${humanBytes(totals.disputedAbroad)} of it abroad whichever is right` : ''
+  const { disputedAbroad } = totals
+  const share = disputedAbroad === totals.disputed ? 'all' : humanBytes(disputedAbroad)
+  const certain = disputedAbroad > 0 ? `, ${share} of it abroad whichever is right` : ''
   if (totals.unexplained > 0) {
     const guilty = servers.filter(({ unexplained }) => unexplained > 0).length
     const doubt =
