@@ -4,12 +4,14 @@ import type { ExportContext } from './export-context.ts'
 
 const headerBytes = 24
 const recordBytes = 48
+/** What fits into the largest UDP datagram; Cisco's own exporters send 30. */
+const mostRecords = 1364
 
 /** Length in bytes of the message that starts here, from its own count; `null` when that cannot be. */
 export function netflowV5Length(message: Buffer): number | null {
   if (message.length < headerBytes) return null
   const count = message.readUInt16BE(2)
-  return count === 0 || count > 1000 ? null : headerBytes + count * recordBytes
+  return count === 0 || count > mostRecords ? null : headerBytes + count * recordBytes
 }
 
 /** NetFlow version 5: a fixed header and fixed records, as Cisco's export format describes them. */
@@ -20,8 +22,14 @@ export function decodeNetflowV5(message: Buffer, context: ExportContext): FlowRe
     return []
   }
   const count = message.readUInt16BE(2)
+  if (count > mostRecords) {
+    notes.unread('NetFlow v5: a count that no datagram can hold', message.length)
+    return []
+  }
   const whole = Math.min(count, Math.floor((message.length - headerBytes) / recordBytes))
   if (whole < count) notes.unread('NetFlow v5: record cut off', message.length - headerBytes, count - whole)
+  const extra = message.length - headerBytes - count * recordBytes
+  if (extra > 0) notes.unread('NetFlow v5: bytes after the last record', extra)
   const upMs = message.readUInt32BE(4)
   const nowUnixMs = message.readUInt32BE(8) * 1000 + Math.floor(message.readUInt32BE(12) / 1e6)
   const engine = `${message[20]!}.${message[21]!}`

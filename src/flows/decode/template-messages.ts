@@ -77,8 +77,9 @@ function readRecords(
     at = next
     records += 1
   }
-  // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding.
-  if (set.length - at > 0 && set.subarray(at).some(byte => byte !== 0)) {
+  // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding. Up to three bytes
+  // align the set; not every exporter makes them zero.
+  if (set.length - at > 3 && set.subarray(at).some(byte => byte !== 0)) {
     context.notes.unread('bytes after the last record of a set that are not padding', set.length - at)
   }
   return records
