@@ -1,0 +1,26 @@
+import { createServer } from 'node:net'
+
+/**
+ * Ports below the ephemeral range, so that no outgoing connection takes one between our look and the server's
+ * `listen`. Each test process begins elsewhere, and a restarted server finds its own port free again.
+ */
+const first = 12_000
+const last = 31_000
+let next = first + ((process.pid * 97) % (last - first))
+
+export async function freePorts(count: number): Promise<number[]> {
+  const found: number[] = []
+  while (found.length < count) {
+    next = next >= last ? first : next + 1
+    if (await isFree(next)) found.push(next)
+  }
+  return found
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}

@@ -1,0 +1,42 @@
+/** Real programs that tests drive: where they are, or that this machine has none. */
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { describe } from 'vitest'
+
+/** Full path of a program on the PATH; `null` when there is none. */
+export function findProgram(name: string): string | null {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, name)
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {}
+  }
+  return null
+}
+
+const known = new Map<string, boolean>()
+
+/**
+ * Whether a program is there and starts. `python3:boto3` is a module of Python. Being on the PATH is not enough: a
+ * wrapper may stand there with nothing behind it.
+ */
+export function runnable(name: string): boolean {
+  const before = known.get(name)
+  if (before !== undefined) return before
+  const [program, module] = name.split(':') as [string, string?]
+  const args = module === undefined ? [versionFlag[program] ?? '--version'] : ['-c', `import ${module}`]
+  const found = findProgram(program) !== null && spawnSync(program, args, { stdio: 'ignore' }).status === 0
+  known.set(name, found)
+  return found
+}
+
+const versionFlag: Readonly<Record<string, string>> = { restic: 'version', strace: '-V', openssl: 'version' }
+
+/** A suite that needs a program. Without it the suite is skipped under a title that says what was missing. */
+export function describeWith(program: string, title: string, suite: () => void): void {
+  if (runnable(program)) describe(title, suite)
+  else describe.skip(`needs ${program}: ${title}`, suite)
+}
