@@ -10,7 +10,7 @@ export type XmlNode =
   | { readonly [name: string]: XmlNode | undefined }
 
 const header = '<?xml version="1.0" encoding="UTF-8"?>\n'
-export const s3Namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
+const s3Namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
 
 /** Arrays repeat their element, `undefined` leaves it out, an empty string writes it empty. */
 export function xmlDocument(root: string, content: XmlNode, namespace: string | null = s3Namespace): string {
