@@ -5,7 +5,9 @@ import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { bookRoutes } from './api/books.ts'
+import { instructionRoutes } from './api/instructions.ts'
 import { createApiHandler } from './api/server.ts'
 import { tenantRoutes } from './api/tenants.ts'
 import type { Config } from './config.ts'
@@ -15,19 +17,27 @@ import type { CountryCode, RegionId, TenantId } from './core/ids.ts'
 import { newSortableId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import type { Clock } from './core/time.ts'
+import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { installedDatabases } from './flows/locate/installed-databases.ts'
 import { createLocator } from './flows/locate/locate.ts'
 import { parsePlaces } from './flows/locate/places.ts'
+import { createInstructionBook } from './instructions/instruction-book.ts'
 import type { KeyHolder } from './keys/key-holder.ts'
 import { createLeases } from './keys/leases.ts'
 import { createXksClient } from './keys/xks-client.ts'
 import { openRegion, type Region } from './open-region.ts'
+import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
 import { createRequestPipe } from './pipes/request.ts'
 import { isRefusal } from './policy/authorized.ts'
 import { decideOutbound } from './policy/decide.ts'
 import type { ClientPlace } from './s3/operation.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken, findTenant, type TenantRow } from './store/tenants.ts'
+import { createExecutor } from './transfers/executor.ts'
+import { createPeerServer } from './transfers/peer-server.ts'
+import type { Peer, Peers } from './transfers/peers.ts'
+import { createReceiver } from './transfers/receiver.ts'
+import { parseVerifierKey } from './verify/verifier-key.ts'
 
 export interface App extends AsyncDisposable {
   readonly s3Port: number
@@ -76,11 +86,44 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )
 
-  const listen = async (server: Server, port: number): Promise<number> => {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, config.host, resolve)
+  const peers = createPeers(regions)
+  const working = new Map<RegionId, InstructionRegion>()
+  for (const region of regions.values()) {
+    const { id, catalog, drafts } = region
+    const book = createInstructionBook({ id, catalog, drafts, clock })
+    const transferRegion = { ...region, book }
+    const executor = createExecutor({
+      region: transferRegion,
+      door: region.door,
+      peers,
+      clock,
+      randomBytes,
+      log,
+      undoMs: config.moveUndoMs,
+      sleep: ms => setTimeout(ms, undefined, { ref: false }),
     })
+    stack.use(executor)
+    working.set(id, { ...transferRegion, executor })
+    const receiver = createReceiver(transferRegion, clock, randomBytes)
+    const { server, settle } = createPeerServer({
+      region: transferRegion,
+      identity: region.identity,
+      peers,
+      receiver,
+      clock,
+      randomBytes,
+      log,
+    })
+    await listenOn(server as unknown as Server, region.peer.host, region.peer.port)
+    stack.defer(async () => {
+      await closeServer(server as unknown as Server)
+      await settle()
+    })
+  }
+  const instructions = createInstructionPipe(working)
+
+  const listen = async (server: Server, port: number): Promise<number> => {
+    await listenOn(server, config.host, port)
     stack.defer(() => closeServer(server))
     return (server.address() as AddressInfo).port
   }
@@ -106,7 +149,11 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     s3TlsPort = await listen(serveS3(createTlsServer({ ...limits, ...tls }) as unknown as Server), port)
   }
   const api = createApiHandler({
-    routes: [...tenantRoutes(regions, clock, randomBytes), ...bookRoutes(regions)],
+    routes: [
+      ...tenantRoutes(regions, clock, randomBytes),
+      ...bookRoutes(regions),
+      ...instructionRoutes(instructions, working),
+    ],
     logs: new Map([...regions].map(([id, { tiles, logKey }]) => [id, { tiles, vkey: logKey.vkey }])),
     operatorToken,
     tenantOfToken: token => tenantOfToken(regions, token),
@@ -116,8 +163,30 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   })
   const apiPort = await listen(createServer(limits, api), config.apiPort)
 
+  for (const { executor } of working.values()) await executor.start()
   const owned = stack.move()
   return { s3Port, s3TlsPort, apiPort, regions, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** The regions of this process know each other by what they opened with; nothing is learnt over the network. */
+function createPeers(regions: ReadonlyMap<RegionId, Region>): Peers {
+  const peers = new Map<RegionId, Peer>()
+  for (const { id, country, operator, peer, identity, logKey } of regions.values()) {
+    const key = parseVerifierKey(logKey.vkey, nodeVerifyCrypto)!
+    peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, key })
+  }
+  return peers
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', error => {
+      reject(
+        new HoldfastError('conflict', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {}, error),
+      )
+    })
+    server.listen(port, host, resolve)
+  })
 }
 
 /** The token of whoever runs the process; it opens the operator's routes and none of a tenant's. */
@@ -234,7 +303,11 @@ const drainMs = 10_000
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   server.closeIdleConnections()
-  const force = setTimeout(() => server.closeAllConnections(), drainMs)
+  const done = new AbortController()
+  void setTimeout(drainMs, undefined, { signal: done.signal, ref: false }).then(
+    () => server.closeAllConnections(),
+    () => {},
+  )
   await closed
-  clearTimeout(force)
+  done.abort()
 }

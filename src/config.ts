@@ -17,6 +17,8 @@ export interface Config {
   /** Stands in front of `/log/<region>` in the origins of the logs. Must never change for a data folder. */
   readonly publicHost: string
   readonly leaseMs: number
+  /** How long a moved object stays at its source after its arrival is in the books. */
+  readonly moveUndoMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -62,6 +64,11 @@ const schema = z
       .prefault({}),
     api: z.strictObject({ port: port.default(9001) }).prefault({}),
     leaseSeconds: z.int().min(1).max(3600).default(300),
+    moveUndoSeconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(0),
     loopbackIsHome: z.boolean().default(false),
     places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
     regions: z
@@ -154,6 +161,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     apiPort: apiPort ?? config.api.port,
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
     leaseMs: Number(env.HOLDFAST_LEASE_SECONDS ?? config.leaseSeconds) * 1000,
+    moveUndoMs: config.moveUndoSeconds * 1000,
     regions: config.regions,
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

@@ -26,6 +26,32 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast keygen -o approver.key',
     load: async () => (await import('./cli/keygen.ts')).keygenCommand,
   },
+  instruct: {
+    usage:
+      'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 --mode copy|move --purpose TEXT [--expires 24h]\n' +
+      '                                   [--max-objects N] [--max-bytes N] [--mechanism TEXT]',
+    load: async () => (await import('./cli/instruct.ts')).instructCommand,
+  },
+  approve: {
+    usage: 'holdfast approve ID --key approver.key',
+    load: async () => (await import('./cli/instruct.ts')).approveCommand,
+  },
+  reject: {
+    usage: 'holdfast reject ID --key approver.key [--reason TEXT]',
+    load: async () => (await import('./cli/instruct.ts')).rejectCommand,
+  },
+  revoke: {
+    usage: 'holdfast revoke ID --key approver.key [--reason TEXT]',
+    load: async () => (await import('./cli/instruct.ts')).revokeCommand,
+  },
+  instructions: {
+    usage: 'holdfast instructions [ID]',
+    load: async () => (await import('./cli/instruct.ts')).instructionsCommand,
+  },
+  transfers: {
+    usage: 'holdfast transfers [ID] [--follow]',
+    load: async () => (await import('./cli/instruct.ts')).transfersCommand,
+  },
   receipt: {
     usage: 'holdfast receipt ENTRY -o r.txt',
     load: async () => (await import('./cli/books.ts')).receiptCommand,

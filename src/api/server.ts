@@ -146,8 +146,13 @@ async function sendAnswer(response: ServerResponse, answer: ApiAnswer): Promise<
     if (response.destroyed) return
     if (!response.write(line)) {
       await new Promise<void>(resolve => {
-        response.once('drain', resolve)
-        response.once('close', resolve)
+        const done = (): void => {
+          response.off('drain', done)
+          response.off('close', done)
+          resolve()
+        }
+        response.on('drain', done)
+        response.on('close', done)
       })
     }
   }

@@ -1,5 +1,5 @@
 /** The authenticated list of an object's parts (docs/formats/sealed-object.md). */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { fromHex, toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, TenantId } from '../core/ids.ts'
@@ -79,6 +79,14 @@ export function openManifest(
     throw damaged('belongs to another version')
   }
   return manifest
+}
+
+/** As entries say it: of one part, its digest; of several, the digest of the digests. */
+export function ciphertextSha256(parts: readonly ManifestPart[]): string {
+  if (parts.length === 1) return toHex(parts[0]!.sha256)
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part.sha256)
+  return hash.digest('hex')
 }
 
 function mac(body: Uint8Array, dataKey: Uint8Array): Buffer {

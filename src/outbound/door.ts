@@ -5,8 +5,11 @@
 
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
-import type { Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { HoldfastError, messageOf } from '../core/errors.ts'
+import type { InstructionId } from '../core/ids.ts'
 import type { TlsIdentity } from '../crypto/tls-identity.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { Outbound } from '../policy/operations.ts'
@@ -31,6 +34,8 @@ export interface OutboundAnswer {
 export interface Door extends Disposable {
   /** Rejects with `peer-unavailable` when no whole answer came. */
   send(authorized: Authorized<Outbound>, request: OutboundRequest): Promise<OutboundAnswer>
+  /** Closes the connections that carried this instruction: their records are entered at both ends with that. */
+  release(instruction: InstructionId): void
 }
 
 const maxAnswerBytes = 16 * 2 ** 20
@@ -38,23 +43,35 @@ const maxAnswerBytes = 16 * 2 ** 20
 /** One door for each identity that connections are made with: a region's. `localAddress`: which of the host's to use. */
 export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   const agents = new Map<string, Agent>()
+  const wires = new WeakMap<Duplex, Socket>()
 
   const agentOf = ({ host, port, certificate, instruction }: Outbound): Agent => {
     // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
     const key = `${host}:${port} ${instruction} ${certificate}`
     let agent = agents.get(key)
     if (agent === undefined) {
-      agent = new Agent({
-        keepAlive: true,
-        keepAliveMsecs: 5000,
-        maxSockets: 8,
-        key: identity.key,
-        cert: identity.certificate,
-        // The pinned certificate is its own authority: no other chain can lead to it, so its name says nothing more.
-        ca: [certificate],
-        checkServerIdentity: () => undefined,
-        minVersion: 'TLSv1.3',
-      })
+      agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets: 8 })
+      // TLS on a TCP socket of our own making: only that one counts the bytes that are on the wire.
+      agent.createConnection = () => {
+        const tcp = connectTcp({
+          host,
+          port,
+          noDelay: true,
+          ...(localAddress !== undefined && { localAddress }),
+        })
+        const secure = connectTls({
+          socket: tcp,
+          key: identity.key,
+          cert: identity.certificate,
+          // The pinned certificate is its own authority: no other chain can lead to it, so its name says nothing more.
+          ca: [certificate],
+          checkServerIdentity: () => undefined,
+          minVersion: 'TLSv1.3',
+        })
+        tcp.once('error', error => secure.destroy(error))
+        wires.set(secure, tcp)
+        return secure
+      }
       agents.set(key, agent)
     }
     return agent
@@ -63,7 +80,7 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   return {
     async send({ op }, outbound) {
       try {
-        return await exchange(op, agentOf(op), outbound, localAddress)
+        return await exchange(op, agentOf(op), outbound, wires)
       } catch (error) {
         throw new HoldfastError(
           'peer-unavailable',
@@ -71,6 +88,14 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
           {},
           error,
         )
+      }
+    },
+
+    release(instruction) {
+      for (const [key, agent] of agents) {
+        if (key.split(' ', 2)[1] !== instruction) continue
+        agent.destroy()
+        agents.delete(key)
       }
     },
 
@@ -85,7 +110,7 @@ function exchange(
   op: Outbound,
   agent: Agent,
   outbound: OutboundRequest,
-  localAddress?: string,
+  wires: WeakMap<Duplex, Socket>,
 ): Promise<OutboundAnswer> {
   return new Promise((resolve, reject) => {
     const sent = request({
@@ -99,13 +124,15 @@ function exchange(
         ...(outbound.body instanceof Uint8Array && { 'content-length': outbound.body.length }),
       },
       timeout: outbound.idleMs,
-      ...(localAddress !== undefined && { localAddress }),
     })
     sent.on('error', reject)
     sent.on('timeout', () => sent.destroy(new Error('no progress in time')))
     sent.on('socket', socket => {
-      const tell = (): void => outbound.onSocket?.(socket)
-      if (socket.connecting) socket.once('secureConnect', tell)
+      const wire = wires.get(socket)
+      const tell = (): void => {
+        if (wire !== undefined) outbound.onSocket?.(wire)
+      }
+      if (wire?.connecting) wire.once('connect', tell)
       else tell()
     })
     sent.on('response', response => {
@@ -141,8 +168,13 @@ async function pump(body: AsyncIterable<Uint8Array>, sent: ReturnType<typeof req
     if (sent.destroyed) return
     if (!sent.write(chunk)) {
       await new Promise<void>(resolve => {
-        sent.once('drain', resolve)
-        sent.once('close', resolve)
+        const done = (): void => {
+          sent.off('drain', done)
+          sent.off('close', done)
+          resolve()
+        }
+        sent.on('drain', done)
+        sent.on('close', done)
       })
     }
   }

@@ -4,6 +4,7 @@
  */
 import { unreachable } from '../core/errors.ts'
 import type { Authorized, Obligations, Refusal, RuleId } from './authorized.ts'
+import { mint, noObligations } from './mint.ts'
 import {
   type BucketFacts,
   type ClientOperation,
@@ -12,8 +13,6 @@ import {
   type Outbound,
   type Principal,
 } from './operations.ts'
-
-const noObligations: Obligations = { enterRead: false }
 
 export function decide<Op extends ClientOperation>(principal: Principal, op: Op): Authorized<Op> | Refusal {
   const refusal = refusePrincipal(principal, op) ?? refuseOperation(op)
@@ -120,8 +119,4 @@ function bucketsOf(op: ClientOperation): readonly BucketFacts[] {
 
 function refuse(rule: RuleId, message: string): Refusal {
   return { refused: true, rule, message }
-}
-
-function mint<Op>(op: Op, obligations: Obligations): Authorized<Op> {
-  return { op, obligations } as Authorized<Op>
 }

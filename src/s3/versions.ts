@@ -4,7 +4,7 @@ import { toBase64, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { type EntryId, newSortableId, type OriginId } from '../core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
-import { encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
+import { ciphertextSha256, encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
 import type { KeyReason } from '../keys/key-holder.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
@@ -149,14 +149,6 @@ export async function publishVersion(
   if (written === 'upload-gone') throw new S3Error('NoSuchUpload')
   if (entryId !== null) context.entered(entryId)
   return { v: 1, ...row, content: null }
-}
-
-/** As entries say it: of one part, its digest; of several, the digest of the digests. */
-export function ciphertextSha256(parts: readonly ManifestPart[]): string {
-  if (parts.length === 1) return toHex(parts[0]!.sha256)
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part.sha256)
-  return hash.digest('hex')
 }
 
 export interface OpenedVersion {

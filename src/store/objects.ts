@@ -6,8 +6,9 @@ import { fromBase64, toBase64, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Clock } from '../core/time.ts'
 import type { Authorized } from '../policy/authorized.ts'
+import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations.ts'
-import type { Catalog, CatalogBatch, Put } from './catalog.ts'
+import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
 import { type Place, releasePlaces } from './places.ts'
 import {
   type BucketRow,
@@ -103,7 +104,7 @@ export async function publishObject(
 export async function removeObject(
   catalog: Catalog,
   clock: Clock,
-  _authorized: Authorized<ObjectDelete>,
+  _authorized: Authorized<ObjectDelete | TransferStep>,
   bucket: KnownBucket,
   key: string,
   entry: (removed: ObjectRow) => Put,
@@ -150,6 +151,54 @@ export async function contentOf(
 
 export function makeContent(manifest: Uint8Array, places: readonly Place[]): ObjectContent {
   return { manifest: toBase64(manifest), places }
+}
+
+export interface Arrival {
+  readonly key: string
+  /** `content` inline, whatever the number of parts. */
+  readonly row: ObjectRow
+}
+
+/**
+ * Publishes versions that arrived from another region, all or none, with what else belongs to the transaction. A key
+ * that already holds the same version is left as it is. False when something changed meanwhile: the caller looks again.
+ */
+export async function publishArrivals(
+  catalog: Catalog,
+  clock: Clock,
+  _authorized: Authorized<TransferStep>,
+  bucket: KnownBucket,
+  arrivals: readonly Arrival[],
+  also: CatalogBatch,
+): Promise<boolean> {
+  const checks: Check[] = [{ table: 'buckets', key: bucketRowKey(bucket.row.name), expected: bucket.bytes }]
+  const removes: Remove[] = []
+  const puts: Put[] = []
+  for (const { key, row } of arrivals) {
+    const rowKey = objectRowKey(bucket.row.id, key)
+    const currentBytes = await catalog.get('objects', rowKey)
+    const current = currentBytes === null ? null : decodeRow<ObjectRow>(currentBytes)
+    checks.push({ table: 'objects', key: rowKey, expected: currentBytes })
+    if (current !== null) {
+      const released = await releaseVersion(catalog, current, clock())
+      removes.push(...released.removes)
+      puts.push(...released.puts)
+    }
+    const single = row.partCount === 1
+    puts.push({ table: 'objects', key: rowKey, value: encodeRow(single ? row : { ...row, content: null }) })
+    if (!single) {
+      puts.push({
+        table: 'manifests',
+        key: manifestRowKey(row.versionId),
+        value: utf8(JSON.stringify(row.content)),
+      })
+    }
+  }
+  return catalog.commit({
+    checks: [...checks, ...(also.checks ?? [])],
+    removes: [...removes, ...(also.removes ?? [])],
+    puts: [...puts, ...(also.puts ?? [])],
+  })
 }
 
 async function releaseVersion(catalog: Catalog, row: ObjectRow, nowUnixMs: number) {

@@ -1,0 +1,129 @@
+/**
+ * The life of an instruction, top to bottom:
+ *
+ *     instruct → approve → transfer → enter at both ends → answer
+ *
+ * A draft and every verdict are written into the books of both ends that this process runs; each judges by its own.
+ * The transfer itself is the source's executor's, which is woken and otherwise left alone.
+ */
+import { HoldfastError } from '../core/errors.ts'
+import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import type { Envelope } from '../crypto/dsse.ts'
+import { openInstruction } from '../instructions/instruction.ts'
+import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
+import { findBucket } from '../store/buckets.ts'
+import type { RegionStores } from '../store/region.ts'
+import type { Executor } from '../transfers/executor.ts'
+
+export interface InstructionRegion extends RegionStores {
+  readonly book: InstructionBook
+  readonly executor: Executor
+  readonly logKey: { readonly name: string }
+}
+
+export interface InstructionPipe {
+  instruct(tenant: TenantId, envelope: Envelope): Promise<InstructionView>
+  /** An approval, a rejection or a revocation. */
+  say(tenant: TenantId, id: InstructionId, envelope: Envelope): Promise<InstructionView>
+  show(tenant: TenantId, id: InstructionId): Promise<InstructionView>
+  list(tenant: TenantId): Promise<InstructionRow[]>
+}
+
+/** An instruction as its source sees it: there the state is the transfer's. */
+export interface InstructionView {
+  readonly known: KnownInstruction
+  readonly ends: readonly {
+    readonly region: RegionId
+    readonly state: string
+    readonly objects: number
+    readonly bytes: number
+  }[]
+}
+
+export function createInstructionPipe(regions: ReadonlyMap<RegionId, InstructionRegion>): InstructionPipe {
+  const view = async (tenant: TenantId, id: InstructionId): Promise<InstructionView> => {
+    const found: { region: InstructionRegion; known: KnownInstruction }[] = []
+    for (const region of regions.values()) {
+      const known = await region.book.find(id)
+      // Another tenant's instruction is not there for this one.
+      if (known !== null && known.row.tenant === tenant) found.push({ region, known })
+    }
+    const source = found.find(({ region, known }) => known.instruction.from.region === region.id) ?? found[0]
+    if (source === undefined) throw new HoldfastError('not-found', 'there is no such instruction')
+    const ends = found.map(({ region, known: { row } }) => ({
+      region: region.id,
+      state: row.state,
+      objects: row.objects,
+      bytes: row.bytes,
+    }))
+    return { known: source.known, ends }
+  }
+
+  return {
+    async instruct(tenant, envelope) {
+      const instruction = openInstruction(envelope)
+      if (typeof instruction === 'string')
+        throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
+      if (instruction.tenant !== tenant)
+        throw new HoldfastError('bad-input', 'the instruction: it is of another tenant')
+      const source = regions.get(instruction.from.region)
+      const destination = regions.get(instruction.to.region)
+      if (source === undefined)
+        throw new HoldfastError(
+          'bad-input',
+          `the instruction: ${instruction.from.region} is not a region here`,
+        )
+      if (instruction.ledger !== source.logKey.name)
+        throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
+      await checkBucket(source, instruction.from.bucket, tenant)
+      if (destination !== undefined) await checkBucket(destination, instruction.to.bucket, tenant)
+      await source.book.draft(envelope)
+      await destination?.book.draft(envelope)
+      return view(tenant, instruction.id)
+    },
+
+    async say(tenant, id, envelope) {
+      const { known } = await view(tenant, id)
+      const { from, to } = known.instruction
+      // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
+      for (const end of [to.region, from.region]) await regions.get(end)?.book.say(envelope)
+      regions.get(from.region)?.executor.wake(id)
+      return view(tenant, id)
+    },
+
+    show: view,
+
+    async list(tenant) {
+      const rows: InstructionRow[] = []
+      for (const region of regions.values()) {
+        for (const row of await region.book.list(tenant)) {
+          const known = rows.findIndex(other => other.id === row.id)
+          const isSource = openedSource(row) === region.id
+          if (known < 0) rows.push(row)
+          else if (isSource) rows[known] = row
+        }
+      }
+      return rows.sort((a, b) => a.draftedUnixMs - b.draftedUnixMs)
+    },
+  }
+}
+
+async function checkBucket(
+  region: InstructionRegion,
+  name: KnownInstruction['instruction']['from']['bucket'],
+  tenant: TenantId,
+): Promise<void> {
+  const bucket = await findBucket(region.catalog, name)
+  if (bucket?.row.tenant !== tenant)
+    throw new HoldfastError(
+      'bad-input',
+      `the instruction: there is no bucket ${name} of yours in ${region.id}`,
+    )
+}
+
+function openedSource(row: InstructionRow): string | null {
+  const payload = JSON.parse(Buffer.from(row.envelope.payload, 'base64').toString('utf8')) as {
+    from?: { region?: string }
+  }
+  return payload.from?.region ?? null
+}

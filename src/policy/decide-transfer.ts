@@ -1,0 +1,124 @@
+/**
+ * May this instruction move this, now? Asked by the source before a batch departs and before each object, and by
+ * the destination before it takes a batch and before each object: each with its own facts, neither on the other's word.
+ */
+
+import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import { isoTime } from '../core/time.ts'
+import type { Authorized, Refusal, RuleId } from './authorized.ts'
+import { mint, noObligations } from './mint.ts'
+
+export interface TransferTerms {
+  readonly id: InstructionId
+  readonly tenant: TenantId
+  readonly from: { readonly region: RegionId; readonly bucket: BucketName }
+  readonly to: { readonly region: RegionId; readonly bucket: BucketName }
+  readonly prefix: string
+  readonly limits: { readonly objects: number | null; readonly bytes: number | null }
+  readonly notBeforeUnixMs: number
+  readonly expiresUnixMs: number
+}
+
+/** What this end knows of the instruction from its own books. */
+export interface Standing {
+  /** Distinct approvers of the tenant's set whose approvals verify. */
+  readonly approvals: number
+  readonly quorum: number
+  readonly rejected: boolean
+  readonly revoked: boolean
+  /** It has ended here already: nothing is run twice. */
+  readonly ended: boolean
+}
+
+export interface TransferFacts {
+  readonly end: {
+    readonly role: 'source' | 'destination'
+    readonly region: RegionId
+    readonly peer: RegionId
+  }
+  /** Buckets as this end has them; `null` for the other end's. */
+  readonly bucket: { readonly name: BucketName; readonly tenant: TenantId } | null
+  readonly standing: Standing
+  /** Moved so far under this instruction, as this end counts. */
+  readonly moved: { readonly objects: number; readonly bytes: number }
+  readonly nowUnixMs: number
+}
+
+export interface TransferStep {
+  readonly action: 'transfer'
+  readonly terms: TransferTerms
+  /** What would move next; empty when it is only asked whether the instruction stands. */
+  readonly objects: readonly { readonly key: string; readonly ciphertextBytes: number }[]
+}
+
+export function decideTransfer(step: TransferStep, facts: TransferFacts): Authorized<TransferStep> | Refusal {
+  const refusal =
+    refuseStanding(step.terms, facts) ?? refusePlace(step.terms, facts) ?? refuseObjects(step, facts)
+  return refusal ?? mint(step, noObligations)
+}
+
+function refuseStanding(terms: TransferTerms, { standing, nowUnixMs }: TransferFacts): Refusal | null {
+  if (standing.revoked)
+    return refuse('instruction-revoked', 'The instruction was revoked; a revocation cannot be taken back.')
+  if (standing.rejected) return refuse('instruction-not-approved', 'The instruction was rejected.')
+  if (nowUnixMs >= terms.expiresUnixMs)
+    return refuse('instruction-expired', `The instruction expired at ${isoTime(terms.expiresUnixMs)}.`)
+  if (nowUnixMs < terms.notBeforeUnixMs) {
+    return refuse(
+      'instruction-not-yet-valid',
+      `The instruction is valid from ${isoTime(terms.notBeforeUnixMs)} on.`,
+    )
+  }
+  if (standing.approvals < standing.quorum) {
+    return refuse(
+      'instruction-not-approved',
+      `${standing.approvals} of the ${standing.quorum} approvals that the tenant asks for are there: holdfast approve ${terms.id} --key …`,
+    )
+  }
+  if (standing.ended)
+    return refuse('transfer-needs-an-instruction', 'The instruction has ended; it takes a new one.')
+  return null
+}
+
+function refusePlace(terms: TransferTerms, { end, bucket }: TransferFacts): Refusal | null {
+  const [here, there] = end.role === 'source' ? [terms.from, terms.to] : [terms.to, terms.from]
+  if (here.region !== end.region || there.region !== end.peer) {
+    return refuse(
+      'instruction-out-of-scope',
+      `The instruction is from ${terms.from.region} to ${terms.to.region}, not between these two.`,
+    )
+  }
+  if (bucket === null || bucket.name !== here.bucket || bucket.tenant !== terms.tenant) {
+    return refuse('instruction-out-of-scope', `The tenant has no bucket ${here.bucket} in ${here.region}.`)
+  }
+  return null
+}
+
+function refuseObjects({ terms, objects }: TransferStep, { moved }: TransferFacts): Refusal | null {
+  let { objects: count, bytes } = moved
+  for (const object of objects) {
+    if (!object.key.startsWith(terms.prefix)) {
+      return refuse('instruction-out-of-scope', `“${object.key}” does not start with “${terms.prefix}”.`)
+    }
+    count++
+    bytes += object.ciphertextBytes
+  }
+  const { limits } = terms
+  if (limits.objects !== null && count > limits.objects) {
+    return refuse(
+      'instruction-over-limit',
+      `${count} objects are more than the ${limits.objects} that the instruction allows.`,
+    )
+  }
+  if (limits.bytes !== null && bytes > limits.bytes) {
+    return refuse(
+      'instruction-over-limit',
+      `${bytes} bytes are more than the ${limits.bytes} that the instruction allows.`,
+    )
+  }
+  return null
+}
+
+function refuse(rule: RuleId, message: string): Refusal {
+  return { refused: true, rule, message }
+}

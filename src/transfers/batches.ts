@@ -1,0 +1,63 @@
+/** Rows of transfers in progress, in either end's catalog. */
+import { concat, u32be, utf8 } from '../core/bytes.ts'
+import type { EntryId, InstructionId } from '../core/ids.ts'
+import { type Catalog, prefixEnd } from '../store/catalog.ts'
+import { decodeRow, type ObjectRow } from '../store/rows.ts'
+import type { TransferItem } from './protocol.ts'
+
+/** Source: how far the walk over the bucket has come. */
+export interface TransferRow {
+  readonly v: 1
+  readonly id: InstructionId
+  /** Keys up to here have departed. */
+  readonly cursor: string
+  readonly batches: number
+  /** The walk has come to the end of the scope. */
+  readonly walked: boolean
+}
+
+export interface BatchRow {
+  readonly v: 1
+  readonly batch: number
+  readonly items: readonly TransferItem[]
+  /** Source: `departed` until the destination has answered; destination: until it has published. */
+  readonly state: 'departed' | 'arrived' | 'done'
+  readonly departure: EntryId | null
+  readonly arrival: EntryId | null
+  readonly arrived: readonly string[]
+  /** Source, of a move: not deleted before this. */
+  readonly deleteAfterUnixMs: number | null
+}
+
+/** Destination: one object of an open batch whose bytes are here, not yet published. */
+export interface StagedRow {
+  readonly v: 1
+  readonly key: string
+  readonly row: ObjectRow
+}
+
+export const transferKey = (id: InstructionId): Uint8Array => utf8(id)
+export const batchKey = (id: InstructionId, batch: number): Uint8Array => concat(utf8(id), u32be(batch))
+export const stagedPrefix = (id: InstructionId, batch: number): Uint8Array =>
+  concat(utf8(id), utf8('/'), u32be(batch))
+export const stagedKey = (id: InstructionId, batch: number, originId: string): Uint8Array =>
+  concat(stagedPrefix(id, batch), utf8(originId))
+
+export async function findBatch(
+  catalog: Catalog,
+  id: InstructionId,
+  batch: number,
+): Promise<{ row: BatchRow; bytes: Uint8Array } | null> {
+  const bytes = await catalog.get('batches', batchKey(id, batch))
+  return bytes === null ? null : { row: decodeRow<BatchRow>(bytes), bytes }
+}
+
+export async function listStaged(
+  catalog: Catalog,
+  id: InstructionId,
+  batch: number,
+): Promise<{ key: Uint8Array; staged: StagedRow }[]> {
+  const prefix = stagedPrefix(id, batch)
+  const rows = await catalog.scan('batches', { from: prefix, to: prefixEnd(prefix)!, limit: 1000 })
+  return rows.map(({ key, value }) => ({ key, staged: decodeRow<StagedRow>(value) }))
+}

@@ -1,0 +1,115 @@
+/** The source's calls to a peer, through the one door out, each with policy's leave for this instruction. */
+import type { Socket } from 'node:net'
+import { z } from 'zod'
+import { utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { EntryId, InstructionId } from '../core/ids.ts'
+import type { EnvelopeJson } from '../crypto/dsse.ts'
+import type { Door } from '../outbound/door.ts'
+import { isRefusal } from '../policy/authorized.ts'
+import { decideOutbound } from '../policy/decide.ts'
+import { writeFrame } from './frame.ts'
+import type { Peer } from './peers.ts'
+import {
+  arrivalAnswerSchema,
+  batchAnswerSchema,
+  challengeAnswerSchema,
+  closeAnswerSchema,
+  type ObjectHead,
+  type PeerProof,
+  paths,
+  type TransferItem,
+} from './protocol.ts'
+import { TransferRefused } from './refused.ts'
+
+export interface PeerClient {
+  offer(instruction: EnvelopeJson, verdicts: readonly EnvelopeJson[]): Promise<void>
+  openBatch(batch: number, items: readonly TransferItem[], departure: PeerProof): Promise<string[]>
+  sendObject(
+    batch: number,
+    originId: string,
+    head: ObjectHead,
+    ciphertext: AsyncIterable<Uint8Array>,
+  ): Promise<void>
+  close(batch: number): Promise<{ arrived: string[]; entry: EntryId }>
+  arrivalProof(batch: number): Promise<PeerProof | null>
+  challenge(batch: number, originId: string, start: number, end: number): Promise<string>
+  end(state: 'completed' | 'failed', reason: string | null): Promise<void>
+}
+
+const idleMs = 30_000
+const refusalSchema = z.object({ rule: z.string(), message: z.string() })
+
+export function createPeerClient(
+  door: Door,
+  peer: Peer,
+  id: InstructionId,
+  onSocket: (socket: Socket) => void,
+): PeerClient {
+  const call = async (
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<unknown> => {
+    const { host, port, certificate } = peer
+    const decision = decideOutbound({
+      action: 'outbound',
+      purpose: 'transfer',
+      host,
+      port,
+      certificate,
+      registered: true,
+      instruction: id,
+    })
+    if (isRefusal(decision)) throw TransferRefused.of(decision)
+    const answer = await door.send(decision, { method, path, headers: {}, body, idleMs, onSocket })
+    let value: unknown
+    try {
+      value = JSON.parse(answer.body.toString('utf8'))
+    } catch (error) {
+      throw new HoldfastError('peer-unavailable', `${peer.id} answered no JSON`, {}, error)
+    }
+    if (answer.status === 200) return value
+    const refusal = refusalSchema.safeParse(value)
+    if (answer.status < 500 && refusal.success)
+      throw new TransferRefused(refusal.data.rule, `${peer.id}: ${refusal.data.message}`)
+    throw new HoldfastError('peer-unavailable', `${peer.id} answered ${answer.status}`)
+  }
+  const post = (path: string, value: unknown): Promise<unknown> =>
+    call('POST', path, utf8(JSON.stringify(value)))
+  const read = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> => {
+    const parsed = schema.safeParse(value)
+    if (!parsed.success) throw new HoldfastError('peer-unavailable', `${peer.id} answered in another form`)
+    return parsed.data
+  }
+
+  return {
+    async offer(instruction, verdicts) {
+      await post(paths.offers, { instruction, verdicts })
+    },
+    async openBatch(batch, items, departure) {
+      return read(batchAnswerSchema, await post(paths.batch(id, batch), { items, departure })).wanted
+    },
+    async sendObject(batch, originId, head, ciphertext) {
+      await call('PUT', `${paths.batch(id, batch)}/${originId}`, writeFrame(head, ciphertext))
+    },
+    async close(batch) {
+      const answer = read(closeAnswerSchema, await post(`${paths.batch(id, batch)}/close`, {}))
+      return { arrived: answer.arrived, entry: answer.entry as EntryId }
+    },
+    async arrivalProof(batch) {
+      const answer = read(
+        arrivalAnswerSchema,
+        await call('GET', `${paths.batch(id, batch)}/arrival`, new Uint8Array(0)),
+      )
+      return 'state' in answer ? null : answer
+    },
+    async challenge(batch, originId, start, end) {
+      const answer = await post(`${paths.batch(id, batch)}/challenge`, { originId, start, end })
+      return read(challengeAnswerSchema, answer).sha256
+    },
+    async end(state, reason) {
+      await post(paths.end(id), { state, reason })
+    },
+  }
+}

@@ -1,0 +1,218 @@
+/** The port on which a region hears its peers: TLS with pinned certificates both ways, a record of every connection. */
+
+import { X509Certificate } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { z } from 'zod'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import {
+  type InstructionId,
+  newSortableId,
+  type OriginId,
+  parseInstructionId,
+  type RandomBytes,
+} from '../core/ids.ts'
+import type { Log } from '../core/log.ts'
+import type { Clock } from '../core/time.ts'
+import type { TlsIdentity } from '../crypto/tls-identity.ts'
+import { type TrackedConnection, trackConnection } from '../ledger/connections.ts'
+import { openFrame } from './frame.ts'
+import type { Peer, Peers, TransferRegion } from './peers.ts'
+import { batchSchema, challengeSchema, endSchema, offerSchema, type TransferItem } from './protocol.ts'
+import type { Receiver } from './receiver.ts'
+import { TransferRefused } from './refused.ts'
+
+export interface PeerServerOptions {
+  readonly region: TransferRegion
+  readonly identity: TlsIdentity
+  readonly peers: Peers
+  readonly receiver: Receiver
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+}
+
+export interface PeerServer {
+  readonly server: Server
+  /** Enters the connections that are still open. */
+  settle(): Promise<void>
+}
+
+const maxJsonBytes = 8 << 20
+
+export function createPeerServer(options: PeerServerOptions): PeerServer {
+  const { region, peers, receiver, clock, log } = options
+  const byFingerprint = new Map(
+    [...peers.values()].map(peer => [new X509Certificate(peer.certificate).fingerprint256, peer]),
+  )
+  const sockets = new Map<string, Socket>()
+  const tracked = new Map<string, TrackedConnection>()
+  const ending = new Set<Promise<void>>()
+
+  const server = createServer(
+    {
+      key: options.identity.key,
+      cert: options.identity.certificate,
+      ca: [...peers.values()].map(peer => peer.certificate),
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.3',
+    },
+    (message, response) => {
+      serve(message, response).catch(error => {
+        const refused = error instanceof TransferRefused
+        const rule = refused ? error.rule : error instanceof HoldfastError ? error.code : 'internal'
+        const status = refused
+          ? 403
+          : error instanceof HoldfastError && error.code !== 'store-damaged'
+            ? 422
+            : 500
+        log(refused ? 'warn' : 'error', 'peer-request-refused', {
+          region: region.id,
+          rule,
+          error: messageOf(error),
+          url: message.url ?? '',
+        })
+        message.resume()
+        if (!response.headersSent) sendJson(response, status, { rule, message: messageOf(error) })
+        else response.destroy()
+      })
+    },
+  )
+  server.requestTimeout = 0
+  server.on('connection', (socket: Socket) => {
+    const key = socketKey(socket)
+    sockets.set(key, socket)
+    socket.once('close', () => {
+      sockets.delete(key)
+      const connection = tracked.get(key)
+      tracked.delete(key)
+      if (connection === undefined) return
+      const entering = connection.enter(false)
+      ending.add(entering)
+      void entering.finally(() => ending.delete(entering))
+    })
+  })
+
+  /** The sender gives a connection to one instruction only; bytes of another on it are not counted as ours. */
+  const charge = async (message: IncomingMessage, peer: Peer, id: InstructionId): Promise<void> => {
+    const key = socketKey(message.socket)
+    const known = await region.book.find(id)
+    const socket = sockets.get(key)
+    if (known === null || socket === undefined || peer.country === region.country) return
+    let connection = tracked.get(key)
+    if (connection === undefined) {
+      const facts = {
+        id: newSortableId(clock(), options.randomBytes),
+        role: 'transfer',
+        initiator: 'remote',
+        instruction: id,
+        remoteCountry: peer.country,
+      } as const
+      connection = trackConnection(socket, facts, clock, log)
+      tracked.set(key, connection)
+    }
+    const book = {
+      region: region.id,
+      country: region.country,
+      catalog: region.catalog,
+      drafts: region.drafts,
+    }
+    connection.charge(book, known.row.tenant, [])
+  }
+
+  const serve = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const certificate = (message.socket as TLSSocket).getPeerX509Certificate()
+    const peer = byFingerprint.get(certificate?.fingerprint256 ?? '')
+    if (peer === undefined)
+      throw new TransferRefused('outbound-not-registered', 'This certificate is not a peer’s.')
+    const path = message.url ?? ''
+    if (message.method === 'POST' && path === '/v1/offers') {
+      const { instruction, verdicts } = parse(offerSchema, await readJson(message))
+      await receiver.offer(peer, instruction, verdicts)
+      return sendJson(response, 200, {})
+    }
+    const match =
+      /^\/v1\/transfers\/([0-9a-f]{64})\/(end|batches\/(\d{1,9})(?:\/(close|arrival|challenge|[0-9a-f]{32}))?)$/.exec(
+        path,
+      )
+    const id = parseInstructionId(match?.[1] ?? '')
+    if (match === null || id === null)
+      throw new TransferRefused('instruction-out-of-scope', 'There is no such request.')
+    const batch = Number(match[3] ?? 0)
+    try {
+      if (match[2] === 'end') {
+        const { state, reason } = parse(endSchema, await readJson(message))
+        await receiver.end(peer, id, state, reason)
+        return sendJson(response, 200, {})
+      }
+      switch (match[4]) {
+        case undefined: {
+          const { items, departure } = parse(batchSchema, await readJson(message))
+          return sendJson(response, 200, {
+            wanted: await receiver.openBatch(peer, id, batch, items as TransferItem[], departure),
+          })
+        }
+        case 'close':
+          message.resume()
+          return sendJson(response, 200, await receiver.close(peer, id, batch))
+        case 'arrival':
+          message.resume()
+          return sendJson(response, 200, (await receiver.arrivalProof(id, batch)) ?? { state: 'pending' })
+        case 'challenge': {
+          const { originId, start, end } = parse(challengeSchema, await readJson(message))
+          return sendJson(response, 200, {
+            sha256: await receiver.challenge(id, batch, originId, start, end),
+          })
+        }
+        default: {
+          const frame = await openFrame(message.iterator({ destroyOnReturn: false }))
+          await receiver.takeObject(peer, id, batch, match[4] as OriginId, frame)
+          return sendJson(response, 200, {})
+        }
+      }
+    } finally {
+      await charge(message, peer, id)
+    }
+  }
+
+  return {
+    server,
+    async settle() {
+      await Promise.all([...tracked.values()].map(connection => connection.enter(false)))
+      await Promise.all(ending)
+    },
+  }
+}
+
+async function readJson(message: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxJsonBytes)
+      throw new TransferRefused('instruction-out-of-scope', 'The request is too long.')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {
+    throw new TransferRefused('instruction-out-of-scope', 'The request is not JSON.')
+  }
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new TransferRefused('instruction-out-of-scope', z.prettifyError(parsed.error))
+  return parsed.data
+}
+
+function socketKey(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+}

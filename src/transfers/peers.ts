@@ -1,0 +1,47 @@
+/** The other regions, as this one knows them: where they listen, and the keys that they are pinned to. */
+
+import { readU64be, toHex } from '../core/bytes.ts'
+import type { EntryId, RegionId, TenantId } from '../core/ids.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import type { InstructionBook } from '../instructions/instruction-book.ts'
+import type { DraftBox } from '../ledger/drafts.ts'
+import type { LogKey } from '../ledger/log-keys.ts'
+import { receiptOf } from '../ledger/receipts.ts'
+import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
+import type { TileStore } from '../ledger/tile-store.ts'
+import type { RegionPlace, RegionStores } from '../store/region.ts'
+import { parseVerifierKey, type VerifierKey } from '../verify/verifier-key.ts'
+import type { PeerProof } from './protocol.ts'
+
+export interface Peer extends RegionPlace {
+  readonly host: string
+  readonly port: number
+  readonly certificate: string
+  /** Of its log. */
+  readonly key: VerifierKey
+}
+
+export type Peers = ReadonlyMap<RegionId, Peer>
+
+/** What a transfer needs of the region that it runs in. */
+export interface TransferRegion extends RegionStores {
+  readonly drafts: DraftBox
+  readonly tiles: TileStore
+  readonly logKey: LogKey
+  readonly book: InstructionBook
+}
+
+/** An entry of ours as proof for a peer; `null` while it is not under a published checkpoint. */
+export async function peerProofOf(
+  region: TransferRegion,
+  tenant: TenantId,
+  entryId: EntryId,
+): Promise<PeerProof | null> {
+  const key = parseVerifierKey(region.logKey.vkey, nodeVerifyCrypto)!
+  const { catalog, tiles } = region
+  const answer = await receiptOf({ catalog, tiles, key, crypto: nodeVerifyCrypto }, tenant, entryId)
+  if (answer?.state !== 'entered') return null
+  const index = await catalog.get('entryids', entryIdKey(entryId))
+  const row = index === null ? null : await catalog.get('entries', entryKey(readU64be(index)))
+  return row === null ? null : { receipt: answer.receipt, leaf: toHex(decodeEntryRow(row).leaf) }
+}

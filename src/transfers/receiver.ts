@@ -1,0 +1,406 @@
+/**
+ * The destination's half. Nothing is taken on the source's word: instruction and quorum are judged by this region's
+ * own copy of the tenant's approvers, the departure must be provably in the source's log, and every byte must hash
+ * to what that departure says.
+ *
+ * Crash points: an object whose bytes are here but whose staged row is not is an orphan that fsck lists, and is sent
+ * again; staged and not published, it waits for `close`; `close` publishes a batch and its arrival entry in one
+ * transaction, and answers the same when asked again.
+ */
+import { createHash } from 'node:crypto'
+import { equalBytes, toHex, utf8 } from '../core/bytes.ts'
+import {
+  type EntryId,
+  type InstructionId,
+  newSortableId,
+  type OriginId,
+  type RandomBytes,
+} from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
+import { parseEnvelope } from '../crypto/dsse.ts'
+import { ciphertextSha256, type Manifest, readManifest } from '../crypto/manifest.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import type { KnownInstruction } from '../instructions/instruction-book.ts'
+import { type Authorized, isRefusal } from '../policy/authorized.ts'
+import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
+import type { BlobId } from '../store/blob-store.ts'
+import { findBucket } from '../store/buckets.ts'
+import type { Put } from '../store/catalog.ts'
+import { contentOf, findObject, type KnownBucket, publishArrivals } from '../store/objects.ts'
+import { claimPlace, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
+import { type BucketKeyRow, encodeRow, type ObjectRow } from '../store/rows.ts'
+import { openPeerProof } from '../verify/peer-proof.ts'
+import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
+import type { Frame } from './frame.ts'
+import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
+import { itemsDigest, type ObjectHead, type PeerProof, type TransferItem } from './protocol.ts'
+import { TransferRefused } from './refused.ts'
+
+export interface Receiver {
+  offer(peer: Peer, instruction: unknown, verdicts: readonly unknown[]): Promise<void>
+  openBatch(
+    peer: Peer,
+    id: InstructionId,
+    batch: number,
+    items: readonly TransferItem[],
+    departure: PeerProof,
+  ): Promise<string[]>
+  takeObject(peer: Peer, id: InstructionId, batch: number, originId: string, frame: Frame): Promise<void>
+  close(peer: Peer, id: InstructionId, batch: number): Promise<{ arrived: readonly string[]; entry: EntryId }>
+  arrivalProof(id: InstructionId, batch: number): Promise<PeerProof | null>
+  challenge(id: InstructionId, batch: number, originId: string, start: number, end: number): Promise<string>
+  end(peer: Peer, id: InstructionId, state: 'completed' | 'failed', reason: string | null): Promise<void>
+}
+
+export function createReceiver(region: TransferRegion, clock: Clock, randomBytes: RandomBytes): Receiver {
+  const { catalog, blobs, book, drafts } = region
+
+  const known = async (id: InstructionId): Promise<KnownInstruction> => {
+    const found = await book.find(id)
+    if (found === null)
+      throw new TransferRefused('transfer-needs-an-instruction', `${region.id} knows no instruction ${id}.`)
+    return found
+  }
+
+  const authorize = async (
+    peer: Peer,
+    id: InstructionId,
+    objects: readonly TransferItem[],
+  ): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> => {
+    const current = await known(id)
+    const bucket = await findBucket(catalog, current.instruction.to.bucket)
+    const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
+    const decision = decideTransfer(step, {
+      end: { role: 'destination', region: region.id, peer: peer.id },
+      bucket: bucket === null ? null : bucket.row,
+      standing: current.standing,
+      moved: current.row,
+      nowUnixMs: clock(),
+    })
+    if (isRefusal(decision)) throw TransferRefused.of(decision)
+    return { current, bucket: bucket!, authorized: decision }
+  }
+
+  const openedBatch = async (
+    id: InstructionId,
+    batch: number,
+  ): Promise<{ row: BatchRow; bytes: Uint8Array }> => {
+    const found = await findBatch(catalog, id, batch)
+    if (found === null)
+      throw new TransferRefused('instruction-out-of-scope', `Batch ${batch} was not announced.`)
+    return found
+  }
+
+  return {
+    async offer(peer, instruction, verdicts) {
+      const envelope = parseEnvelope(instruction)
+      if (envelope === null)
+        throw new TransferRefused('transfer-needs-an-instruction', 'What was offered is no instruction.')
+      const { row } = await book.draft(envelope)
+      for (const json of verdicts) {
+        const verdict = parseEnvelope(json)
+        if (verdict !== null) await book.say(verdict)
+      }
+      await authorize(peer, row.id, [])
+    },
+
+    async openBatch(peer, id, batch, items, departure) {
+      const before = await findBatch(catalog, id, batch)
+      if (before?.row.state === 'done') return []
+      const { current } = await authorize(peer, id, items)
+      checkDeparture(peer, current, batch, items, departure)
+      if (before !== null && itemsDigest(before.row.items) !== itemsDigest(items)) {
+        throw new TransferRefused(
+          'instruction-out-of-scope',
+          `Batch ${batch} was announced with other objects before.`,
+        )
+      }
+      if (before === null) {
+        const row: BatchRow = {
+          v: 1,
+          batch,
+          items,
+          state: 'departed',
+          departure: null,
+          arrival: null,
+          arrived: [],
+          deleteAfterUnixMs: null,
+        }
+        await catalog.commit({
+          checks: [{ table: 'batches', key: batchKey(id, batch), expected: null }],
+          puts: [{ table: 'batches', key: batchKey(id, batch), value: encodeRow(row) }],
+        })
+        if (current.row.state === 'approved') await book.move(current, { state: 'running' })
+      }
+      const here = new Set(
+        (await listStaged(catalog, id, batch)).map(({ staged }) => staged.row.originId as string),
+      )
+      return items.map(item => item.originId as string).filter(originId => !here.has(originId))
+    },
+
+    async takeObject(peer, id, batch, originId, frame) {
+      const opened = await openedBatch(id, batch)
+      const item = opened.row.items.find(candidate => candidate.originId === originId)
+      if (item === undefined || opened.row.state !== 'departed') {
+        throw new TransferRefused(
+          'instruction-out-of-scope',
+          `Object ${originId} did not depart in batch ${batch}.`,
+        )
+      }
+      // Asked again for each object: a revocation stops the transfer here even if the source goes on.
+      const { current } = await authorize(peer, id, [])
+      const { head } = frame
+      const manifest = checkHead(head, item, current)
+      const { places, claims } = await takeParts(manifest, frame)
+      const row: ObjectRow = {
+        v: 1,
+        ...head.row,
+        originId: originId as OriginId,
+        versionId: newSortableId(clock(), randomBytes),
+        content: { manifest: head.manifest, places },
+        arrivedBy: id,
+      }
+      const keyRow = utf8(head.bucketKey.bucketKeyId)
+      const keyBytes = encodeRow(head.bucketKey as BucketKeyRow)
+      const knownKey = await catalog.get('bucketkeys', keyRow)
+      if (knownKey !== null && !equalBytes(knownKey, keyBytes)) {
+        throw new TransferRefused('instruction-out-of-scope', 'Another bucket key is known by this id.')
+      }
+      await catalog.commit({
+        puts: [
+          ...claims,
+          { table: 'bucketkeys', key: keyRow, value: keyBytes },
+          {
+            table: 'batches',
+            key: stagedKey(id, batch, originId),
+            value: encodeRow({ v: 1, key: item.key, row } as { v: 1 }),
+          },
+        ],
+      })
+    },
+
+    async close(peer, id, batch) {
+      for (;;) {
+        const opened = await openedBatch(id, batch)
+        if (opened.row.state === 'done') return { arrived: opened.row.arrived, entry: opened.row.arrival! }
+        const staged = await listStaged(catalog, id, batch)
+        const removes = staged.map(({ key }) => ({ table: 'batches' as const, key }))
+        let allowed: Awaited<ReturnType<typeof authorize>>
+        try {
+          allowed = await authorize(peer, id, [])
+        } catch (error) {
+          // Revoked or expired while it was on its way: what is here unpublished is given up again.
+          const released = releasePlaces(
+            staged.flatMap(each => each.staged.row.content?.places ?? []),
+            clock(),
+          )
+          await catalog.commit({ removes: [...removes, ...released.removes], puts: released.puts })
+          throw error
+        }
+        const { current, bucket, authorized } = allowed
+        const arrived = opened.row.items.filter(item =>
+          staged.some(each => each.staged.row.originId === item.originId),
+        )
+        const bytes = arrived.reduce((sum, item) => sum + item.ciphertextBytes, 0)
+        const entry = drafts.draft({
+          tenant: current.row.tenant,
+          type: 'transfer.arrived',
+          body: {
+            instruction: id,
+            batch,
+            peer: peer.id,
+            bucket: current.instruction.from.bucket,
+            toBucket: current.instruction.to.bucket,
+            manifestSha256: itemsDigest(opened.row.items),
+            objects: arrived.map(
+              item => [item.originId, item.ciphertextBytes, item.ciphertextSha256] as const,
+            ),
+            bytes,
+          },
+        })
+        const arrivedIds = arrived.map(item => item.originId as string)
+        const done: BatchRow = { ...opened.row, state: 'done', arrival: entry.entryId, arrived: arrivedIds }
+        const counted = {
+          ...current.row,
+          objects: current.row.objects + arrived.length,
+          bytes: current.row.bytes + bytes,
+        }
+        const published = await publishArrivals(
+          catalog,
+          clock,
+          authorized,
+          bucket,
+          staged.map(({ staged: { key, row } }) => ({ key, row })),
+          {
+            checks: [
+              { table: 'batches', key: batchKey(id, batch), expected: opened.bytes },
+              { table: 'instructions', key: utf8(id), expected: current.bytes },
+            ],
+            removes,
+            puts: [
+              { table: 'batches', key: batchKey(id, batch), value: encodeRow(done) },
+              { table: 'instructions', key: utf8(id), value: encodeRow(counted) },
+              entry.put,
+            ],
+          },
+        )
+        if (published) return { arrived: arrivedIds, entry: entry.entryId }
+      }
+    },
+
+    async arrivalProof(id, batch) {
+      const { row } = await openedBatch(id, batch)
+      const { tenant } = (await known(id)).row
+      return row.arrival === null ? null : peerProofOf(region, tenant, row.arrival)
+    },
+
+    async challenge(id, batch, originId, start, end) {
+      const { row } = await openedBatch(id, batch)
+      const item = row.items.find(candidate => candidate.originId === originId)
+      const { instruction } = await known(id)
+      const bucket = await findBucket(catalog, instruction.to.bucket)
+      const object =
+        item === undefined || bucket === null ? null : await findObject(catalog, bucket.row.id, item.key)
+      const content = object?.originId === originId ? await contentOf(catalog, object) : null
+      if (content === null)
+        throw new TransferRefused('instruction-out-of-scope', `Object ${originId} is not here.`)
+      return hashCiphertext(region, readManifest(content.manifest), content.places, start, end)
+    },
+
+    async end(peer, id, state, reason) {
+      const current = await known(id)
+      if (current.instruction.from.region !== peer.id)
+        throw new TransferRefused('instruction-out-of-scope', 'Only its source ends a transfer.')
+      if (current.row.state === 'running' || current.row.state === 'approved')
+        await book.move(current, { state, reason })
+    },
+  }
+
+  /** Reads the parts off the wire into their places. Whatever does not hash to its manifest row leaves nothing behind. */
+  async function takeParts(manifest: Manifest, frame: Frame): Promise<{ places: Place[]; claims: Put[] }> {
+    const places: Place[] = []
+    const claims: Put[] = []
+    try {
+      for (const part of manifest.parts) {
+        const digest = createHash('sha256')
+        if (part.cipherBytes <= smallBytes) {
+          const chunks: Uint8Array[] = []
+          for await (const chunk of frame.read(part.cipherBytes)) {
+            digest.update(chunk)
+            chunks.push(chunk)
+          }
+          const place: Place = { in: 'catalog', id: newSortableId(clock(), randomBytes) as BlobId }
+          places.push(place)
+          claims.push(...claimPlace(place, Buffer.concat(chunks), part.cipherBytes).puts)
+        } else {
+          const writer = await blobs.create()
+          try {
+            for await (const chunk of frame.read(part.cipherBytes)) {
+              digest.update(chunk)
+              await writer.write([chunk])
+            }
+            await writer.finish()
+          } catch (error) {
+            await writer.abandon()
+            throw error
+          }
+          const place: Place = { in: 'blobs', id: writer.id }
+          places.push(place)
+          claims.push(...claimPlace(place, null, part.cipherBytes).puts)
+        }
+        if (!digest.digest().equals(part.sha256)) {
+          throw new TransferRefused('instruction-out-of-scope', 'The bytes are not those that departed.')
+        }
+      }
+      await frame.end()
+      return { places, claims }
+    } catch (error) {
+      for (const place of places) if (place.in === 'blobs') await blobs.remove(place.id)
+      throw error
+    }
+  }
+
+  function checkDeparture(
+    peer: Peer,
+    { instruction, row }: KnownInstruction,
+    batch: number,
+    items: readonly TransferItem[],
+    departure: PeerProof,
+  ): void {
+    const refusal = (what: string): TransferRefused =>
+      new TransferRefused(
+        'transfer-needs-an-instruction',
+        `The departure of batch ${batch} is not in the books of ${peer.id}: ${what}.`,
+      )
+    if (instruction.ledger !== peer.key.name) throw refusal('the instruction names another ledger')
+    const opened = openPeerProof(departure, peer.key, nodeVerifyCrypto)
+    if (typeof opened === 'string') throw refusal(opened)
+    const { entry } = opened
+    if (entry.type !== 'transfer.departed' || entry.tenant !== row.tenant || entry.region !== peer.id)
+      throw refusal('it is another entry')
+    const body = entry.body as Readonly<Record<string, unknown>>
+    const says = [body.instruction, body.batch, body.peer, body.bucket, body.toBucket, body.manifestSha256]
+    const wanted = [
+      row.id,
+      batch,
+      region.id,
+      instruction.from.bucket,
+      instruction.to.bucket,
+      itemsDigest(items),
+    ]
+    if (says.some((value, index) => value !== wanted[index])) throw refusal('it says something else')
+  }
+}
+
+/** The source describes the object; every claim must agree with the departure that it is bound to. */
+function checkHead(head: ObjectHead, item: TransferItem, { row }: KnownInstruction): Manifest {
+  const refuse = (what: string): never => {
+    throw new TransferRefused(
+      'instruction-out-of-scope',
+      `Object ${item.originId} is not what departed: ${what}.`,
+    )
+  }
+  const bytes = Buffer.from(head.manifest, 'base64')
+  if (createHash('sha256').update(bytes).digest('hex') !== item.manifestSha256) refuse('another manifest')
+  let manifest: Manifest
+  try {
+    manifest = readManifest(bytes)
+  } catch {
+    return refuse('no manifest')
+  }
+  const cipherBytes = manifest.parts.reduce((sum, part) => sum + part.cipherBytes, 0)
+  if (head.key !== item.key || head.row.originId !== item.originId || manifest.origin !== item.originId)
+    refuse('another version')
+  if (manifest.tenant !== row.tenant || head.bucketKey.tenant !== row.tenant) refuse('another tenant')
+  if (head.row.bucketKeyId !== head.bucketKey.bucketKeyId) refuse('another bucket key')
+  if (cipherBytes !== item.ciphertextBytes || head.row.ciphertextBytes !== cipherBytes)
+    refuse('another length')
+  if (head.row.partCount !== manifest.parts.length) refuse('another number of parts')
+  if (ciphertextSha256(manifest.parts) !== item.ciphertextSha256) refuse('another digest')
+  return manifest
+}
+
+/** SHA-256 of a range of an object's ciphertext, its parts one after the other. */
+export async function hashCiphertext(
+  stores: Pick<TransferRegion, 'catalog' | 'blobs'>,
+  manifest: Manifest,
+  places: readonly Place[],
+  start: number,
+  end: number,
+): Promise<string> {
+  const hash = createHash('sha256')
+  let partStart = 0
+  for (const [index, part] of manifest.parts.entries()) {
+    const from = Math.max(0, start - partStart)
+    const to = Math.min(part.cipherBytes, end - partStart)
+    if (from < to) {
+      await using reader = await readPlace(stores.catalog, stores.blobs, places[index]!, {
+        start: from,
+        end: to,
+      })
+      for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) hash.update(chunk)
+    }
+    partStart += part.cipherBytes
+  }
+  return toHex(hash.digest())
+}
