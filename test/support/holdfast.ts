@@ -30,8 +30,8 @@ export interface Holdfast extends AsyncDisposable {
   readonly credentials: CustomerCredentials
   readonly endpoint: string
   readonly tlsEndpoint: string
-  /** PEM of the certificate behind `tlsEndpoint`. */
-  readonly tlsCertificate: string
+  /** PEM file of the certificate behind `tlsEndpoint`; `null` without TLS. */
+  readonly tlsCertificate: string | null
   /** A client with the customer's access key. */
   readonly s3: S3
   readonly server: Side
@@ -125,7 +125,7 @@ export async function startHoldfast(options: HoldfastOptions = {}): Promise<Hold
     credentials,
     endpoint,
     tlsEndpoint: `https://localhost:${tlsPort}`,
-    tlsCertificate: certificate,
+    tlsCertificate: options.tls === true ? certificate : null,
     s3: createS3(endpoint, credentials),
     server,
     keyHolder,
