@@ -1,4 +1,158 @@
+/**
+ * `fsck`: does what a region keeps hold together? Ledger, store, and each against the other. For a data folder whose
+ * server is stopped; on one that serves, what changes meanwhile is looked at again until it stands.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandIo, ExitCode } from './cli/io.ts'
-export async function fsckCommand(_argv: string[], _io: CommandIo): Promise<ExitCode> {
-  throw new Error('not yet')
+import { parseOptions } from './cli/options.ts'
+import { embeddedConfig, loadConfig } from './config.ts'
+import { equalBytes } from './core/bytes.ts'
+import { HoldfastError } from './core/errors.ts'
+import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
+import { decodeDraft } from './ledger/draft-format.ts'
+import { createFileTileStore } from './ledger/file-tile-store.ts'
+import { fsckLedger } from './ledger/fsck-ledger.ts'
+import { loadLogKey } from './ledger/log-keys.ts'
+import type { LogStores } from './ledger/recover.ts'
+import { storedEntries } from './ledger/stored-leaves.ts'
+import { decodeTreeState, payloadOf, treeKey } from './ledger/tables.ts'
+import { regionFiles } from './open-region.ts'
+import type { Catalog } from './store/catalog.ts'
+import { createFileBlobStore } from './store/file-blob-store.ts'
+import { type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
+import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { parsePayload } from './verify/payload.ts'
+import { noteKeyId } from './verify/verifier-key.ts'
+
+interface RegionReport extends StoreReport {
+  readonly region: string
+  readonly entries: number
+}
+
+export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
+  const { values } = parseOptions({
+    args: argv,
+    options: { config: { type: 'string' }, region: { type: 'string' }, json: { type: 'boolean' } },
+  })
+  const { dataFolder } =
+    values.config === undefined ? embeddedConfig(io.env) : loadConfig(values.config, io.env)
+  const reports: RegionReport[] = []
+  for (const region of regionsOf(dataFolder, values.region)) {
+    if (io.isTty) io.stderr.write(`looking at ${region} …\n`)
+    reports.push(await fsckRegion(dataFolder, region))
+  }
+  const clean = reports.every(report => report.findings.length === 0)
+  if (values.json) io.stdout.write(`${JSON.stringify({ clean, regions: reports })}\n`)
+  else for (const report of reports) io.stdout.write(render(report))
+  return clean ? 0 : 1
+}
+
+function regionsOf(dataFolder: string, wanted: string | undefined): string[] {
+  const folder = join(dataFolder, 'regions')
+  const found = existsSync(folder) ? readdirSync(folder).sort() : []
+  const chosen = wanted === undefined ? found : found.filter(id => id === wanted)
+  if (chosen.length === 0)
+    throw new HoldfastError(
+      'not-found',
+      `there is no region ${wanted ?? ''} in ${dataFolder}`.replace('  ', ' '),
+    )
+  return chosen
+}
+
+async function fsckRegion(dataFolder: string, region: string): Promise<RegionReport> {
+  const files = regionFiles(dataFolder, region)
+  const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
+  const { name, publicKey } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
+  await using catalog = await openLmdbCatalog(files.catalog)
+  const key = { name, publicKey, keyId: noteKeyId(name, publicKey, nodeVerifyCrypto) }
+  const tiles = createFileTileStore(files.tiles)
+  const ledger = await fsckLedgerAtRest({ catalog, tiles, key, crypto: nodeVerifyCrypto }, region)
+  const store = await fsckStoreTwice({
+    catalog,
+    // It only lists: no id is ever made.
+    blobs: createFileBlobStore(files.blobs, Date.now, length => new Uint8Array(length)),
+  })
+  const entries = await treeSize(catalog)
+  return { region, entries, ...store, findings: [...ledger, ...store.findings] }
+}
+
+const ledgerTries = 10
+
+/** The sequencer publishes within a second: between two bursts of writes there is a moment when nothing moves. */
+async function fsckLedgerAtRest(stores: LogStores, region: string): Promise<string[]> {
+  for (let tries = 0; tries < ledgerTries; tries++) {
+    const before = await ledgerMark(stores.catalog)
+    const findings = await fsckLedger(stores, region)
+    if (findings.length === 0 || equalBytes(before, await ledgerMark(stores.catalog))) return findings
+    await sleep(1000)
+  }
+  return ['the ledger did not hold still; look again when the region is quiet or stopped']
+}
+
+/** Changes whenever something is drafted or entered. */
+async function ledgerMark(catalog: Catalog): Promise<Uint8Array> {
+  const tree = await catalog.get('meta', treeKey)
+  const drafts = await catalog.scan('drafts', { limit: 1, reverse: true })
+  return Buffer.concat([tree ?? Buffer.alloc(0), ...drafts.map(({ key }) => key)])
+}
+
+/** Damage stays; what moved under a reader's eyes does not look the same twice. */
+async function fsckStoreTwice(stores: Parameters<typeof fsckStore>[0]): Promise<StoreReport> {
+  const first = await fsckStore(stores, enteredVersions(stores.catalog))
+  if (first.findings.length === 0 && first.orphans.length === 0) return first
+  const second = await fsckStore(stores, enteredVersions(stores.catalog))
+  return {
+    findings: second.findings.filter(text => first.findings.includes(text)),
+    orphans: second.orphans.filter(text => first.orphans.includes(text)),
+    objects: second.objects,
+  }
+}
+
+async function treeSize(catalog: Catalog): Promise<number> {
+  const row = await catalog.get('meta', treeKey)
+  return row === null ? 0 : decodeTreeState(row).size
+}
+
+/** Every version that entries and drafts tell of. Drafts first: one that is entered meanwhile is seen twice, not never. */
+async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion> {
+  for (let from: Uint8Array | undefined; ; ) {
+    const rows = await catalog.scan('drafts', { limit: 1000, ...(from && { from }) })
+    for (const { value } of rows) {
+      const { type, body } = decodeDraft(value)
+      yield* versionsIn(type, JSON.parse(body))
+    }
+    if (rows.length < 1000) break
+    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
+  }
+  const size = await treeSize(catalog)
+  for await (const entry of storedEntries(catalog, 0, size)) {
+    const payload = parsePayload(payloadOf(entry))
+    // The ledger's own check has found it.
+    if (typeof payload !== 'string') yield* versionsIn(payload.type, payload.body)
+  }
+}
+
+function* versionsIn(type: string, body: unknown): Generator<EnteredVersion> {
+  if (type === 'object.put') {
+    const { originId, ciphertextSha256, manifestSha256 } = body as EnteredVersion
+    yield { originId, ciphertextSha256, manifestSha256 }
+  } else if (type === 'transfer.arrived') {
+    const { objects } = body as { objects: readonly (readonly [string, number, string])[] }
+    for (const [originId, , ciphertextSha256] of objects)
+      yield { originId, ciphertextSha256, manifestSha256: null }
+  }
+}
+
+function render({ region, findings, orphans, objects, entries }: RegionReport): string {
+  const verdict = findings.length === 0 ? 'clean' : `${findings.length} finding(s)`
+  const lines = [
+    `${region}: ${verdict}; ${objects} objects, ${entries} entries`,
+    ...findings.map(text => `  ${text}`),
+  ]
+  if (orphans.length > 0)
+    lines.push(`  ${orphans.length} orphan(s), which a crash may leave and which harm nothing:`)
+  lines.push(...orphans.map(text => `    ${text}`))
+  return `${lines.join('\n')}\n`
 }

@@ -1,0 +1,223 @@
+/**
+ * Does a region's store hold together? Every object against the bytes that it names and the entry that it must have,
+ * and every stored byte against somebody who names it. No keys are needed: contents stay sealed.
+ *
+ * Holds a row of memory per live version and blob. Reads a moving store wrongly here and there; what it finds names
+ * versions and blobs, so what is found twice stands.
+ */
+import { createHash } from 'node:crypto'
+import { fromUtf8, toHex, utf8 } from '../core/bytes.ts'
+import { messageOf } from '../core/errors.ts'
+import { ciphertextSha256, readManifest } from '../crypto/manifest.ts'
+import type { BlobStore } from './blob-store.ts'
+import type { Catalog, Row, Table } from './catalog.ts'
+import { contentOf } from './objects.ts'
+import type { Place } from './places.ts'
+import { type BucketRow, decodeRow, type ObjectRow, type PartRow, type UploadRow } from './rows.ts'
+
+export interface StoreReport {
+  /** What is wrong, in words. */
+  readonly findings: readonly string[]
+  /** Stored and named by nobody: what a crash may leave. They take space and do no harm. */
+  readonly orphans: readonly string[]
+  readonly objects: number
+}
+
+/** What an entry, or a draft of one, says of a version that was stored. */
+export interface EnteredVersion {
+  readonly originId: string
+  readonly ciphertextSha256: string
+  /** `null` where the entry does not say it. */
+  readonly manifestSha256: string | null
+}
+
+interface LiveVersion {
+  readonly name: string
+  readonly ciphertextSha256: string
+  readonly manifestSha256: string
+}
+
+export async function fsckStore(
+  stores: { readonly catalog: Catalog; readonly blobs: BlobStore },
+  entered: AsyncIterable<EnteredVersion>,
+): Promise<StoreReport> {
+  const { catalog } = stores
+  const findings: string[] = []
+  const places = await listPlaces(stores)
+  const claim = (owner: string, place: Place, bytes: number): void => {
+    const fault = places.claim(place, bytes)
+    if (fault !== null)
+      findings.push(`${owner}: ${place.in === 'blobs' ? 'blob' : 'small blob'} ${place.id} ${fault}`)
+  }
+
+  const buckets = new Map<string, string>()
+  for await (const { key, value } of rowsOf(catalog, 'buckets')) {
+    if (key[0] === 0) continue
+    const { id, name } = decodeRow<BucketRow>(value)
+    buckets.set(id, name)
+  }
+
+  let objects = 0
+  const live = new Map<string, LiveVersion>()
+  const manifests = new Set<string>()
+  for await (const { key, value } of rowsOf(catalog, 'objects')) {
+    objects++
+    const bucket = buckets.get(toHex(key.subarray(0, 8)))
+    const row = decodeRow<ObjectRow>(value)
+    const name = `${bucket ?? '?'}/${fromUtf8(key.subarray(8))} (${row.versionId})`
+    if (bucket === undefined) findings.push(`${name}: its bucket is gone`)
+    if ((await catalog.get('bucketkeys', utf8(row.bucketKeyId))) === null)
+      findings.push(`${name}: bucket key ${row.bucketKeyId} is missing`)
+    if (row.content === null) manifests.add(row.versionId)
+    try {
+      const found = await checkContent(catalog, row, (place, bytes) => claim(name, place, bytes))
+      live.set(row.originId, { name, ...found })
+    } catch (error) {
+      findings.push(`${name}: ${messageOf(error)}`)
+    }
+  }
+
+  const uploads = new Set<string>()
+  for await (const { value } of rowsOf(catalog, 'uploads')) uploads.add(decodeRow<UploadRow>(value).uploadId)
+  for await (const { key, value } of rowsOf(catalog, 'parts')) {
+    const uploadId = fromUtf8(key.subarray(0, key.length - 2))
+    const part = decodeRow<PartRow>(value)
+    const name = `part ${part.partNumber} of upload ${uploadId}`
+    if (!uploads.has(uploadId)) findings.push(`${name}: its upload is gone`)
+    claim(name, part.place, part.ciphertextBytes)
+  }
+
+  await demandEntries(live, entered, findings)
+
+  const orphans = places.unclaimed()
+  for await (const { key } of rowsOf(catalog, 'manifests')) {
+    const versionId = fromUtf8(key)
+    if (!manifests.has(versionId)) orphans.push(`manifest of ${versionId}`)
+  }
+  findings.push(...places.trashedInUse())
+  return { findings, orphans, objects }
+}
+
+/** Row, manifest and places must tell of the same bytes. */
+async function checkContent(
+  catalog: Catalog,
+  row: ObjectRow,
+  claim: (place: Place, bytes: number) => void,
+): Promise<Omit<LiveVersion, 'name'>> {
+  const content = await contentOf(catalog, row)
+  if (content === null) throw new Error('its manifest is missing')
+  const { parts, origin } = readManifest(content.manifest)
+  if (origin !== row.originId) throw new Error('the manifest is of another version')
+  if (parts.length !== row.partCount || content.places.length !== parts.length)
+    throw new Error('row, manifest and places differ in the number of parts')
+  let plainBytes = 0
+  let cipherBytes = 0
+  for (const [index, part] of parts.entries()) {
+    plainBytes += part.plainBytes
+    cipherBytes += part.cipherBytes
+    claim(content.places[index]!, part.cipherBytes)
+  }
+  if (plainBytes !== row.sizeBytes || cipherBytes !== row.ciphertextBytes)
+    throw new Error('row and manifest differ in the number of bytes')
+  return {
+    ciphertextSha256: ciphertextSha256(parts),
+    manifestSha256: createHash('sha256').update(content.manifest).digest('hex'),
+  }
+}
+
+/** A version that nothing entered got in past the books: somebody wrote to the catalog. */
+async function demandEntries(
+  live: ReadonlyMap<string, LiveVersion>,
+  entered: AsyncIterable<EnteredVersion>,
+  findings: string[],
+): Promise<void> {
+  const missing = new Map(live)
+  for await (const entry of entered) {
+    const version = live.get(entry.originId)
+    if (version === undefined) continue
+    missing.delete(entry.originId)
+    const same =
+      entry.ciphertextSha256 === version.ciphertextSha256 &&
+      (entry.manifestSha256 === null || entry.manifestSha256 === version.manifestSha256)
+    if (!same) findings.push(`${version.name}: its entry is of other bytes`)
+  }
+  for (const { name } of missing.values()) findings.push(`${name}: it is in no entry`)
+}
+
+interface PlaceLedger {
+  /** What is wrong with the place, if anything. */
+  claim(place: Place, bytes: number): string | null
+  unclaimed(): string[]
+  trashedInUse(): string[]
+}
+
+interface StoredBlob {
+  /** `null`: its row is there and its file is not. */
+  fileBytes: number | null
+  hasRow: boolean
+  claimed: boolean
+  trashed: boolean
+}
+
+async function listPlaces({
+  catalog,
+  blobs,
+}: {
+  readonly catalog: Catalog
+  readonly blobs: BlobStore
+}): Promise<PlaceLedger> {
+  const small = new Map<string, { readonly bytes: number; claimed: boolean }>()
+  const large = new Map<string, StoredBlob>()
+  const blobOf = (id: string): StoredBlob => {
+    let blob = large.get(id)
+    if (blob === undefined)
+      large.set(id, (blob = { fileBytes: null, hasRow: false, claimed: false, trashed: false }))
+    return blob
+  }
+  for await (const { id, bytes } of blobs.list()) blobOf(id).fileBytes = bytes
+  for await (const { key } of rowsOf(catalog, 'blobs')) blobOf(fromUtf8(key)).hasRow = true
+  for await (const { key } of rowsOf(catalog, 'trash')) blobOf(fromUtf8(key)).trashed = true
+  for await (const { key, value } of rowsOf(catalog, 'smallblobs'))
+    small.set(fromUtf8(key), { bytes: value.length, claimed: false })
+
+  return {
+    claim(place, bytes) {
+      if (place.in === 'catalog') {
+        const found = small.get(place.id)
+        if (found === undefined) return 'is missing'
+        if (found.claimed) return 'is used twice'
+        found.claimed = true
+        return found.bytes === bytes ? null : `has ${found.bytes} bytes where ${bytes} belong`
+      }
+      const found = large.get(place.id)
+      if (found === undefined || found.fileBytes === null) return 'is missing'
+      if (found.claimed) return 'is used twice'
+      found.claimed = true
+      if (!found.hasRow) return 'has no row'
+      return found.fileBytes === bytes ? null : `has ${found.fileBytes} bytes where ${bytes} belong`
+    },
+
+    unclaimed() {
+      const orphans: string[] = []
+      for (const [id, { claimed }] of small) if (!claimed) orphans.push(`small blob ${id}`)
+      for (const [id, { claimed, trashed }] of large) if (!claimed && !trashed) orphans.push(`blob ${id}`)
+      return orphans
+    },
+
+    trashedInUse() {
+      const used = [...large].filter(([, { claimed, trashed }]) => claimed && trashed)
+      return used.map(([id]) => `blob ${id}: it is in the trash and in use`)
+    },
+  }
+}
+
+const pageRows = 1000
+
+async function* rowsOf(catalog: Catalog, table: Table): AsyncGenerator<Row> {
+  for (let from: Uint8Array | undefined; ; ) {
+    const rows = await catalog.scan(table, { limit: pageRows, ...(from && { from }) })
+    yield* rows
+    if (rows.length < pageRows) return
+    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
+  }
+}
