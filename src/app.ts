@@ -1,5 +1,5 @@
 /** The one place where the parts are put together. */
-import { randomBytes as systemRandomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -16,6 +16,7 @@ import { HoldfastError, messageOf } from './core/errors.ts'
 import type { CountryCode, RegionId, TenantId } from './core/ids.ts'
 import { newSortableId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
+import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { installedDatabases } from './flows/locate/installed-databases.ts'
@@ -55,7 +56,7 @@ const holderIdleMs = 5000
 
 export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const { log, clock } = deps
-  const randomBytes = (length: number): Uint8Array => systemRandomBytes(length)
+  const randomBytes = createRandomPool(randomFillSync)
   await using stack = new AsyncDisposableStack()
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
   const operatorToken = await loadOperatorToken(config.dataFolder, randomBytes)

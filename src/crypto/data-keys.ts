@@ -1,11 +1,13 @@
 /** Wrapping of data keys under a bucket key (docs/formats/sealed-object.md). */
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, RandomBytes, TenantId } from '../core/ids.ts'
+import { hmac } from './hmac.ts'
 
 const kekDomain = utf8('holdfast/kek/v1\0')
 const aadDomain = utf8('holdfast/data-key/v1\0')
+const checkPurpose = utf8('holdfast/check-value/v1')
 const wrappedBytes = 12 + 32 + 16
 
 export function wrapDataKey(
@@ -46,12 +48,12 @@ export function unwrapDataKey(
 
 /** First 8 bytes in hex: tells a re-created key of the same name from the one that was deleted. */
 export function checkValue(bucketKey: Uint8Array): string {
-  return toHex(createHmac('sha256', bucketKey).update('holdfast/check-value/v1').digest().subarray(0, 8))
+  return toHex(hmac('sha256', bucketKey, checkPurpose).subarray(0, 8))
 }
 
 /** A key of its own for each version: random nonces under one bucket key would meet after 2^32 versions. */
-function kek(bucketKey: Uint8Array, binding: Uint8Array): Buffer {
-  return createHmac('sha256', bucketKey).update(kekDomain).update(binding).digest()
+function kek(bucketKey: Uint8Array, binding: Uint8Array): KeyObject {
+  return createSecretKey(hmac('sha256', bucketKey, kekDomain, binding))
 }
 
 function refused(cause?: unknown): HoldfastError {

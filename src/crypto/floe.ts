@@ -5,9 +5,16 @@
  * Lengths in bytes: header 74 (10 parameters, 32 IV, 32 header tag); a segment is 4 length, 12 IV, ciphertext,
  * 16 tag. The last segment of a message says its own length, every other has 0xFFFFFFFF and the full length.
  */
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes } from '../core/ids.ts'
+import { hmac } from './hmac.ts'
 
 export interface FloeParameters {
   /** ENC_SEG_LEN: length of a full encrypted segment. */
@@ -23,6 +30,7 @@ const ivBytes = 32
 const aeadIvBytes = 12
 const tagBytes = 16
 const notLast = 0xffff_ffff
+const noKey = createSecretKey(Buffer.alloc(32))
 
 export interface FloeState {
   readonly parameters: FloeParameters
@@ -31,7 +39,7 @@ export interface FloeState {
   readonly associatedData: Uint8Array
   /** DERIVE_KEY of the rotation at hand; a message that is read in order derives each key once. */
   rotation: number
-  segmentKey: Buffer
+  segmentKey: KeyObject
 }
 
 export function startEncryption(
@@ -133,23 +141,19 @@ function newState(
   associatedData: Uint8Array,
 ): FloeState {
   const messageKey = floeKdf(parameters, key, iv, associatedData, messageKeyPurpose, 48)
-  return { parameters, messageKey, iv, associatedData, rotation: -1, segmentKey: Buffer.alloc(0) }
+  return { parameters, messageKey, iv, associatedData, rotation: -1, segmentKey: noKey }
 }
 
-function segmentKey(state: FloeState, position: number): Buffer {
+function segmentKey(state: FloeState, position: number): KeyObject {
   const span = 2 ** state.parameters.rotationBits
   const rotation = Math.floor(position / span)
   if (state.rotation !== rotation) {
     const purpose = Buffer.alloc(12)
     purpose.write('DEK:', 0, 'ascii')
     purpose.writeBigUInt64BE(BigInt(rotation) * BigInt(span), 4)
-    state.segmentKey = floeKdf(
-      state.parameters,
-      state.messageKey,
-      state.iv,
-      state.associatedData,
-      purpose,
-      32,
+    // As a key object: handed over as bytes, a key costs more to take in than a small segment to seal.
+    state.segmentKey = createSecretKey(
+      floeKdf(state.parameters, state.messageKey, state.iv, state.associatedData, purpose, 32),
     )
     state.rotation = rotation
   }
@@ -180,14 +184,10 @@ function floeKdf(
   purpose: Uint8Array,
   length: number,
 ): Buffer {
-  const hmac = createHmac('sha384', key)
-  hmac
-    .update(encodeParameters(parameters))
-    .update(iv)
-    .update(purpose)
-    .update(associatedData)
-    .update(firstBlock)
-  return hmac.digest().subarray(0, length)
+  return hmac('sha384', key, encodeParameters(parameters), iv, purpose, associatedData, firstBlock).subarray(
+    0,
+    length,
+  )
 }
 
 const encodedDefault = encodeFresh(floeParameters)

@@ -1,11 +1,13 @@
 /** The authenticated list of an object's parts (docs/formats/sealed-object.md). */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { fromHex, toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, TenantId } from '../core/ids.ts'
+import { hmac } from './hmac.ts'
 import type { SealedPart } from './part-sealing.ts'
 
 const magic = Buffer.from('holdfast/mani/v1', 'ascii')
+const keyPurpose = Buffer.from('holdfast/manifest-key/v1', 'ascii')
 const headBytes = 16 + 32 + 16 + 4
 const rowBytes = 84
 const macBytes = 32
@@ -90,8 +92,7 @@ export function ciphertextSha256(parts: readonly ManifestPart[]): string {
 }
 
 function mac(body: Uint8Array, dataKey: Uint8Array): Buffer {
-  const key = createHmac('sha256', dataKey).update('holdfast/manifest-key/v1').digest()
-  return createHmac('sha256', key).update(body).digest()
+  return hmac('sha256', hmac('sha256', dataKey, keyPurpose), body)
 }
 
 function damaged(what: string): HoldfastError {

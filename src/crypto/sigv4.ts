@@ -2,7 +2,8 @@
  * AWS Signature Version 4, both ends: what S3 requests are verified with, and what we sign to the key holder with.
  * After "Signing AWS API requests" (IAM User Guide) and "Authenticating Requests" (S3 API Reference).
  */
-import { createHash, createHmac } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { hmac } from './hmac.ts'
 
 export interface SignedRequest {
   readonly method: string
@@ -24,7 +25,7 @@ export interface CredentialScope {
 export const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 export function sha256Hex(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data, 'hex')
 }
 
 /** URI-encodes every byte but the unreserved characters of RFC 3986; `/` is kept in paths. */
@@ -63,13 +64,15 @@ export function scopeText(scope: CredentialScope): string {
 }
 
 export function signingKey(secret: string, scope: CredentialScope): Buffer {
-  const step = (key: string | Uint8Array, text: string): Buffer =>
-    createHmac('sha256', key).update(text).digest()
-  return step(step(step(step(`AWS4${secret}`, scope.date), scope.region), scope.service), 'aws4_request')
+  const step = (key: Uint8Array, text: string): Buffer => hmac('sha256', key, Buffer.from(text))
+  return step(
+    step(step(step(Buffer.from(`AWS4${secret}`), scope.date), scope.region), scope.service),
+    'aws4_request',
+  )
 }
 
 export function signatureOf(key: Uint8Array, text: string): string {
-  return createHmac('sha256', key).update(text).digest('hex')
+  return hmac('sha256', key, Buffer.from(text)).toString('hex')
 }
 
 /** `YYYYMMDDTHHMMSSZ` to milliseconds; `null` for anything else. */

@@ -155,15 +155,19 @@ export async function collectContent(
   const chunks: Buffer[] = []
   let bytes = 0
   await new Promise<void>((resolve, reject) => {
-    request.on('data', (wire: Buffer) => {
+    const cut = (): void => settle(() => reject(new S3Error('IncompleteBody')))
+    const end = (): void => settle(resolve)
+    const take = (wire: Buffer): void => {
       bytes += wire.length
       // Twice: the coding's own bytes are on the wire too.
-      if (bytes > 2 * maxBytes + 4096) reject(new S3Error('MaxMessageLengthExceeded'))
+      if (bytes > 2 * maxBytes + 4096) settle(() => reject(new S3Error('MaxMessageLengthExceeded')))
       else chunks.push(wire)
-    })
-    request.on('end', resolve)
-    request.on('close', () => reject(new S3Error('IncompleteBody')))
-    request.on('error', () => reject(new S3Error('IncompleteBody')))
+    }
+    const settle = (then: () => void): void => {
+      request.off('data', take).off('end', end).off('close', cut).off('error', cut)
+      then()
+    }
+    request.on('data', take).on('end', end).on('close', cut).on('error', cut)
   })
   const wire = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   const content = decoder.push(wire)
