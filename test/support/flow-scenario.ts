@@ -105,7 +105,11 @@ export function approvedTransfer(
   for (const book of [source, target]) {
     book.enter('instruction.approved', { instruction, approver: 'a', envelope: {} }, -60)
   }
-  source.enter('instruction.state', { instruction, state: 'approved', reason: null, objects: 0, bytes: 0 }, -60)
+  source.enter(
+    'instruction.state',
+    { instruction, state: 'approved', reason: null, objects: 0, bytes: 0 },
+    -60,
+  )
   source.enter('transfer.departed', { ...batch, peer: targetRegion })
   target.enter('transfer.arrived', { ...batch, peer: sourceRegion })
 }

@@ -35,7 +35,10 @@ const cases: readonly Case[] = [
     setAside: [noBytes],
   },
   {
-    files: ['ipfix_test_juniper_mx240_junos151r6s3_opttpl512', 'ipfix_test_juniper_mx240_junos151r6s3_data512'],
+    files: [
+      'ipfix_test_juniper_mx240_junos151r6s3_opttpl512',
+      'ipfix_test_juniper_mx240_junos151r6s3_data512',
+    ],
     flows: 0,
     ipBytes: 0,
     setAside: [options],
@@ -201,7 +204,9 @@ describe.skipIf(folder === null)('vectors: datagrams of many vendors’ exporter
     if (one.end !== undefined) expect(new Date(records[0]!.endUnixMs).toISOString()).toBe(one.end)
     if (one.sampling !== undefined) expect(records[0]!.sampling).toEqual(one.sampling)
     expect(unread.map(({ reason }) => reason)).toEqual(one.unread ?? [])
-    const expected = setAside.map(({ reason }) => reason).filter(reason => !reason.includes('number seen before'))
+    const expected = setAside
+      .map(({ reason }) => reason)
+      .filter(reason => !reason.includes('number seen before'))
     expect(expected).toEqual(one.setAside ?? [])
   })
 

@@ -49,7 +49,11 @@ export class PacketFlows {
     const ports = packet.srcPort * 65_536 + packet.dstPort
     const way = direction === null ? 0 : direction === 'in' ? 1 : 2
     const key = `${addresses}${packet.protocol * 4 + way},${ports}`
-    const flow = this.#flows.get(key)
+    let flow = this.#flows.get(key)
+    if (flow !== undefined && unixMs - flow.endUnixMs > idleMs) {
+      this.#end(key, flow)
+      flow = undefined
+    }
     if (flow === undefined) {
       const { addressAt, addressLength } = packet
       this.#flows.set(key, {
