@@ -78,8 +78,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     locator: createLocator({ overrides, ...installedDatabases() }),
     home: options.home,
     books,
-    hasQuorum:
-      trust === null ? () => false : createQuorumCheck(distinctEntries(books), trust, nodeVerifyCrypto),
+    hasQuorum: trust === null ? () => false : createQuorumCheck(distinctEntries(books), trust.genesis),
     inputs: {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
