@@ -65,7 +65,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const report: AuditReport = {
     format: 'holdfast/audit/v1',
     generated: isoTime(sources.nowUnixMs),
-    verdict: verdictOf(totals, servers, coverage),
+    verdict: verdictOf(totals, servers, coverage, sources.books.length > 0),
     totals,
     servers,
     coverage,

@@ -28,9 +28,9 @@ export type Attribution = {
 
 /**
  * Connections abroad are kept one by one, for each may be explained by its own entry; everything else is only summed.
- * This many fit into the memory of a laptop; more are an honest refusal and not a crash.
+ * This many take 2 GB; more are an honest refusal and not a crash.
  */
-const maxConnections = 3_000_000
+const maxConnections = 1_000_000
 const maxOutsiders = 10_000
 
 export function createAttribution(sources: {

@@ -1,6 +1,7 @@
 import { addressText } from '../address.ts'
 import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { ExportContext } from './export-context.ts'
+import { unsampled } from './sampling.ts'
 
 const headerBytes = 24
 const recordBytes = 48
@@ -68,12 +69,10 @@ export function decodeNetflowV5(message: Buffer, context: ExportContext): FlowRe
   return records
 }
 
-export const unsampled = { rate: 1, from: 'none' as const }
-
 /**
  * How long before the message's own time an uptime reading was. Both are 32-bit milliseconds that wrap after 49.7
  * days; a reading slightly after the message's (exporters round) is a small negative number, not 49 days.
  */
-export function agoMs(nowUpMs: number, thenUpMs: number): number {
+function agoMs(nowUpMs: number, thenUpMs: number): number {
   return (nowUpMs - thenUpMs) | 0
 }

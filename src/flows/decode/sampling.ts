@@ -4,6 +4,8 @@ import type { TemplateField } from './template.ts'
 
 export type Sampling = { readonly rate: number; readonly from: SamplingSource }
 
+export const unsampled: Sampling = { rate: 1, from: 'none' }
+
 /** What one record, of flows or of options, says about sampling. */
 export type SamplingFields = {
   /** Sampler or selector that the statement is about; `null` is the whole observation domain. */
@@ -67,7 +69,7 @@ export function readSamplingField(
 }
 
 /** Packets that one packet seen stands for; `null` when the record does not say. */
-export function statedRate(fields: SamplingFields): number | null {
+function statedRate(fields: SamplingFields): number | null {
   const rate =
     fields.interval > 0
       ? fields.interval

@@ -1,8 +1,8 @@
 import { canonicalAddress } from '../address.ts'
 import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
-import { unsampled } from './netflow-v5.ts'
 import type { Notes } from './notes.ts'
+import { unsampled } from './sampling.ts'
 import { readLines } from './text-lines.ts'
 
 /**
@@ -21,7 +21,26 @@ export type VpcLogFormat = {
   readonly observer: readonly string[]
 }
 
-type Get = (column: string) => string | null
+/** Where each wanted column is among a row's cells; -1 where the row has none. Worked out once for each header. */
+type Plan = { readonly [Name in Scalar]: number } & {
+  readonly cells: number
+  readonly direction: number
+  readonly srcAddr: readonly number[]
+  readonly dstAddr: readonly number[]
+  readonly observer: readonly number[]
+}
+type Scalar = (typeof scalars)[number]
+const scalars = [
+  'srcport',
+  'dstport',
+  'protocol',
+  'packets',
+  'bytes',
+  'start',
+  'end',
+  'action',
+  'log-status',
+] as const
 
 export async function* readVpcLog(
   format: VpcLogFormat,
@@ -29,41 +48,56 @@ export async function* readVpcLog(
   inputName: string,
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
-  let columns = indexOf(format.defaultColumns)
+  const jsonColumns = [
+    ...scalars,
+    format.direction.column,
+    ...format.srcAddr,
+    ...format.dstAddr,
+    ...format.observer,
+  ]
+  const jsonPlan = planOf(format, jsonColumns)
+  let plan = planOf(format, format.defaultColumns)
   for await (const lines of readLines(source, notes)) {
     const records: FlowRecord[] = []
     for (const line of lines) {
       if (line.startsWith('{')) {
         const get = jsonGet(line)
         if (get === null) notes.unread(`${format.name}: line that is not JSON`, line.length)
-        else readRow(format, get, inputName, notes, records)
+        else {
+          const cells = jsonColumns.map(column => get(column) ?? '-')
+          readRow(format, jsonPlan, cells, inputName, notes, records)
+        }
         continue
       }
       const cells = splitCells(line)
-      const header = headerOf(cells)
+      const header = /srcaddr/i.test(line) ? headerOf(cells) : null
       if (header !== null) {
-        columns = indexOf(header)
+        plan = planOf(format, header)
         continue
       }
       // CloudWatch puts its own time before each row.
-      if (cells.length === columns.size + 1 && /^\d{4}-\d\d-\d\dT/.test(cells[0]!)) cells.shift()
-      if (cells.length !== columns.size) {
+      if (cells.length === plan.cells + 1 && /^\d{4}-\d\d-\d\dT/.test(cells[0]!)) cells.shift()
+      if (cells.length !== plan.cells) {
         notes.unread(`${format.name}: row with another number of columns than the header`, line.length)
         continue
       }
-      readRow(
-        format,
-        column => {
-          const at = columns.get(column)
-          const cell = at === undefined ? undefined : cells[at]
-          return cell === undefined || cell === '-' || cell === '' ? null : cell
-        },
-        inputName,
-        notes,
-        records,
-      )
+      readRow(format, plan, cells, inputName, notes, records)
     }
     yield records
+  }
+}
+
+function planOf(format: VpcLogFormat, columns: readonly string[]): Plan {
+  const at = (name: string) => columns.indexOf(name)
+  const positions = Object.fromEntries(scalars.map(name => [name, at(name)])) as Record<Scalar, number>
+  const present = (names: readonly string[]) => names.map(at).filter(position => position >= 0)
+  return {
+    ...positions,
+    cells: columns.length,
+    srcAddr: present(format.srcAddr),
+    dstAddr: present(format.dstAddr),
+    observer: present(format.observer),
+    direction: at(format.direction.column),
   }
 }
 
@@ -82,7 +116,7 @@ export function headerOf(cells: readonly string[]): string[] | null {
 export function splitCells(line: string): string[] {
   if (line.includes('\t')) return line.split('\t').map(unquoted)
   if (line.includes(',')) return line.split(',').map(unquoted)
-  return line.split(/ +/)
+  return line.includes('  ') ? line.split(/ +/) : line.split(' ')
 }
 
 function unquoted(cell: string): string {
@@ -92,14 +126,8 @@ function unquoted(cell: string): string {
     : trimmed
 }
 
-function indexOf(columns: readonly string[]): Map<string, number> {
-  const map = new Map(columns.map((name, i) => [name, i]))
-  // A column named twice would make the count of cells disagree with every row.
-  for (let i = 0; map.size < columns.length; i++) if (!map.has(`#${i}`)) map.set(`#${i}`, -1)
-  return map
-}
-
-export function jsonGet(line: string): Get | null {
+/** Fields of a JSON row by name; `null` when the line is no JSON object. */
+export function jsonGet(line: string): ((column: string) => string | null) | null {
   try {
     const value: unknown = JSON.parse(line)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
@@ -116,8 +144,15 @@ export function jsonGet(line: string): Get | null {
   }
 }
 
-function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes, into: FlowRecord[]): void {
-  const status = get('log-status')
+function readRow(
+  format: VpcLogFormat,
+  plan: Plan,
+  cells: readonly string[],
+  inputName: string,
+  notes: Notes,
+  into: FlowRecord[],
+): void {
+  const status = cells[plan['log-status']]
   if (status === 'NODATA') {
     notes.setAside('NODATA: a window without traffic')
     return
@@ -126,20 +161,12 @@ function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes
     notes.lost('SKIPDATA: windows that the cloud did not record', 1)
     return
   }
-  const first = (names: readonly string[]) => {
-    for (const name of names) {
-      const text = get(name)
-      const address = text === null ? null : canonicalAddress(text)
-      if (address !== null) return address
-    }
-    return null
-  }
-  const srcAddr = first(format.srcAddr)
-  const dstAddr = first(format.dstAddr)
-  const bytes = count(get('bytes'))
-  const packets = count(get('packets'))
-  const start = seconds(get('start'))
-  const end = seconds(get('end'))
+  const srcAddr = firstAddress(cells, plan.srcAddr)
+  const dstAddr = firstAddress(cells, plan.dstAddr)
+  const bytes = count(cells[plan.bytes])
+  const packets = count(cells[plan.packets])
+  const start = seconds(cells[plan.start])
+  const end = seconds(cells[plan.end])
   if (srcAddr === null || dstAddr === null || bytes === null || start === null || end === null) {
     notes.unread(`${format.name}: row without addresses, bytes or times that can be read`)
     return
@@ -150,18 +177,18 @@ function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes
     notes.unread(`${format.name}: counter too large to be true`)
     return
   }
-  const action = get('action')
-  if (action !== null && action !== 'ACCEPT') {
+  const action = cells[plan.action] ?? '-'
+  if (action !== 'ACCEPT' && action !== '-') {
     notes.setAside('rejected by a security group or access list: it did not pass', 1, bytes)
     return
   }
-  const way = get(format.direction.column)
+  const way = cells[plan.direction]
   into.push({
     srcAddr,
     dstAddr,
-    srcPort: port(get('srcport')),
-    dstPort: port(get('dstport')),
-    protocol: port(get('protocol')) & 0xff,
+    srcPort: port(cells[plan.srcport]),
+    dstPort: port(cells[plan.dstport]),
+    protocol: port(cells[plan.protocol]) & 0xff,
     packets: packets ?? 0,
     ipBytes: bytes,
     payloadBytes: null,
@@ -169,30 +196,46 @@ function readRow(format: VpcLogFormat, get: Get, inputName: string, notes: Notes
     startUnixMs: start,
     endUnixMs: Math.max(start, end),
     direction: way === format.direction.in ? 'in' : way === format.direction.out ? 'out' : null,
-    exporter: observer(format, get) ?? inputName,
+    exporter: observer(cells, plan.observer) ?? inputName,
     sampling: unsampled,
   })
 }
 
-function observer(format: VpcLogFormat, get: Get): string | null {
-  for (const name of format.observer) {
-    const value = get(name)
-    if (value !== null) return value.slice(0, 64)
+function firstAddress(cells: readonly string[], positions: readonly number[]): string | null {
+  for (const position of positions) {
+    const address = canonicalAddress(cells[position]!)
+    if (address !== null) return address
   }
   return null
 }
 
-function count(text: string | null): number | null {
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null
+function observer(cells: readonly string[], positions: readonly number[]): string | null {
+  for (const position of positions) {
+    const name = cells[position]!
+    if (name !== '-' && name !== '') return name.slice(0, 64)
+  }
+  return null
 }
 
-function port(text: string | null): number {
+/** A whole number of at most 15 digits, by hand: this runs six times for each row. */
+function count(text: string | undefined): number | null {
+  if (text === undefined || text.length === 0 || text.length > 15) return null
+  let value = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return null
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function port(text: string | undefined): number {
   const value = count(text)
   return value === null || value > 65_535 ? 0 : value
 }
 
 /** Seconds, as both clouds write; milliseconds, as some exports of them do, are recognised by their size. */
-function seconds(text: string | null): number | null {
+function seconds(text: string | undefined): number | null {
   const value = count(text)
   if (value === null) return null
   return value > 1e11 ? value : value * 1000

@@ -40,8 +40,8 @@ export function findingsOf(
     findings.push({
       kind: 'unexplained-abroad',
       severity: size(sums.unexplained),
-      title: `${humanBytes(sums.unexplained)} went abroad on nobody’s instruction`,
-      detail: `${plural(open.length, 'connection')} to ${plural(addresses.size, 'address', 'addresses')} that no entry accounts for.${couldBe}`,
+      title: `${humanBytes(sums.unexplained)} went abroad and no entry accounts for it`,
+      detail: `${plural(open.length, 'connection')} to ${plural(addresses.size, 'address', 'addresses')}.${couldBe}`,
       bytes: sums.unexplained,
     })
   }

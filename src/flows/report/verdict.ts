@@ -7,6 +7,7 @@ export function verdictOf(
   totals: Grades,
   servers: readonly { readonly unexplained: number }[],
   coverage: Coverage,
+  hasStatements: boolean,
 ): Verdict {
   const gap = coverage.complete ? '' : ' Parts of the records are missing or could not be read; see coverage.'
   const of = `of ${humanBytes(totals.bytesAbroad)} that left the country`
@@ -17,10 +18,12 @@ export function verdictOf(
     const guilty = servers.filter(({ unexplained }) => unexplained > 0).length
     const doubt =
       totals.disputed > 0 ? ` Another ${humanBytes(totals.disputed)} went to places in doubt${certain}.` : ''
-    return {
-      state: 'unexplained',
-      text: `${humanBytes(totals.unexplained)} ${of} went on nobody’s instruction, from ${plural(guilty, 'server')}.${doubt}${gap}`,
-    }
+    const from = `from ${plural(guilty, 'server')}`
+    // Without books the audit has asked nobody for an explanation, and must not say that there is none.
+    const text = hasStatements
+      ? `${humanBytes(totals.unexplained)} ${of} went on nobody’s instruction, ${from}.`
+      : `${humanBytes(totals.unexplained)} left the country, ${from}. No statement was given, so none of it is explained.`
+    return { state: 'unexplained', text: `${text}${doubt}${gap}` }
   }
   if (totals.disputed > 0) {
     const text = `${humanBytes(totals.disputed)} of the ${humanBytes(totals.bytesAbroad)} that left the country, or may have, went to places in doubt${certain}; the rest is accounted for.${gap}`
