@@ -17,7 +17,7 @@ export interface SequencerLoop {
 }
 
 /** Long enough to share one sync among many entries, short enough for a receipt within a second. */
-const intervalMs = 100
+const intervalMs = 250
 const maxBackoffMs = 5000
 
 export function createSequencerLoop(deps: SequencerLoopDeps): SequencerLoop {

@@ -21,7 +21,9 @@ export function createExecutor(deps: SenderDeps): Executor {
     let retryMs = firstRetryMs
     while (!stopped) {
       const found = await deps.region.book.find(id)
-      if (found === null || (found.row.state !== 'approved' && found.row.state !== 'running')) return
+      // The destination has the instruction in its book too, and leaves the running of it to the source.
+      if (found === null || found.instruction.from.region !== deps.region.id) return
+      if (found.row.state !== 'approved' && found.row.state !== 'running') return
       const wait = found.instruction.notBeforeUnixMs - deps.clock()
       if (wait > 0) {
         await deps.sleep(Math.min(wait, longestRetryMs))

@@ -63,7 +63,6 @@ const challengeBytes = 64 * 1024
 export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<void> {
   const { region, peers, clock, log } = deps
   const first = await known(deps, id)
-  if (first.instruction.from.region !== region.id) return
   const peer = peers.get(first.instruction.to.region)
   if (peer === undefined)
     return fail(deps, id, null, `no region ${first.instruction.to.region} is known here`)

@@ -1,0 +1,162 @@
+/** The provider's side in this process, with a customer of several approvers and its key holder, on free ports. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { Server } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type App, startApp } from '../../src/app.ts'
+import { createTenant } from '../../src/cli/create-tenant.ts'
+import { type CustomerCredentials, customerFiles, loadHolderConfig } from '../../src/cli/customer-folder.ts'
+import type { Config } from '../../src/config.ts'
+import type { CountryCode, RegionId, TenantId } from '../../src/core/ids.ts'
+import { silentLog } from '../../src/core/log.ts'
+import { type PrivateKey, parsePrivateKey } from '../../src/crypto/signatures.ts'
+import { signHeaders } from '../../src/crypto/sigv4.ts'
+import type { TlsIdentity } from '../../src/crypto/tls-identity.ts'
+import { createHolderServer } from '../../src/keys/holder-server.ts'
+import { openJournal } from '../../src/keys/journal.ts'
+import { loadKeyring } from '../../src/keys/keyring.ts'
+import { freePorts } from './free-ports.ts'
+
+export interface Customer {
+  readonly folder: string
+  readonly tenant: TenantId
+  readonly credentials: CustomerCredentials
+  readonly approvers: readonly PrivateKey[]
+  /** Signed S3 request as this customer. */
+  s3(
+    method: string,
+    path: string,
+    body?: Uint8Array | string,
+    headers?: Record<string, string>,
+  ): Promise<Response>
+}
+
+export interface TestApp extends AsyncDisposable {
+  readonly app: App
+  readonly folder: string
+  readonly api: string
+  customer(name: string, approvers: number, quorum: number): Promise<Customer>
+  /** Stops and starts the provider on the same folder. */
+  restart(): Promise<void>
+}
+
+export async function startTestApp(change: Partial<Config> = {}): Promise<TestApp> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-app-'))
+  const servers: Server[] = []
+  const ports = await freePorts(5)
+  const regions = [
+    ['in-mumbai', 'IN'],
+    ['de-frankfurt', 'DE'],
+    ['sg-singapore', 'SG'],
+  ].map(([id, country], index) => ({
+    id: id as RegionId,
+    country: country as CountryCode,
+    operator: 'test',
+    peer: { host: '127.0.0.1', port: ports[index]! },
+  }))
+  const config: Config = {
+    dataFolder: join(folder, 'data'),
+    host: '127.0.0.1',
+    s3Port: ports[3]!,
+    s3Tls: null,
+    s3Domains: ['localhost'],
+    apiPort: ports[4]!,
+    publicHost: 'holdfast.test',
+    leaseMs: 60_000,
+    moveUndoMs: 0,
+    regions,
+    places: [],
+    loopbackIsHome: true,
+    ...change,
+  }
+  let app = await startApp(config, { log: silentLog, clock: Date.now })
+  const api = `http://127.0.0.1:${config.apiPort}`
+  const endpoint = `http://127.0.0.1:${config.s3Port}`
+
+  return {
+    get app() {
+      return app
+    },
+    folder,
+    api,
+
+    async restart() {
+      await app[Symbol.asyncDispose]()
+      app = await startApp(config, { log: silentLog, clock: Date.now })
+    },
+
+    async customer(name, approvers, quorum) {
+      const own = join(folder, name)
+      const holder = { host: '127.0.0.1', port: (await freePorts(1))[0]! }
+      const credentials = await createTenant({
+        folder: own,
+        name,
+        home: 'in-mumbai',
+        api,
+        endpoint,
+        operatorToken: readFileSync(join(config.dataFolder, 'operator.token'), 'utf8').trim(),
+        holder,
+        approvers,
+        quorum,
+        nowUnixMs: Date.now(),
+        randomBytes: length => randomBytes(length),
+      })
+      const files = customerFiles(own)
+      const server = createHolderServer({
+        identity: JSON.parse(readFileSync(files.holderTls, 'utf8')) as TlsIdentity,
+        clients: loadHolderConfig(own).clients,
+        keyring: loadKeyring(files.keyring, length => randomBytes(length)),
+        journal: await openJournal(files.journal, Date.now),
+        clock: Date.now,
+        log: silentLog,
+      })
+      await new Promise<void>(resolve => server.listen(holder.port, holder.host, resolve))
+      servers.push(server)
+      const keys = Array.from({ length: approvers }, (_, i) =>
+        parsePrivateKey(
+          readFileSync(
+            i === 0 ? files.approverKey : files.approverKey.replace(/\.key$/, `-${i + 1}.key`),
+            'utf8',
+          ),
+        ),
+      )
+      return {
+        folder: own,
+        tenant: credentials.tenant as TenantId,
+        credentials,
+        approvers: keys,
+        s3(method, path, body = '', headers = {}) {
+          const [pathname, query = ''] = path.split('?') as [string, string?]
+          const signed = signHeaders(
+            {
+              method,
+              path: decodeURIComponent(pathname),
+              query: [...new URLSearchParams(query)],
+              headers: { host: new URL(endpoint).host, ...headers },
+            },
+            body,
+            credentials,
+            { region: 'in-mumbai', service: 's3' },
+            Date.now(),
+          )
+          const bare = method === 'GET' || method === 'HEAD'
+          return fetch(`${endpoint}${path}`, {
+            method,
+            headers: signed,
+            ...(!bare && { body: body as string }),
+          })
+        },
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      for (const server of servers) {
+        server.close()
+        server.closeAllConnections()
+      }
+      await app[Symbol.asyncDispose]()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,92 @@
+/** Making instructions and verdicts in tests, also wrong ones. */
+import { randomBytes } from 'node:crypto'
+import type { Json } from '../../src/core/canonical-json.ts'
+import { isoTime } from '../../src/core/time.ts'
+import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import type { PrivateKey } from '../../src/crypto/signatures.ts'
+import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
+import { instructionPayloadType, type VerdictKind, verdictTypes } from '../../src/instructions/instruction.ts'
+import type { Customer } from './app.ts'
+
+export type InstructionFields = { [field: string]: Json }
+
+export function instructionFields(customer: Customer, change: InstructionFields = {}): InstructionFields {
+  return {
+    expires: isoTime(Date.now() + 3600e3),
+    from: { bucket: 'source', region: 'in-mumbai' },
+    kind: 'transfer',
+    ledger: 'holdfast.test/log/in-mumbai',
+    limits: { bytes: null, objects: null },
+    mechanism: null,
+    mode: 'copy',
+    nonce: randomBytes(16).toString('hex'),
+    notBefore: isoTime(Date.now() - 1000),
+    purpose: 'a test',
+    scope: { prefix: '' },
+    tenant: customer.tenant,
+    to: { bucket: 'target', region: 'de-frankfurt' },
+    v: 1,
+    ...change,
+  }
+}
+
+export function draft(fields: InstructionFields): Envelope {
+  return createDocument(instructionPayloadType, fields)
+}
+
+export function verdict(
+  kind: VerdictKind,
+  instruction: Envelope,
+  tenant: string,
+  key: PrivateKey,
+  change: InstructionFields = {},
+): Envelope {
+  const document = createDocument(verdictTypes[kind], {
+    instruction: documentId(instruction),
+    reason: '',
+    tenant,
+    time: isoTime(Date.now()),
+    v: 1,
+    ...change,
+  })
+  return signDocument(document, key)
+}
+
+/** Through the control API, as the command line does. */
+export async function api(
+  customer: Customer,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; json: any }> {
+  const response = await fetch(`${customer.credentials.api}/api/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${customer.credentials.apiToken}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, json: await response.json() }
+}
+
+export async function instruct(customer: Customer, envelope: Envelope): Promise<string> {
+  const { status, json } = await api(customer, 'POST', '/instructions', { envelope: printEnvelope(envelope) })
+  if (status !== 201) throw new Error(JSON.stringify(json))
+  return json.id as string
+}
+
+export function say(
+  customer: Customer,
+  envelope: Envelope,
+  id: string,
+): Promise<{ status: number; json: any }> {
+  return api(customer, 'POST', `/instructions/${id}/verdicts`, { envelope: printEnvelope(envelope) })
+}
+
+/** The instruction once its state is none of `running`, or what it is after `withinMs`. */
+export async function settled(customer: Customer, id: string, withinMs = 20_000): Promise<any> {
+  const until = Date.now() + withinMs
+  for (;;) {
+    const { json } = await api(customer, 'GET', `/instructions/${id}`)
+    if (!['approved', 'running'].includes(json.state) || Date.now() > until) return json
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}

@@ -1,0 +1,417 @@
+/**
+ * A forged, replayed, wrong-tenant, under-quorum, altered or over-limit instruction is refused by the source and by
+ * the destination, each on its own: the destination is spoken to directly here, as a dishonest source would.
+ */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { InstructionId, OriginId, RegionId } from '../../src/core/ids.ts'
+import { isoTime } from '../../src/core/time.ts'
+import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
+import { generatePrivateKey } from '../../src/crypto/signatures.ts'
+import { documentId } from '../../src/crypto/signed-document.ts'
+import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
+import type { Region } from '../../src/open-region.ts'
+import { createPeerClient, type PeerClient } from '../../src/transfers/peer-client.ts'
+import { type Peer, peerProofOf } from '../../src/transfers/peers.ts'
+import { itemsDigest, type PeerProof, type TransferItem } from '../../src/transfers/protocol.ts'
+import { parseVerifierKey } from '../../src/verify/verifier-key.ts'
+import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
+import {
+  api,
+  draft,
+  type InstructionFields,
+  instruct,
+  instructionFields,
+  say,
+  settled,
+  verdict,
+} from '../support/instructions.ts'
+
+const frankfurt =
+  '<CreateBucketConfiguration><LocationConstraint>de-frankfurt</LocationConstraint></CreateBucketConfiguration>'
+const mumbai = 'in-mumbai' as RegionId
+const deFrankfurt = 'de-frankfurt' as RegionId
+
+let test: TestApp
+let acme: Customer
+let rival: Customer
+
+beforeAll(async () => {
+  test = await startTestApp()
+  acme = await test.customer('acme', 3, 2)
+  rival = await test.customer('rival', 1, 1)
+  await acme.s3('PUT', '/source')
+  await acme.s3('PUT', '/target', frankfurt)
+  await rival.s3('PUT', '/rivals')
+  for (const key of ['in/one', 'in/two', 'out/three'])
+    await acme.s3('PUT', `/source/${key}`, randomBytes(1000))
+})
+afterAll(() => test?.[Symbol.asyncDispose]())
+
+function approvals(envelope: Envelope, ...keys: readonly number[]): Envelope[] {
+  return keys.map(index => verdict('approved', envelope, acme.tenant, acme.approvers[index]!))
+}
+
+async function nothingArrived(): Promise<void> {
+  const xml = await (await acme.s3('GET', '/target?list-type=2')).text()
+  expect(xml).not.toContain('<Key>')
+}
+
+describe('the source, through the control API', () => {
+  const refusedFields: [string, () => InstructionFields, RegExp][] = [
+    ['of another tenant', () => ({ tenant: rival.tenant }), /another tenant/],
+    [
+      'from a bucket of another tenant',
+      () => ({ from: { bucket: 'rivals', region: 'in-mumbai' } }),
+      /no bucket rivals of yours/,
+    ],
+    ['for another ledger', () => ({ ledger: 'holdfast.test/log/sg-singapore' }), /another ledger/],
+    [
+      'that is valid for more than a year',
+      () => ({ expires: isoTime(Date.now() + 400 * 86_400e3) }),
+      /more than 366 days/,
+    ],
+    ['that expires before it begins', () => ({ expires: isoTime(Date.now() - 5000) }), /expires before/],
+    ['with a field of its own', () => ({ sudo: true }), /Unrecognized key/],
+    ['of another version', () => ({ v: 2 }), /v/],
+    ['inside one region', () => ({ to: { bucket: 'source', region: 'in-mumbai' } }), /one region to another/],
+    ['with a limit below nothing', () => ({ limits: { bytes: -1, objects: null } }), /limits/],
+  ]
+  it.each(refusedFields)('refuses to draft one %s', async (_name, change, message) => {
+    const envelope = draft(instructionFields(acme, change()))
+    const { status, json } = await api(acme, 'POST', '/instructions', { envelope: printEnvelope(envelope) })
+    expect(status).toBe(400)
+    expect(json.message).toMatch(message)
+  })
+
+  it('refuses an instruction that is not canonical: what is signed could be read in two ways', async () => {
+    const envelope = draft(instructionFields(acme))
+    const spaced = {
+      ...envelope,
+      payload: Buffer.from(Buffer.from(envelope.payload).toString().replace(',"', ', "')),
+    }
+    const { status, json } = await api(acme, 'POST', '/instructions', { envelope: printEnvelope(spaced) })
+    expect([status, json.message]).toEqual([400, expect.stringMatching(/canonical/)])
+  })
+
+  const badVerdicts: [string, (envelope: Envelope) => Envelope][] = [
+    [
+      'by a stranger’s key',
+      envelope => verdict('approved', envelope, acme.tenant, generatePrivateKey('ed25519')),
+    ],
+    [
+      'by another tenant’s approver',
+      envelope => verdict('approved', envelope, acme.tenant, rival.approvers[0]!),
+    ],
+    [
+      'that names another tenant',
+      envelope => verdict('approved', envelope, rival.tenant, acme.approvers[0]!),
+    ],
+    [
+      'altered after it was signed',
+      envelope => {
+        const signed = approvals(envelope, 0)[0]!
+        const text = Buffer.from(signed.payload).toString().replace('"reason":""', '"reason":"x"')
+        return { ...signed, payload: Buffer.from(text) }
+      },
+    ],
+    ['without a signature', envelope => ({ ...approvals(envelope, 0)[0]!, signatures: [] })],
+    [
+      'with two signatures in one',
+      envelope => ({
+        ...approvals(envelope, 0)[0]!,
+        signatures: [...approvals(envelope, 0)[0]!.signatures, ...approvals(envelope, 1)[0]!.signatures],
+      }),
+    ],
+    [
+      // The signature is over the approval's type: passed off as a rejection it is none.
+      'of another kind than was signed',
+      envelope => ({ ...approvals(envelope, 0)[0]!, payloadType: 'application/vnd.holdfast.rejection+json' }),
+    ],
+  ]
+  it.each(badVerdicts)('does not count a verdict %s', async (_name, forge) => {
+    const envelope = draft(instructionFields(acme))
+    const id = await instruct(acme, envelope)
+    const { status } = await say(acme, forge(envelope), id)
+    expect(status).toBe(422)
+    const { json } = await api(acme, 'GET', `/instructions/${id}`)
+    expect([json.state, json.approvals]).toEqual(['drafted', 0])
+  })
+
+  it('does not count an approval of one instruction for another', async () => {
+    const [one, two] = [draft(instructionFields(acme)), draft(instructionFields(acme))]
+    await instruct(acme, one)
+    const id = await instruct(acme, two)
+    await say(acme, approvals(one, 0)[0]!, id)
+    const { json } = await api(acme, 'GET', `/instructions/${id}`)
+    expect(json.approvals).toBe(0)
+  })
+
+  it('shows nothing of an instruction to another tenant, and takes no verdict from it', async () => {
+    const envelope = draft(instructionFields(acme))
+    const id = await instruct(acme, envelope)
+    expect((await api(rival, 'GET', `/instructions/${id}`)).status).toBe(404)
+    expect((await say(rival, approvals(envelope, 0)[0]!, id)).status).toBe(404)
+    expect((await api(rival, 'GET', '/instructions')).json.instructions).toEqual([])
+  })
+
+  it('does not run a completed instruction again', async () => {
+    const fields = { scope: { prefix: 'nothing-here/' } }
+    const envelope = draft(instructionFields(acme, fields))
+    const id = await instruct(acme, envelope)
+    for (const approval of approvals(envelope, 0, 1)) await say(acme, approval, id)
+    expect((await settled(acme, id)).state).toBe('completed')
+    await acme.s3('PUT', '/source/nothing-here/now', 'late')
+    await say(acme, approvals(envelope, 2)[0]!, id)
+    // Drafted again word for word it is the same instruction, and stays ended.
+    await instruct(acme, envelope)
+    expect((await settled(acme, id)).objects).toBe(0)
+    await nothingArrived()
+  })
+})
+
+describe('the destination, spoken to by a dishonest source', () => {
+  let source: Region
+  let peer: Peer
+  let items: TransferItem[]
+
+  beforeEach(() => {
+    source = test.app.regions.get(mumbai)!
+    const destination = test.app.regions.get(deFrankfurt)!
+    peer = {
+      id: destination.id,
+      country: destination.country,
+      operator: destination.operator,
+      ...destination.peer,
+      certificate: destination.identity.certificate,
+      key: parseVerifierKey(destination.logKey.vkey, nodeVerifyCrypto)!,
+    }
+    items = [item('in/one'), item('in/two')]
+  })
+
+  function item(key: string, ciphertextBytes = 1106): TransferItem {
+    const digest = (): string => randomBytes(32).toString('hex')
+    const originId = randomBytes(16).toString('hex') as OriginId
+    return { key, originId, ciphertextBytes, ciphertextSha256: digest(), manifestSha256: digest() }
+  }
+
+  const clientFor = (envelope: Envelope): PeerClient =>
+    createPeerClient(source.door, peer, documentId(envelope) as InstructionId, () => {})
+
+  const offer = (envelope: Envelope, verdicts: readonly Envelope[]): Promise<void> =>
+    clientFor(envelope).offer(printEnvelope(envelope), verdicts.map(printEnvelope))
+
+  /** A departure that really is in the source's log, whatever it says. */
+  async function departure(envelope: Envelope, change: Record<string, unknown> = {}): Promise<PeerProof> {
+    const body = {
+      instruction: documentId(envelope) as InstructionId,
+      batch: 0,
+      peer: 'de-frankfurt',
+      bucket: 'source',
+      toBucket: 'target',
+      manifestSha256: itemsDigest(items),
+      objects: items.map(each => [each.originId, each.ciphertextBytes, each.ciphertextSha256] as const),
+      bytes: items.reduce((sum, each) => sum + each.ciphertextBytes, 0),
+      ...change,
+    }
+    const draftEntry = source.drafts.draft({ tenant: acme.tenant, type: 'transfer.departed', body })
+    await source.catalog.commit({ puts: [draftEntry.put] })
+    const region = { ...source, book: createInstructionBook({ ...source, clock: Date.now }) }
+    for (;;) {
+      const proof = await peerProofOf(region, acme.tenant, draftEntry.entryId)
+      if (proof !== null) return proof
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+
+  const approved = (change: InstructionFields = {}): { envelope: Envelope; verdicts: Envelope[] } => {
+    const envelope = draft(instructionFields(acme, change))
+    return { envelope, verdicts: approvals(envelope, 0, 1) }
+  }
+
+  const refusedOffers: [string, () => { envelope: Envelope; verdicts: Envelope[] }, RegExp][] = [
+    ['without an approval', () => ({ ...approved(), verdicts: [] }), /0 of the 2 approvals/],
+    [
+      'under quorum',
+      () => {
+        const { envelope, verdicts } = approved()
+        return { envelope, verdicts: verdicts.slice(0, 1) }
+      },
+      /1 of the 2 approvals/,
+    ],
+    [
+      'with a quorum met by one key twice',
+      () => {
+        const { envelope } = approved()
+        const again = verdict('approved', envelope, acme.tenant, acme.approvers[0]!, { reason: 'again' })
+        return { envelope, verdicts: [...approvals(envelope, 0), again] }
+      },
+      /1 of the 2 approvals/,
+    ],
+    [
+      'with a forged second approval',
+      () => {
+        const { envelope } = approved()
+        const forged = verdict('approved', envelope, acme.tenant, generatePrivateKey('ed25519'))
+        return { envelope, verdicts: [...approvals(envelope, 0), forged] }
+      },
+      /no approver of the tenant signed it/,
+    ],
+    [
+      'that has expired',
+      () => approved({ notBefore: isoTime(Date.now() - 9000), expires: isoTime(Date.now() - 1000) }),
+      /expired/,
+    ],
+    ['that is not yet valid', () => approved({ notBefore: isoTime(Date.now() + 600e3) }), /valid from/],
+    [
+      'to another region',
+      () => approved({ to: { bucket: 'target', region: 'sg-singapore' } }),
+      /not between these two/,
+    ],
+    [
+      'from another region',
+      () => approved({ from: { bucket: 'source', region: 'sg-singapore' } }),
+      /not between these two/,
+    ],
+    [
+      'into a bucket that the tenant has not',
+      () => approved({ to: { bucket: 'nowhere', region: 'de-frankfurt' } }),
+      /no bucket nowhere/,
+    ],
+    [
+      'of a tenant that it does not know',
+      () => {
+        const { envelope, verdicts } = approved({ tenant: 'ab'.repeat(32) })
+        return { envelope, verdicts }
+      },
+      /has not joined/,
+    ],
+    [
+      'altered after its approval',
+      () => {
+        const { envelope, verdicts } = approved()
+        const text = Buffer.from(envelope.payload).toString().replace('"mode":"copy"', '"mode":"move"')
+        return { envelope: { ...envelope, payload: Buffer.from(text) }, verdicts }
+      },
+      /no such instruction here|0 of the 2 approvals/,
+    ],
+    [
+      'that was revoked',
+      () => {
+        const { envelope, verdicts } = approved()
+        return {
+          envelope,
+          verdicts: [...verdicts, verdict('revoked', envelope, acme.tenant, acme.approvers[2]!)],
+        }
+      },
+      /revoked/,
+    ],
+  ]
+  it.each(refusedOffers)('refuses an instruction %s', async (_name, make, message) => {
+    const { envelope, verdicts } = make()
+    await expect(offer(envelope, verdicts)).rejects.toThrow(message)
+    await nothingArrived()
+  })
+
+  it('takes an approved one, and no batch without a departure in the source’s log', async () => {
+    const { envelope, verdicts } = approved()
+    await offer(envelope, verdicts)
+    const client = clientFor(envelope)
+    const lies: [Record<string, unknown>, number][] = [
+      [{ manifestSha256: 'ab'.repeat(32) }, 0],
+      [{ peer: 'sg-singapore' }, 0],
+      [{ toBucket: 'elsewhere' }, 0],
+      [{ instruction: 'ab'.repeat(32) }, 0],
+      [{}, 1],
+    ]
+    for (const [change, batch] of lies) {
+      const proof = await departure(envelope, change)
+      await expect(client.openBatch(batch, items, proof)).rejects.toThrow(
+        /not in the books of in-mumbai: it says something else/,
+      )
+    }
+    const proof = await departure(envelope)
+    const cut = { ...proof, receipt: proof.receipt.replace(/\n\n[\s\S]*$/, '\n\n') }
+    await expect(client.openBatch(0, items, cut)).rejects.toThrow(/not in the books/)
+    const otherLeaf = {
+      ...proof,
+      leaf: `${proof.leaf.slice(0, -2)}${proof.leaf.endsWith('00') ? '01' : '00'}`,
+    }
+    await expect(client.openBatch(0, items, otherLeaf)).rejects.toThrow(/not in the books/)
+    await expect(client.openBatch(0, [...items].reverse(), proof)).rejects.toThrow(/not in the books/)
+    expect((await client.openBatch(0, items, proof)).sort()).toEqual(items.map(each => each.originId).sort())
+  })
+
+  it('takes nothing out of scope or over the limits', async () => {
+    const scoped = approved({ scope: { prefix: 'in/' } })
+    await offer(scoped.envelope, scoped.verdicts)
+    items = [item('in/one'), item('out/three')]
+    await expect(
+      clientFor(scoped.envelope).openBatch(0, items, await departure(scoped.envelope)),
+    ).rejects.toThrow(/does not start with/)
+    const limited = approved({ limits: { bytes: 2000, objects: null } })
+    await offer(limited.envelope, limited.verdicts)
+    items = [item('in/one'), item('in/two')]
+    await expect(
+      clientFor(limited.envelope).openBatch(0, items, await departure(limited.envelope)),
+    ).rejects.toThrow(/more than the 2000/)
+    const counted = approved({ limits: { bytes: null, objects: 1 } })
+    await offer(counted.envelope, counted.verdicts)
+    await expect(
+      clientFor(counted.envelope).openBatch(0, items, await departure(counted.envelope)),
+    ).rejects.toThrow(/more than the 1 /)
+  })
+
+  it('takes no object that did not depart, and none whose description is another', async () => {
+    const { envelope, verdicts } = approved()
+    await offer(envelope, verdicts)
+    const client = clientFor(envelope)
+    await client.openBatch(0, items, await departure(envelope))
+    const head = {
+      key: items[0]!.key,
+      row: {
+        originId: items[0]!.originId,
+        sizeBytes: 1000,
+        ciphertextBytes: 1106,
+        etag: 'x',
+        modifiedUnixMs: 0,
+        headers: {},
+        metadata: {},
+        checksum: null,
+        bucketKeyId: 'k',
+        wrappedDataKey: '',
+        partCount: 1,
+      },
+      manifest: Buffer.alloc(200).toString('base64'),
+      bucketKey: {
+        v: 1 as const,
+        bucketKeyId: 'k',
+        tenant: acme.tenant,
+        checkValue: 'x',
+        wrapped: { holderKeyId: 'k', ciphertext: '', initializationVector: '', authenticationTag: '' },
+      },
+    }
+    async function* bytes(): AsyncGenerator<Uint8Array> {
+      yield randomBytes(1106)
+    }
+    await expect(client.sendObject(0, 'ab'.repeat(16), head, bytes())).rejects.toThrow(/did not depart/)
+    await expect(client.sendObject(0, items[0]!.originId, head, bytes())).rejects.toThrow(/another manifest/)
+    expect((await client.close(0)).arrived).toEqual([])
+    await nothingArrived()
+  })
+
+  it('stops at the next object when it hears of a revocation that the source kept back', async () => {
+    const { envelope, verdicts } = approved()
+    await offer(envelope, verdicts)
+    const client = clientFor(envelope)
+    await client.openBatch(0, items, await departure(envelope))
+    const destination = test.app.regions.get(deFrankfurt)!
+    const book = createInstructionBook({ ...destination, clock: Date.now })
+    await book.say(verdict('revoked', envelope, acme.tenant, acme.approvers[2]!))
+    await expect(client.close(0)).rejects.toThrow(/revoked/)
+    await expect(client.openBatch(1, items, await departure(envelope, { batch: 1 }))).rejects.toThrow(
+      /revoked/,
+    )
+  })
+})
