@@ -1,3 +1,4 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { mkdir, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -38,5 +39,32 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync()
   } finally {
     await handle.close()
+  }
+}
+
+/**
+ * Syncs a folder and everything above it: for what is made at a first start, by whomever, so that a power cut soon
+ * after does not take the folders away from around data that was synced.
+ */
+export function syncUpwards(folder: string): void {
+  for (let at = folder; ; at = dirname(at)) {
+    syncFolderNow(at)
+    if (at === dirname(at)) return
+  }
+}
+
+function syncFolderNow(folder: string): void {
+  let descriptor: number
+  try {
+    descriptor = openSync(folder, 'r')
+  } catch (error) {
+    // What we may not read is not ours, and was there before.
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES') return
+    throw error
+  }
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }

@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { type FileHandle, open, opendir, rename, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { type BlobId, type BlobReader, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
+import { syncUpwards } from './durable-file.ts'
 
 const readBytes = 1 << 20
 const fanOut = 256
@@ -21,9 +22,12 @@ export function createFileBlobStore(
   clock: Clock,
   randomBytes: RandomBytes,
 ): BlobStore & { sweep(): Promise<number> } {
+  let made = false
   for (let i = 0; i < fanOut; i++) {
-    mkdirSync(join(folder, i.toString(16).padStart(2, '0')), { recursive: true, mode: 0o700 })
+    const home = join(folder, i.toString(16).padStart(2, '0'))
+    made = mkdirSync(home, { recursive: true, mode: 0o700 }) !== undefined || made
   }
+  if (made) syncUpwards(resolve(folder))
   const folders = createFolderSync()
 
   const folderOf = (id: BlobId): string => {

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
@@ -13,6 +14,7 @@ import {
   type Table,
   tables,
 } from './catalog.ts'
+import { syncUpwards } from './durable-file.ts'
 
 const formatKey = utf8('format')
 const format = 'holdfast/catalog/v1'
@@ -35,6 +37,7 @@ interface Pending {
  */
 export async function openLmdbCatalog(path: string): Promise<Catalog> {
   mkdirSync(path, { recursive: true, mode: 0o700 })
+  const isNew = !existsSync(`${path}/catalog.mdb`)
   const root = open({
     path: `${path}/catalog.mdb`,
     overlappingSync: false,
@@ -54,6 +57,8 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
   )
   const db = (table: Table): Database<Uint8Array, Uint8Array> => dbs.get(table)!
   await claimFormat(root, db('meta'))
+  // LMDB syncs the file and never its name.
+  if (isNew) syncUpwards(resolve(path))
 
   let queue: Pending[] = []
   let running: Promise<void> | null = null

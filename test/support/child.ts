@@ -18,18 +18,18 @@ export interface Daemon {
   readonly running: boolean
   /** Everything it has said so far on both streams; for the message of a failed test. */
   said(): string
-  /** Signals the process alone (not its group) and waits until it is gone. */
+  /** Signals the process, with a program that it runs under, and waits until both are gone. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 const alive = new Set<ChildProcess>()
 process.once('exit', () => {
-  for (const child of alive) killGroup(child)
+  for (const child of alive) signalGroup(child, 'SIGKILL')
 })
 
-function killGroup(child: ChildProcess): void {
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
-    process.kill(-child.pid!, 'SIGKILL')
+    process.kill(-child.pid!, signal)
   } catch {
     // Gone already.
   }
@@ -107,9 +107,8 @@ export async function startDaemon(
     },
     said: () => said,
     async end(signal) {
-      child.kill(signal)
+      signalGroup(child, signal)
       await ended
-      killGroup(child)
     },
   }
 }

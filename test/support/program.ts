@@ -27,13 +27,18 @@ export function runnable(name: string): boolean {
   const before = known.get(name)
   if (before !== undefined) return before
   const [program, module] = name.split(':') as [string, string?]
-  const args = module === undefined ? [versionFlag[program] ?? '--version'] : ['-c', `import ${module}`]
+  const args = module === undefined ? (harmless[program] ?? ['--version']) : ['-c', `import ${module}`]
   const found = findProgram(program) !== null && spawnSync(program, args, { stdio: 'ignore' }).status === 0
   known.set(name, found)
   return found
 }
 
-const versionFlag: Readonly<Record<string, string>> = { restic: 'version', strace: '-V', openssl: 'version' }
+/** How to call those that have no `--version`, or for which starting is not enough: tracing may be forbidden. */
+const harmless: Readonly<Record<string, readonly string[]>> = {
+  restic: ['version'],
+  openssl: ['version'],
+  strace: ['-o', '/dev/null', 'true'],
+}
 
 /** A suite that needs a program. Without it the suite is skipped under a title that says what was missing. */
 export function describeWith(program: string, title: string, suite: () => void): void {
