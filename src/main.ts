@@ -81,6 +81,12 @@ const io: CommandIo = {
   isTty: process.stdout.isTTY,
 }
 
+// A reader that has seen enough (`… | head`) is no failure.
+process.stdout.on('error', error => {
+  if ('code' in error && error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
+  throw error
+})
+
 process.exitCode = await run(process.argv.slice(2))
 
 async function run([name, ...argv]: string[]): Promise<number> {

@@ -41,6 +41,7 @@ export interface ConnectionFacts {
   readonly initiator: 'local' | 'remote'
   readonly instruction: InstructionId | null
   readonly remoteCountry: CountryCode | null
+  readonly openedUnixMs: number
 }
 
 interface Account {
@@ -68,6 +69,8 @@ export function trackConnection(
   let out = 0
   let read = 0
   let last: Account | null = null
+  // The first account's time begins with the connection: its bytes do, handshake included.
+  let openedUnixMs: number | null = facts.openedUnixMs
 
   const count = (account: Account): void => {
     account.bytesOut += socket.bytesWritten - out
@@ -83,7 +86,16 @@ export function trackConnection(
       const key = `${book.region}/${tenant}`
       let account = accounts.get(key)
       if (account === undefined) {
-        account = { book, tenant, bytesOut: 0, bytesIn: 0, fromUnixMs: clock(), entries: [], left: false }
+        account = {
+          book,
+          tenant,
+          bytesOut: 0,
+          bytesIn: 0,
+          fromUnixMs: openedUnixMs ?? clock(),
+          entries: [],
+          left: false,
+        }
+        openedUnixMs = null
         accounts.set(key, account)
       }
       count(account)

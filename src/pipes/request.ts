@@ -75,6 +75,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       initiator: 'remote',
       instruction: null,
       remoteCountry: client.place === 'home' ? null : client.place,
+      openedUnixMs: clock(),
     } as const
     return { client, tracked: trackConnection(socket, facts, clock, log) }
   }

@@ -48,6 +48,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     [...peers.values()].map(peer => [new X509Certificate(peer.certificate).fingerprint256, peer]),
   )
   const sockets = new Map<string, Socket>()
+  const opened = new Map<string, number>()
   const tracked = new Map<string, TrackedConnection>()
   const ending = new Set<Promise<void>>()
 
@@ -85,8 +86,10 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   server.on('connection', (socket: Socket) => {
     const key = socketKey(socket)
     sockets.set(key, socket)
+    opened.set(key, clock())
     socket.once('close', () => {
       sockets.delete(key)
+      opened.delete(key)
       const connection = tracked.get(key)
       tracked.delete(key)
       if (connection === undefined) return
@@ -110,6 +113,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
         initiator: 'remote',
         instruction: id,
         remoteCountry: peer.country,
+        openedUnixMs: opened.get(key) ?? clock(),
       } as const
       connection = trackConnection(socket, facts, clock, log)
       tracked.set(key, connection)

@@ -75,6 +75,7 @@ export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<
       initiator: 'local',
       instruction: id,
       remoteCountry: peer.country,
+      openedUnixMs: clock(),
     } as const
     const tracked = trackConnection(socket, facts, clock, log)
     connections.set(socket, tracked)
