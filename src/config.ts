@@ -131,15 +131,16 @@ export type Env = Readonly<Record<string, string | undefined>>
 function toConfig(value: unknown, env: Env, base: string, name: string): Config {
   const parsed = schema.safeParse(value)
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
-  const envPort = (key: string): number | undefined => {
+  const envNumber = (key: string, min: number, max: number, what: string): number | undefined => {
     const text = env[key]
     if (text === undefined || text === '') return undefined
-    if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
-    faults.push(`✖ ${key}=${text} is not a port`)
+    if (/^\d{1,5}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text)
+    faults.push(`✖ ${key}=${text} is not ${what}`)
     return undefined
   }
-  const s3Port = envPort('HOLDFAST_S3_PORT')
-  const apiPort = envPort('HOLDFAST_API_PORT')
+  const s3Port = envNumber('HOLDFAST_S3_PORT', 0, 65_535, 'a port')
+  const apiPort = envNumber('HOLDFAST_API_PORT', 0, 65_535, 'a port')
+  const leaseSeconds = envNumber('HOLDFAST_LEASE_SECONDS', 1, 3600, 'a lease of 1 to 3600 seconds')
   if (!parsed.success || faults.length > 0)
     throw new HoldfastError('bad-input', `${name} has faults:\n${faults.join('\n')}`)
   const config = parsed.data
@@ -160,7 +161,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     s3Domains: config.s3.domains,
     apiPort: apiPort ?? config.api.port,
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
-    leaseMs: Number(env.HOLDFAST_LEASE_SECONDS ?? config.leaseSeconds) * 1000,
+    leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,
     regions: config.regions,
     places: config.places,
