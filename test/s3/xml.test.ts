@@ -14,7 +14,7 @@ describe('XML', () => {
     fc.assert(
       fc.property(fc.array(carried, { minLength: 1, maxLength: 4 }), keys => {
         const text = xmlDocument('Delete', { Object: keys.map(Key => ({ Key })) })
-        expect(keysIn(text)).toEqual(keys.map(key => key.replaceAll('\r\n', '\r\n')))
+        expect(keysIn(text)).toEqual(keys)
       }),
     )
   })
