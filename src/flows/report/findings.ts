@@ -8,7 +8,7 @@ import { humanBytes, humanCount } from './units.ts'
  * Below this a finding is `low`: name look-ups, time, a package index. Stated, so that innocence has a measure and a
  * reader can move it.
  */
-const smallBytes = 1_000_000
+export const smallBytes = 1_000_000
 /** A domestic host that took this much and is in nobody's inventory could pass it on. */
 const relayBytes = 100_000_000
 const longMs = 3_600_000

@@ -1,4 +1,4 @@
-import { plural } from './findings.ts'
+import { plural, smallBytes } from './findings.ts'
 import type { Coverage, Grades, Verdict } from './report-types.ts'
 import { humanBytes } from './units.ts'
 
@@ -15,10 +15,9 @@ export function verdictOf(
   const share = disputedAbroad === totals.disputed ? 'all' : humanBytes(disputedAbroad)
   const certain = disputedAbroad > 0 ? `, ${share} of it abroad whichever is right` : ''
   if (totals.unexplained > 0) {
-    const guilty = servers.filter(({ unexplained }) => unexplained > 0).length
     const doubt =
       totals.disputed > 0 ? ` Another ${humanBytes(totals.disputed)} went to places in doubt${certain}.` : ''
-    const from = `from ${plural(guilty, 'server')}`
+    const from = fromServers(servers)
     // Without books the audit has asked nobody for an explanation, and must not say that there is none.
     const text = hasStatements
       ? `${humanBytes(totals.unexplained)} ${of} went on nobody’s instruction, ${from}.`
@@ -35,4 +34,13 @@ export function verdictOf(
     return { state: 'accounted-for', text }
   }
   return { state: 'nothing-abroad', text: `These records show no byte that left the country.${gap}` }
+}
+
+/** Acknowledgements of what others sent, name look-ups, time: they are counted, and nobody is accused of them alone. */
+function fromServers(servers: readonly { readonly unexplained: number }[]): string {
+  const grave = servers.filter(({ unexplained }) => unexplained >= smallBytes).length
+  const small = servers.filter(({ unexplained }) => unexplained > 0 && unexplained < smallBytes).length
+  const each = `under ${humanBytes(smallBytes)} each`
+  if (grave === 0) return `from ${plural(small, 'server')}, ${each}`
+  return `from ${plural(grave, 'server')}${small === 0 ? '' : ` (and ${each} from ${small} more)`}`
 }
