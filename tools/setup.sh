@@ -6,7 +6,10 @@ cd "$root"
 stamp=node_modules/.setup-stamp
 if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   echo "setting up: npm packages" >&2
-  npm ci --no-fund --no-audit --loglevel=error >&2
+  # `npm ci` wants every platform's optional packages in the lock file, also those that a registry does not have; then
+  # `install` sets up the same locked versions for this platform, and leaves the lock file as it is.
+  npm ci --no-fund --no-audit --loglevel=silent >&2 ||
+    npm install --no-save --no-fund --no-audit --loglevel=error >&2
   touch "$stamp"
 fi
 if [ "${1:-}" = "--tests" ]; then
