@@ -33,6 +33,8 @@ import { isRefusal } from './policy/authorized.ts'
 import { decideOutbound } from './policy/decide.ts'
 import type { ClientPlace } from './s3/operation.ts'
 import { writeFileDurable } from './store/durable-file.ts'
+import { createRowCache } from './store/row-cache.ts'
+import type { BucketKeyRow } from './store/rows.ts'
 import { findApiToken, findTenant, type TenantRow } from './store/tenants.ts'
 import { createExecutor } from './transfers/executor.ts'
 import { createPeerServer } from './transfers/peer-server.ts'
@@ -82,7 +84,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const leases = stack.use(
     createLeases({ holderOf: holders, leaseMs: config.leaseMs, clock, randomBytes, log }),
   )
-  const services = { regions, leases, clock, randomBytes, log }
+  const decodeBucketKey = createRowCache<BucketKeyRow>()
+  const services = { regions, leases, decodeBucketKey, clock, randomBytes, log }
   const pipe = stack.use(
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )

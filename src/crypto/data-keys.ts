@@ -1,6 +1,6 @@
 /** Wrapping of data keys under a bucket key (docs/formats/sealed-object.md). */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
-import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts'
+import { toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, RandomBytes, TenantId } from '../core/ids.ts'
 import { hmac } from './hmac.ts'
@@ -17,10 +17,10 @@ export function wrapDataKey(
   dataKey: Uint8Array,
   randomBytes: RandomBytes,
 ): Buffer {
-  const binding = concat(fromHex(tenant)!, fromHex(origin)!)
+  const binding = Buffer.from(tenant + origin, 'hex')
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', kek(bucketKey, binding), nonce)
-  cipher.setAAD(concat(aadDomain, binding))
+  cipher.setAAD(Buffer.concat([aadDomain, binding]))
   const ciphertext = cipher.update(dataKey)
   cipher.final()
   return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()])
@@ -33,9 +33,9 @@ export function unwrapDataKey(
   wrapped: Uint8Array,
 ): Buffer {
   if (wrapped.length !== wrappedBytes) throw refused()
-  const binding = concat(fromHex(tenant)!, fromHex(origin)!)
+  const binding = Buffer.from(tenant + origin, 'hex')
   const decipher = createDecipheriv('aes-256-gcm', kek(bucketKey, binding), wrapped.subarray(0, 12))
-  decipher.setAAD(concat(aadDomain, binding))
+  decipher.setAAD(Buffer.concat([aadDomain, binding]))
   decipher.setAuthTag(wrapped.subarray(44))
   const dataKey = decipher.update(wrapped.subarray(12, 44))
   try {

@@ -1,6 +1,6 @@
 /** The authenticated list of an object's parts (docs/formats/sealed-object.md). */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { fromHex, toHex } from '../core/bytes.ts'
+import { toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, TenantId } from '../core/ids.ts'
 import { hmac } from './hmac.ts'
@@ -27,8 +27,8 @@ export function encodeManifest(manifest: Manifest, dataKey: Uint8Array): Buffer 
   const { parts } = manifest
   const out = Buffer.alloc(headBytes + parts.length * rowBytes + macBytes)
   magic.copy(out)
-  out.set(fromHex(manifest.tenant)!, 16)
-  out.set(fromHex(manifest.origin)!, 48)
+  out.write(manifest.tenant, 16, 'hex')
+  out.write(manifest.origin, 48, 'hex')
   out.writeUInt32BE(parts.length, 64)
   let at = headBytes
   for (const part of parts) {
@@ -60,8 +60,8 @@ export function readManifest(bytes: Uint8Array): Manifest {
     })
   }
   return {
-    tenant: toHex(view.subarray(16, 48)) as TenantId,
-    origin: toHex(view.subarray(48, 64)) as OriginId,
+    tenant: view.toString('hex', 16, 48) as TenantId,
+    origin: view.toString('hex', 48, 64) as OriginId,
     parts,
   }
 }

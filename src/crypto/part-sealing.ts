@@ -3,7 +3,7 @@
  * chunking, and an opener that is fed ciphertext from a segment's start on.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { concat, fromHex, u32be, utf8 } from '../core/bytes.ts'
+import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, RandomBytes, TenantId } from '../core/ids.ts'
 import {
@@ -22,7 +22,12 @@ export const segmentPlainBytes = floeParameters.segmentBytes - segmentOverheadBy
 const domain = utf8('holdfast/part/v1\0')
 
 export function partAssociatedData(tenant: TenantId, origin: OriginId, partNumber: number): Uint8Array {
-  return concat(domain, fromHex(tenant)!, fromHex(origin)!, u32be(partNumber))
+  const out = Buffer.allocUnsafe(domain.length + 32 + 16 + 4)
+  out.set(domain)
+  out.write(tenant, domain.length, 'hex')
+  out.write(origin, domain.length + 32, 'hex')
+  out.writeUInt32BE(partNumber, domain.length + 48)
+  return out
 }
 
 /** Ciphertext length of a part of `plainBytes`: exact in numbers up to 2^53. */

@@ -34,7 +34,9 @@ import { findOperation } from '../s3/operations.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
 import { findBucket } from '../store/buckets.ts'
-import { findAccessKey } from '../store/tenants.ts'
+import { createRowCache } from '../store/row-cache.ts'
+import type { BucketRow } from '../store/rows.ts'
+import { type AccessKeyRow, findAccessKey } from '../store/tenants.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
@@ -58,6 +60,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   const { services } = options
   const { regions, clock, randomBytes, log } = services
   const signingKey = createSigningKeys()
+  const decodeAccessKey = createRowCache<AccessKeyRow>()
+  const decodeBucket = createRowCache<BucketRow>()
   const regionIds = [...regions.keys()]
   const connections = new Map<string, Connection>()
   const ending = new Set<Promise<void>>()
@@ -82,7 +86,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
 
   const findKey = async (accessKeyId: string): Promise<KnownKey<Identity> | null> => {
     for (const region of regions.values()) {
-      const row = await findAccessKey(region.catalog, accessKeyId)
+      const row = await findAccessKey(region.catalog, accessKeyId, decodeAccessKey)
       if (row === null) continue
       return {
         secretAccessKey: row.secretAccessKey,
@@ -96,7 +100,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     const bucket = parseBucketName(name)
     if (bucket === null) throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
     for (const region of regions.values()) {
-      const known = await findBucket(region.catalog, bucket)
+      const known = await findBucket(region.catalog, bucket, decodeBucket)
       if (known === null) continue
       const { tenant, dataClass } = known.row
       const facts = { name: bucket, tenant, region: region.id, country: region.country, dataClass }

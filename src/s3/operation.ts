@@ -10,6 +10,7 @@ import type { Authorized } from '../policy/authorized.ts'
 import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operations.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
+import type { BucketKeyRow } from '../store/rows.ts'
 import type { PayloadMode } from './authenticate.ts'
 import type { S3Request } from './request.ts'
 
@@ -21,6 +22,7 @@ export interface S3Region extends RegionStores {
 export interface S3Services {
   readonly regions: ReadonlyMap<RegionId, S3Region>
   readonly leases: Leases
+  readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log

@@ -11,8 +11,8 @@ import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
 import type { Catalog, CatalogBatch, Put } from '../store/catalog.ts'
 import { contentOf, findObject, makeContent, type NewObject, publishObject } from '../store/objects.ts'
 import type { Place } from '../store/places.ts'
-import { type BucketKeyRow, type Checksum, decodeRow, type ObjectRow } from '../store/rows.ts'
-import { openObject, type PartKey } from '../store/sealed-parts.ts'
+import type { Checksum, ObjectRow } from '../store/rows.ts'
+import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
 import { S3Error } from './errors.ts'
 import type { StoredHeaders } from './object-headers.ts'
 import { type LocatedBucket, newOriginId, type S3Context, type S3Services } from './operation.ts'
@@ -65,7 +65,7 @@ async function leaseBucketKey(
   const bytes = await catalog.get('bucketkeys', utf8(bucketKeyId))
   if (bytes === null)
     throw new HoldfastError('store-damaged', `bucket key ${bucketKeyId} is not in the catalog`)
-  return services.leases.open(decodeRow<BucketKeyRow>(bytes), reason)
+  return services.leases.open(services.decodeBucketKey(bucketKeyId, bytes), reason)
 }
 
 export interface FinishedVersion {
@@ -155,6 +155,8 @@ export interface OpenedVersion {
   readonly row: ObjectRow
   /** Plaintext of `[start, end)`. */
   read(start: number, end: number): AsyncGenerator<Buffer, void>
+  /** All of it in one piece when it is short; `null` when it is not. */
+  readShort(): Promise<Buffer | null>
 }
 
 /** Opens what a key holds now. A version that is replaced while it is looked up is looked up again. */
@@ -176,6 +178,7 @@ export async function openVersion(
       throw new HoldfastError('sealed-damaged', 'the record has another size than the manifest')
     return {
       row,
+      readShort: () => openShort(catalog, manifest, content.places, key.dataKey),
       read: (start, end) => openObject(bucket.region, manifest, content.places, key.dataKey, start, end),
     }
   }

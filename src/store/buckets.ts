@@ -13,9 +13,13 @@ const tenantIndexPrefix = (tenant: TenantId): Uint8Array => concat(indexMark, ut
 const tenantIndexKey = (tenant: TenantId, name: BucketName): Uint8Array =>
   concat(tenantIndexPrefix(tenant), utf8(name))
 
-export async function findBucket(catalog: Catalog, name: BucketName): Promise<KnownBucket | null> {
+export async function findBucket(
+  catalog: Catalog,
+  name: BucketName,
+  decode: (id: string, bytes: Uint8Array) => BucketRow = (_id, bytes) => decodeRow<BucketRow>(bytes),
+): Promise<KnownBucket | null> {
   const bytes = await catalog.get('buckets', bucketRowKey(name))
-  return bytes === null ? null : { row: decodeRow<BucketRow>(bytes), bytes }
+  return bytes === null ? null : { row: decode(name, bytes), bytes }
 }
 
 /** By name, ascending. */

@@ -1,5 +1,5 @@
 /** The rows of a region's catalog that belong to the store, and their keys. JSON values carry `v`, their version. */
-import { concat, fromHex, fromUtf8, u16be, utf8 } from '../core/bytes.ts'
+import { concat, fromHex, u16be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { BucketName, OriginId, TenantId } from '../core/ids.ts'
 import type { Place } from './places.ts'
@@ -94,7 +94,7 @@ export interface BucketKeyRow {
 export const bucketRowKey = (name: BucketName): Uint8Array => utf8(name)
 export const bucketPrefix = (bucketId: string): Uint8Array => fromHex(bucketId)!
 export const objectRowKey = (bucketId: string, key: string): Uint8Array =>
-  concat(fromHex(bucketId)!, utf8(key))
+  Buffer.concat([Buffer.from(bucketId, 'hex'), Buffer.from(key)])
 /** The manifest of a version of more than one part. */
 export const manifestRowKey = (versionId: string): Uint8Array => utf8(versionId)
 const separator = new Uint8Array([0])
@@ -110,7 +110,9 @@ export function encodeRow(row: { readonly v: 1 }): Uint8Array {
 }
 
 export function decodeRow<Row extends { readonly v: 1 }>(bytes: Uint8Array): Row {
-  const row = JSON.parse(fromUtf8(bytes)) as Row
+  const row = JSON.parse(
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
+  ) as Row
   if (row.v !== 1)
     throw new HoldfastError('format-unknown', `a catalog row has version ${row.v}; this version reads 1`)
   return row

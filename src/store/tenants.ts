@@ -53,9 +53,13 @@ export async function findTenant(catalog: Catalog, tenant: TenantId): Promise<Te
   return bytes === null ? null : decodeRow<TenantRow>(bytes)
 }
 
-export async function findAccessKey(catalog: Catalog, accessKeyId: string): Promise<AccessKeyRow | null> {
+export async function findAccessKey(
+  catalog: Catalog,
+  accessKeyId: string,
+  decode: (id: string, bytes: Uint8Array) => AccessKeyRow,
+): Promise<AccessKeyRow | null> {
   const bytes = await catalog.get('accesskeys', accessKeyRowKey(accessKeyId))
-  return bytes === null ? null : decodeRow<AccessKeyRow>(bytes)
+  return bytes === null ? null : decode(accessKeyId, bytes)
 }
 
 export async function findApiToken(catalog: Catalog, token: string): Promise<ApiTokenRow | null> {

@@ -74,20 +74,24 @@ async function openStream(
   end: number,
 ): Promise<Buffer | S3Stream> {
   const bytes = end - start
-  const plaintext = version.read(start, end)
-  const first = bytes === 0 ? null : await plaintext.next()
-  const firstChunk = first === null || first.done === true ? Buffer.alloc(0) : first.value
+  const short = bytes === 0 ? Buffer.alloc(0) : await version.readShort()
+  const plaintext = short === null ? version.read(start, end) : null
+  const first = plaintext === null ? null : await plaintext.next()
+  const firstChunk =
+    short !== null ? short.subarray(start, end) : first?.done === false ? first.value : Buffer.alloc(0)
   const onEnd = authorized.obligations.enterRead
     ? await enterRead(context, bucket, version.row, bytes)
     : (sent: number) =>
         bucket.region.sums.read(bucket.row.tenant, bucket.row.name, context.identity.accessKeyId, sent)
   if (firstChunk.length === bytes && !authorized.obligations.enterRead) {
     onEnd(bytes, true)
-    await plaintext.return()
+    await plaintext?.return()
     return firstChunk
   }
-  return { bytes, chunks: prepend(firstChunk, plaintext), onEnd }
+  return { bytes, chunks: prepend(firstChunk, plaintext ?? nothing()), onEnd }
 }
+
+async function* nothing(): AsyncGenerator<Buffer, void> {}
 
 async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer, void>): AsyncGenerator<Buffer, void> {
   try {
