@@ -23,7 +23,9 @@ describe(`killed without warning under ${writers} writers, ${rounds} times (HOLD
     for (let round = 0; round < rounds; round++) {
       const load = createWriters(holdfast.s3, `/papers/${round}`, writers, chance)
       const running = load.run()
-      await sleep(100 + chance.below(900))
+      // By what was done and not by the clock: on a slow machine a round is as busy as on a fast one.
+      const enough = 1 + chance.below(600)
+      while (load.acknowledged.size < enough && load.unexpected.length === 0) await sleep(1 + chance.below(3))
       await holdfast.server.kill()
       await running
       expect(load.unexpected).toEqual([])
@@ -31,7 +33,7 @@ describe(`killed without warning under ${writers} writers, ${rounds} times (HOLD
       await holdfast.server.start()
       await readBack(load.acknowledged)
     }
-    expect(acknowledged.size).toBeGreaterThan(rounds * writers)
+    expect(acknowledged.size).toBeGreaterThanOrEqual(rounds)
   })
 
   async function readBack(written: ReadonlyMap<string, Acknowledged>): Promise<void> {

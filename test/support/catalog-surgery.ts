@@ -18,7 +18,7 @@ import {
 } from '../../src/store/rows.ts'
 import type { Holdfast } from './holdfast.ts'
 
-export const region = 'in-mumbai'
+const region = 'in-mumbai'
 
 export interface Disk {
   readonly catalog: Catalog

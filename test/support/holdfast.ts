@@ -9,7 +9,7 @@ import { type Daemon, type Outcome, run, startDaemon, succeed } from './child.ts
 import { freePorts } from './free-ports.ts'
 import { createS3, type S3 } from './s3.ts'
 
-export const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
 export interface HoldfastOptions {
   /** S3 over TLS too, with a certificate of its own. */

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
 
 /** Full path of a program on the PATH; `null` when there is none. */
-export function findProgram(name: string): string | null {
+function findProgram(name: string): string | null {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, name)
     try {
@@ -23,7 +23,7 @@ const known = new Map<string, boolean>()
  * Whether a program is there and starts. `python3:boto3` is a module of Python. Being on the PATH is not enough: a
  * wrapper may stand there with nothing behind it.
  */
-export function runnable(name: string): boolean {
+function runnable(name: string): boolean {
   const before = known.get(name)
   if (before !== undefined) return before
   const [program, module] = name.split(':') as [string, string?]

@@ -104,7 +104,7 @@ export function createS3(endpoint: string, identity: S3Identity): S3 {
   }
 }
 
-export function target(path: string, query: Readonly<Record<string, string>>): string {
+function target(path: string, query: Readonly<Record<string, string>>): string {
   const text = Object.entries(query)
     .map(([name, value]) => `${uriEncode(name, false)}=${uriEncode(value, false)}`)
     .join('&')
