@@ -166,7 +166,7 @@ function judge(servers: readonly Row[], transferred: number): boolean {
       claimed: 0,
       unexplained: 0,
       disputed: 0,
-    overhead: 0,
+      overhead: 0,
     }
   const within = (value: number, truth: number, share: number): boolean =>
     Math.abs(value - truth) <= share * truth

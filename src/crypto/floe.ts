@@ -72,28 +72,30 @@ export function startDecryption(
   return newState(parameters, key, iv, associatedData)
 }
 
-/** Plaintext must be exactly full unless it is the last segment. `aeadIv` is 12 fresh random bytes. */
+/**
+ * Plaintext must be exactly full unless it is the last segment. `aeadIv` is 12 fresh random bytes. The segment comes
+ * in pieces (length and IV, ciphertext, tag), to be written one after the other: joining them would copy it.
+ */
 export function encryptSegment(
   state: FloeState,
   plaintext: Uint8Array,
   position: number,
   isLast: boolean,
   aeadIv: Uint8Array,
-): Buffer {
+): readonly [Buffer, Buffer, Buffer] {
   const full = state.parameters.segmentBytes - segmentOverheadBytes
   if (isLast ? plaintext.length > full : plaintext.length !== full)
     throw new RangeError('wrong segment length')
-  const out = Buffer.allocUnsafe(plaintext.length + segmentOverheadBytes)
-  out.writeUInt32BE(isLast ? out.length : notLast, 0)
-  out.set(aeadIv, 4)
+  const head = Buffer.allocUnsafe(4 + aeadIvBytes)
+  head.writeUInt32BE(isLast ? plaintext.length + segmentOverheadBytes : notLast, 0)
+  head.set(aeadIv, 4)
   const cipher = createCipheriv('aes-256-gcm', segmentKey(state, position), aeadIv, {
     authTagLength: tagBytes,
   })
   cipher.setAAD(segmentAad(position, isLast))
-  out.set(cipher.update(plaintext), 4 + aeadIvBytes)
+  const ciphertext = cipher.update(plaintext)
   cipher.final()
-  out.set(cipher.getAuthTag(), out.length - tagBytes)
-  return out
+  return [head, ciphertext, cipher.getAuthTag()]
 }
 
 export function decryptSegment(

@@ -66,11 +66,13 @@ export function createPartSealer(
   let plainBytes = 0
   let cipherBytes = headerBytes
 
-  const seal = (plaintext: Uint8Array, isLast: boolean): Buffer => {
-    const segment = encryptSegment(state, plaintext, position++, isLast, randomBytes(12))
-    digest.update(segment)
-    cipherBytes += segment.length
-    return segment
+  const seal = (chunks: Buffer[], plaintext: Uint8Array, isLast: boolean): void => {
+    for (const piece of encryptSegment(state, plaintext, position, isLast, randomBytes(12))) {
+      digest.update(piece)
+      cipherBytes += piece.length
+      chunks.push(piece)
+    }
+    position++
   }
 
   const withHeader = (chunks: Buffer[]): Buffer[] => {
@@ -88,17 +90,17 @@ export function createPartSealer(
       while (rest.length > 0) {
         // A full segment is sealed only once it is known that more follows: the last one is sealed differently.
         if (collectedBytes === segmentPlainBytes) {
-          chunks.push(seal(collected!, false))
+          seal(chunks, collected!, false)
           collectedBytes = 0
         }
         if (held.length > 0) {
-          chunks.push(seal(held, false))
+          seal(chunks, held, false)
           held = new Uint8Array(0)
         }
         if (collectedBytes === 0 && rest.length >= segmentPlainBytes) {
           const whole = rest.subarray(0, segmentPlainBytes)
           rest = rest.subarray(segmentPlainBytes)
-          if (rest.length > 0) chunks.push(seal(whole, false))
+          if (rest.length > 0) seal(chunks, whole, false)
           else held = whole.slice()
           continue
         }
@@ -113,7 +115,8 @@ export function createPartSealer(
 
     finish() {
       const last = held.length > 0 ? held : (collected ?? new Uint8Array(0)).subarray(0, collectedBytes)
-      const chunks = withHeader([seal(last, true)])
+      const chunks: Buffer[] = withHeader([])
+      seal(chunks, last, true)
       const part = { plainBytes, cipherBytes, headerTag: headerTagOf(header), sha256: digest.digest() }
       return { chunks, part }
     },
@@ -140,7 +143,8 @@ export function createPartOpener(
   const bodyBytes = part.cipherBytes - headerBytes
   const lastSegment = Math.ceil(bodyBytes / segmentBytes) - 1
   let position = fromSegment
-  let held: Buffer = Buffer.alloc(0)
+  const nothing = Buffer.alloc(0)
+  let held: Buffer = nothing
 
   return ciphertext => {
     const chunks: Buffer[] = []
@@ -157,7 +161,7 @@ export function createPartOpener(
       rest = rest.subarray(wanted)
       position++
     }
-    held = Buffer.from(rest)
+    held = rest.length === 0 ? nothing : Buffer.from(rest)
     return chunks
   }
 }

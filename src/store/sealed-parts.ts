@@ -201,30 +201,17 @@ async function* openPart(
 ): AsyncGenerator<Buffer, void> {
   const firstSegment = Math.floor(from / segmentPlainBytes)
   const lastSegment = Math.floor((to - 1) / segmentPlainBytes)
-  const bodyStart = headerBytes + firstSegment * floeParameters.segmentBytes
-  const bodyEnd = Math.min(part.cipherBytes, headerBytes + (lastSegment + 1) * floeParameters.segmentBytes)
-  // The header stands before the first segment: one read for both unless the range begins further on.
-  let header: Uint8Array | null = null
-  if (firstSegment > 0) {
-    await using head = await readPlace(stores.catalog, stores.blobs, place, { start: 0, end: headerBytes })
-    header = await head.next()
-  }
+  // The header apart: what is read behind it then falls on segments, and none has to be put together from two reads.
+  await using head = await readPlace(stores.catalog, stores.blobs, place, { start: 0, end: headerBytes })
+  const header = await head.next()
+  if (header === null) throw new HoldfastError('sealed-damaged', 'the part has no header')
   await using reader = await readPlace(stores.catalog, stores.blobs, place, {
-    start: firstSegment > 0 ? bodyStart : 0,
-    end: bodyEnd,
+    start: headerBytes + firstSegment * floeParameters.segmentBytes,
+    end: Math.min(part.cipherBytes, headerBytes + (lastSegment + 1) * floeParameters.segmentBytes),
   })
-  let open: ((ciphertext: Uint8Array) => Buffer[]) | null = null
+  const open = createPartOpener(dataKey, associatedData, header, part, firstSegment)
   let at = firstSegment * segmentPlainBytes
-  for (;;) {
-    let chunk = await reader.next()
-    if (chunk === null) break
-    if (open === null) {
-      if (header === null) {
-        header = chunk.subarray(0, headerBytes)
-        chunk = chunk.subarray(headerBytes)
-      }
-      open = createPartOpener(dataKey, associatedData, header, part, firstSegment)
-    }
+  for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) {
     for (const plaintext of open(chunk)) {
       const segmentFrom = Math.max(0, from - at)
       const segmentTo = Math.min(plaintext.length, to - at)
