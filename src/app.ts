@@ -16,6 +16,7 @@ import { HoldfastError, messageOf } from './core/errors.ts'
 import type { CountryCode, RegionId, TenantId } from './core/ids.ts'
 import { newSortableId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
+import { createMetrics } from './core/metrics.ts'
 import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
@@ -54,6 +55,12 @@ export interface AppDeps {
   readonly clock: Clock
 }
 
+const counters = {
+  holdfast_requests_total: 'S3 requests answered, by operation and status.',
+  holdfast_refusals_total: 'Requests that policy refused, by rule.',
+  holdfast_entries_total: 'Entries in published checkpoints since the start, by region.',
+  holdfast_lease_requests_total: 'Questions to key holders for a bucket key, by outcome.',
+}
 const holderIdleMs = 5000
 
 export async function startApp(config: Config, deps: AppDeps): Promise<App> {
@@ -63,6 +70,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
   const operatorToken = await loadOperatorToken(config.dataFolder, randomBytes)
   const faults = new Map<string, string>()
+  const metrics = createMetrics(counters)
+  metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
 
   const regions = new Map<RegionId, Region>()
   for (const regionConfig of config.regions) {
@@ -72,6 +81,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       clock,
       randomBytes,
       log,
+      onEntered: count => metrics.count('holdfast_entries_total', { region: regionConfig.id }, count),
       onFatal: (id, error) => {
         faults.set(id, `the ledger of ${id} has stopped: ${error.message}`)
         log('error', 'ledger-stopped', { region: id, error: error.message })
@@ -82,10 +92,10 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
 
   const holders = createHolders(regions, clock, randomBytes)
   const leases = stack.use(
-    createLeases({ holderOf: holders, leaseMs: config.leaseMs, clock, randomBytes, log }),
+    createLeases({ holderOf: holders, leaseMs: config.leaseMs, clock, randomBytes, log, metrics }),
   )
   const decodeBucketKey = createRowCache<BucketKeyRow>()
-  const services = { regions, leases, decodeBucketKey, clock, randomBytes, log }
+  const services = { regions, leases, decodeBucketKey, clock, randomBytes, log, metrics }
   const pipe = stack.use(
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )
@@ -162,7 +172,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     operatorToken,
     tenantOfToken: token => tenantOfToken(regions, token),
     faults: () => [...faults.values()],
-    metrics: () => '',
+    metrics: () => metrics.print(),
     log,
   })
   const apiPort = await listen(createServer(limits, api), config.apiPort)

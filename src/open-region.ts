@@ -38,6 +38,7 @@ export interface RegionDeps {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
+  readonly onEntered: (count: number) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
   readonly onFatal: (region: string, error: Error) => void
 }
@@ -96,6 +97,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     },
     {
       onMessage: message => {
+        if (message.kind === 'tick') deps.onEntered(message.entered)
         if (message.kind === 'retry') log('warn', 'sequencer-retries', { region: id, reason: message.reason })
       },
       onFatal: error => {

@@ -46,10 +46,6 @@ export function parseEntryId(text: string): EntryId | null {
   return /^[0-9a-hjkmnp-tv-z]{26}$/.test(text) ? (text as EntryId) : null
 }
 
-export function parseOriginId(text: string): OriginId | null {
-  return /^[0-9a-f]{32}$/.test(text) ? (text as OriginId) : null
-}
-
 export function parseCountryCode(text: string): CountryCode | null {
   return /^[A-Z]{2}$/.test(text) ? (text as CountryCode) : null
 }

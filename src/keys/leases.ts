@@ -5,10 +5,11 @@
 
 import { utf8 } from '../core/bytes.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
-import { HoldfastError, messageOf } from '../core/errors.ts'
+import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import type { RandomBytes, TenantId } from '../core/ids.ts'
 import { newSortableId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
+import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../core/time.ts'
 import { checkValue } from '../crypto/data-keys.ts'
 import type { KeyHolder, KeyReason, WrappedKey } from './key-holder.ts'
@@ -37,6 +38,7 @@ export interface LeaseOptions {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 interface Lease {
@@ -53,7 +55,7 @@ const retryAfterMs = 1000
 const renewFrom = 0.75
 
 export function createLeases(options: LeaseOptions): Leases {
-  const { holderOf, leaseMs, clock, randomBytes, log } = options
+  const { holderOf, leaseMs, clock, randomBytes, log, metrics } = options
   const leases = new Map<string, Lease>()
 
   const ask = (
@@ -78,12 +80,16 @@ export function createLeases(options: LeaseOptions): Leases {
         }
         lease.key = plain
         lease.until = clock() + leaseMs
+        metrics.count('holdfast_lease_requests_total', { outcome: 'granted' })
         return plain
       } catch (error) {
         lease.notBefore = clock() + retryAfterMs
         lease.failure = error
+        metrics.count('holdfast_lease_requests_total', {
+          outcome: hasCode(error, 'key-holder-refused') ? 'refused' : 'failed',
+        })
         // A refusal ends the lease at once; a holder that is merely away does not shorten it.
-        if (error instanceof HoldfastError && error.code === 'key-holder-refused') drop(lease)
+        if (hasCode(error, 'key-holder-refused')) drop(lease)
         log('warn', 'lease-failed', { bucketKeyId: key.bucketKeyId, error: messageOf(error) })
         throw error
       } finally {

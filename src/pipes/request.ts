@@ -51,6 +51,16 @@ export interface RequestPipe extends AsyncDisposable {
   connected(socket: CountedSocket & { once(event: 'close', then: () => void): void }): void
 }
 
+/** What is learnt about a request on its way, for the answer and for the books. */
+interface Trace {
+  readonly requestId: string
+  readonly continueBody: () => void
+  readonly entries: EntryId[]
+  operation: string
+  /** Whose bytes they are, and in which region. */
+  noted: { readonly region: S3Region; readonly tenant: TenantId } | null
+}
+
 interface Connection {
   readonly client: Client
   readonly tracked: TrackedConnection
@@ -58,7 +68,7 @@ interface Connection {
 
 export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   const { services } = options
-  const { regions, clock, randomBytes, log } = services
+  const { regions, clock, randomBytes, log, metrics } = services
   const signingKey = createSigningKeys()
   const decodeAccessKey = createRowCache<AccessKeyRow>()
   const decodeBucket = createRowCache<BucketRow>()
@@ -109,14 +119,11 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
   }
 
-  /** The whole of it. What it throws, `handle` turns into an answer. */
+  /** The whole of it. What it throws, `serve` turns into an answer. */
   const run = async (
     message: IncomingMessage,
     connection: Connection,
-    requestId: string,
-    continueBody: () => void,
-    entries: EntryId[],
-    note: (region: S3Region, tenant: TenantId) => void,
+    trace: Trace,
   ): Promise<{ request: S3Request; answer: S3Answer }> => {
     const request = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
     const { identity, payload } = await authenticate(request, {
@@ -127,6 +134,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     })
     if (identity === null) throw new S3Error('AccessDenied')
     const found = findOperation(request)
+    trace.operation = found.name
     const context: S3Context = {
       services,
       request,
@@ -135,15 +143,17 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       identity,
       client: connection.client,
       connectionId: connection.tracked.id,
-      requestId,
-      continueBody,
+      requestId: trace.requestId,
+      continueBody: trace.continueBody,
       locate: async name => {
         const bucket = await locate(name)
         // Another tenant's bucket is noted nowhere: nothing of this request concerns its owner.
-        if (bucket.row.tenant === identity.tenant) note(bucket.region, identity.tenant)
+        if (bucket.row.tenant === identity.tenant) {
+          trace.noted = { region: bucket.region, tenant: identity.tenant }
+        }
         return bucket
       },
-      entered: entry => void entries.push(entry),
+      entered: entry => void trace.entries.push(entry),
     }
     const prepared = await found.prepare(context)
     const decision = decide(
@@ -151,6 +161,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       prepared.op,
     )
     if (isRefusal(decision)) {
+      metrics.count('holdfast_refusals_total', { rule: decision.rule })
       await enterRefusal(context, found.name, decision)
       throw new S3Error('AccessDenied', decision.message, { HoldfastRule: decision.rule })
     }
@@ -178,24 +189,15 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   ): Promise<void> => {
     const requestId = newSortableId(clock(), randomBytes)
     const connection = connections.get(socketKey(message.socket)) ?? connectionOf(message.socket)
-    const entries: EntryId[] = []
-    let noted: { region: S3Region; tenant: TenantId } | null = null
     let continued = !expectsContinue
     const continueBody = (): void => {
       if (!continued) response.writeContinue()
       continued = true
     }
+    const trace: Trace = { requestId, continueBody, entries: [], operation: 'unknown', noted: null }
     try {
-      const { request, answer } = await run(
-        message,
-        connection,
-        requestId,
-        continueBody,
-        entries,
-        (region, tenant) => {
-          noted = { region, tenant }
-        },
-      )
+      const { request, answer } = await run(message, connection, trace)
+      const { entries } = trace
       await sendAnswer(message, response, answer, { requestId, entries, isHead: request.method === 'HEAD' })
     } catch (error) {
       const s3Error = toS3Error(error)
@@ -209,15 +211,15 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       }
       await sendError(message, response, s3Error, requestId, continued)
     } finally {
-      charge(connection, noted, entries)
+      charge(connection, trace)
+      metrics.count('holdfast_requests_total', {
+        operation: trace.operation,
+        status: String(response.statusCode),
+      })
     }
   }
 
-  const charge = (
-    connection: Connection,
-    noted: { region: S3Region; tenant: TenantId } | null,
-    entries: readonly EntryId[],
-  ): void => {
+  const charge = (connection: Connection, { noted, entries }: Trace): void => {
     if (noted === null) return
     const { region, tenant } = noted
     if (clientSeenFrom(connection.client, region).country === region.country) return

@@ -9,7 +9,6 @@ export type Principal =
 
 /** Data classes that the rules know. Anything else is `needs review`, never allowed. */
 export const dataClasses = ['personal', 'payment', 'health', 'financial', 'logs', 'non-personal'] as const
-export type DataClass = (typeof dataClasses)[number]
 
 export interface BucketFacts {
   readonly name: BucketName

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { CountryCode, EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
+import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../core/time.ts'
 import type { Leases } from '../keys/leases.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
@@ -26,6 +27,7 @@ export interface S3Services {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 export interface Identity {

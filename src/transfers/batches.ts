@@ -38,7 +38,7 @@ export interface StagedRow {
 
 export const transferKey = (id: InstructionId): Uint8Array => utf8(id)
 export const batchKey = (id: InstructionId, batch: number): Uint8Array => concat(utf8(id), u32be(batch))
-export const stagedPrefix = (id: InstructionId, batch: number): Uint8Array =>
+const stagedPrefix = (id: InstructionId, batch: number): Uint8Array =>
   concat(utf8(id), utf8('/'), u32be(batch))
 export const stagedKey = (id: InstructionId, batch: number, originId: string): Uint8Array =>
   concat(stagedPrefix(id, batch), utf8(originId))

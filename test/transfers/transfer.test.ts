@@ -188,3 +188,13 @@ describe('a transfer', () => {
     expect(await keysOf('stopped')).toEqual([])
   })
 })
+
+it('shows on /metrics what was asked, refused and entered', async () => {
+  const refused = await customer.s3('PUT', '/target/copy', '', { 'x-amz-copy-source': '/source/a/small' })
+  expect(refused.status).toBe(403)
+  const text = await (await fetch(`${customer.credentials.api}/metrics`)).text()
+  expect(text).toMatch(/holdfast_requests_total\{operation="PutObject",status="200"\} [1-9]/)
+  expect(text).toMatch(/holdfast_refusals_total\{rule="copy-leaves-the-country"\} [1-9]/)
+  expect(text).toMatch(/holdfast_entries_total\{region="in-mumbai"\} [1-9]/)
+  expect((await fetch(`${customer.credentials.api}/readyz`)).status).toBe(200)
+})
