@@ -190,11 +190,14 @@ describe('a transfer', () => {
 })
 
 it('shows on /metrics what was asked, refused and entered', async () => {
+  await customer.s3('PUT', '/source/counted', 'one more')
   const refused = await customer.s3('PUT', '/target/copy', '', { 'x-amz-copy-source': '/source/a/small' })
   expect(refused.status).toBe(403)
-  const text = await (await fetch(`${customer.credentials.api}/metrics`)).text()
+  const metrics = async () => (await fetch(`${customer.credentials.api}/metrics`)).text()
+  const text = await metrics()
   expect(text).toMatch(/holdfast_requests_total\{operation="PutObject",status="200"\} [1-9]/)
   expect(text).toMatch(/holdfast_refusals_total\{rule="copy-leaves-the-country"\} [1-9]/)
-  expect(text).toMatch(/holdfast_entries_total\{region="in-mumbai"\} [1-9]/)
+  const entered = /holdfast_entries_total\{region="in-mumbai"\} [1-9]/
+  await expect.poll(metrics, { timeout: 5000 }).toMatch(entered)
   expect((await fetch(`${customer.credentials.api}/readyz`)).status).toBe(200)
 })
