@@ -230,10 +230,19 @@ function describe(instruction: Instruction): string {
     ['from', `${from.region}`],
     ['to', `${to.bucket} in ${to.region}`],
     ['purpose', purpose],
-    ['limits', `${limits.objects ?? 'no'} objects, ${limits.bytes ?? 'no'} bytes`],
+    ['limits', describeLimits(limits)],
     ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`],
   ]
   return rows.map(([name, value]) => `  ${name!.padEnd(8)} ${value}\n`).join('')
+}
+
+function describeLimits({ objects, bytes }: Instruction['limits']): string {
+  const parts = [
+    objects === null ? null : `${objects} objects`,
+    bytes === null ? null : `${bytes} bytes of ciphertext`,
+  ]
+  const set = parts.filter(part => part !== null)
+  return set.length === 0 ? 'none set' : `at most ${set.join(' and ')}`
 }
 
 function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }: InstructionAnswer): string {

@@ -33,6 +33,7 @@ import { clientSeenFrom } from '../s3/operation.ts'
 import { findOperation } from '../s3/operations.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
+import { refuseUnsupported } from '../s3/unsupported-headers.ts'
 import { findBucket } from '../store/buckets.ts'
 import { createRowCache } from '../store/row-cache.ts'
 import type { BucketRow } from '../store/rows.ts'
@@ -135,6 +136,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     if (identity === null) throw new S3Error('AccessDenied')
     const found = findOperation(request)
     trace.operation = found.name
+    refuseUnsupported(request.headers)
     const context: S3Context = {
       services,
       request,

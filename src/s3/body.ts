@@ -15,6 +15,8 @@ export interface BodyPlan {
   readonly wireBytes: number | null
   /** Bytes of content, where they are known before they come. */
   readonly contentBytes: number | null
+  /** What it may be at most, where nothing was declared. */
+  readonly maxBytes: number
   readonly md5: Buffer | null
   /** What the client says the content's checksum is: now, or in a trailer. */
   readonly checksum: {
@@ -64,7 +66,14 @@ export function planBody(headers: IncomingHttpHeaders, payload: PayloadMode, max
   if (contentBytes === null && headers['transfer-encoding'] === undefined)
     throw new S3Error('MissingContentLength')
   if (contentBytes !== null && contentBytes > maxBytes) throw new S3Error('EntityTooLarge')
-  return { payload, wireBytes, contentBytes, md5: md5Header(headers), checksum: checksumOf(headers) }
+  return {
+    payload,
+    wireBytes,
+    contentBytes,
+    maxBytes,
+    md5: md5Header(headers),
+    checksum: checksumOf(headers),
+  }
 }
 
 function checksumOf(headers: IncomingHttpHeaders): BodyPlan['checksum'] {
@@ -108,6 +117,7 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
         md5?.update(chunk)
         checksum?.update(chunk)
       }
+      if (bytes > plan.maxBytes) throw new S3Error('EntityTooLarge')
       if (plan.contentBytes !== null && bytes > plan.contentBytes)
         throw new S3Error('InvalidRequest', 'The body is longer than declared.')
       return content
