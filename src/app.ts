@@ -13,6 +13,7 @@ import { tenantRoutes } from './api/tenants.ts'
 import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
+import { createHolds } from './core/holds.ts'
 import type { CountryCode, RegionId, TenantId } from './core/ids.ts'
 import { newSortableId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
@@ -32,7 +33,7 @@ import { createInstructionPipe, type InstructionRegion } from './pipes/instructi
 import { createRequestPipe } from './pipes/request.ts'
 import { isRefusal } from './policy/authorized.ts'
 import { decideOutbound } from './policy/decide.ts'
-import type { ClientPlace } from './s3/operation.ts'
+import type { ClientPlace, S3Region } from './s3/operation.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { createRowCache } from './store/row-cache.ts'
 import type { BucketKeyRow } from './store/rows.ts'
@@ -90,12 +91,24 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     regions.set(region.id, stack.use(region))
   }
 
-  const holders = createHolders(regions, clock, randomBytes)
-  const leases = stack.use(
-    createLeases({ holderOf: holders, leaseMs: config.leaseMs, clock, randomBytes, log, metrics }),
-  )
+  const serving = new Map<RegionId, S3Region>()
+  for (const region of regions.values()) {
+    // Each region asks for itself, so that a key holder's journal says which one had which key.
+    const holderOf = createHolders(region, clock, randomBytes)
+    const { leaseMs } = config
+    const leases = stack.use(createLeases({ holderOf, leaseMs, clock, randomBytes, log, metrics }))
+    serving.set(region.id, { ...region, leases, stopped: () => faults.get(region.id) ?? null })
+  }
   const decodeBucketKey = createRowCache<BucketKeyRow>()
-  const services = { regions, leases, decodeBucketKey, clock, randomBytes, log, metrics }
+  const services = {
+    regions: serving,
+    bucketNames: createHolds(),
+    decodeBucketKey,
+    clock,
+    randomBytes,
+    log,
+    metrics,
+  }
   const pipe = stack.use(
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )
@@ -246,18 +259,19 @@ function createPlaces(config: Config): (address: string) => ClientPlace {
   }
 }
 
-/** Each tenant's key holder, reached from a region where the tenant is registered, through that region's door. */
+/** Each tenant's key holder, as it is registered in a region and through that region's door. */
 function createHolders(
-  regions: ReadonlyMap<RegionId, Region>,
+  region: Region,
   clock: Clock,
   randomBytes: (length: number) => Uint8Array,
 ): (tenant: TenantId) => KeyHolder {
   const clientOf = async (tenant: TenantId): Promise<KeyHolder> => {
-    for (const region of regions.values()) {
-      const row = await findTenant(region.catalog, tenant)
-      if (row !== null) return holderClient(region, row, clock, randomBytes)
-    }
-    throw new HoldfastError('key-holder-unavailable', 'no key holder is registered for the tenant')
+    const row = await findTenant(region.catalog, tenant)
+    if (row !== null) return holderClient(region, row, clock, randomBytes)
+    throw new HoldfastError(
+      'key-holder-unavailable',
+      `no key holder of the tenant is registered in ${region.id}`,
+    )
   }
   return tenant => ({
     wrap: async (plaintext, binding, use) => (await clientOf(tenant)).wrap(plaintext, binding, use),

@@ -47,52 +47,40 @@ const regionId = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-const schema = z
-  .strictObject({
-    data: z.string().default('./data'),
-    host: z.string().default('127.0.0.1'),
-    publicHost: z
-      .string()
-      .regex(/^[^\s+/]+$/, 'must be a host, with a port or without')
-      .optional(),
-    s3: z
-      .strictObject({
-        port: port.default(9000),
-        domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
-        tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
-      })
-      .prefault({}),
-    api: z.strictObject({ port: port.default(9001) }).prefault({}),
-    leaseSeconds: z.int().min(1).max(3600).default(300),
-    moveUndoSeconds: z
-      .int()
-      .min(0)
-      .max(30 * 86_400)
-      .default(0),
-    loopbackIsHome: z.boolean().default(false),
-    places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
-    regions: z
-      .array(
-        z.strictObject({
-          id: regionId,
-          country,
-          operator: z.string().default('unnamed'),
-          peer: z.strictObject({ host: z.string(), port }),
-        }),
-      )
-      .min(1),
-  })
-  .superRefine((config, context) => {
-    const ids = config.regions.map(region => region.id)
-    for (const [index, id] of ids.entries()) {
-      if (ids.indexOf(id) < index)
-        context.addIssue({
-          code: 'custom',
-          path: ['regions', index, 'id'],
-          message: `region ${id} is there twice`,
-        })
-    }
-  })
+const schema = z.strictObject({
+  data: z.string().default('./data'),
+  host: z.string().default('127.0.0.1'),
+  publicHost: z
+    .string()
+    .regex(/^[^\s+/]+$/, 'must be a host, with a port or without')
+    .optional(),
+  s3: z
+    .strictObject({
+      port: port.default(9000),
+      domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
+      tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
+    })
+    .prefault({}),
+  api: z.strictObject({ port: port.default(9001) }).prefault({}),
+  leaseSeconds: z.int().min(1).max(3600).default(300),
+  moveUndoSeconds: z
+    .int()
+    .min(0)
+    .max(30 * 86_400)
+    .default(0),
+  loopbackIsHome: z.boolean().default(false),
+  places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
+  regions: z
+    .array(
+      z.strictObject({
+        id: regionId,
+        country,
+        operator: z.string().default('unnamed'),
+        peer: z.strictObject({ host: z.string(), port }),
+      }),
+    )
+    .min(1),
+})
 
 /** Every fault of the file at once, each with where it stands. */
 export function loadConfig(path: string, env: Env): Config {
@@ -109,7 +97,7 @@ export function loadConfig(path: string, env: Env): Config {
 /** Three regions on this machine, so that everything can be tried on a laptop. */
 export function embeddedConfig(env: Env): Config {
   const operator = 'Holdfast embedded'
-  const apiPort = Number(env.HOLDFAST_API_PORT ?? 9001)
+  const apiPort = Number(env.HOLDFAST_API_PORT || 9001)
   const peerPort = (offset: number): number => (apiPort === 0 ? 0 : apiPort + 100 + offset)
   const regions = (
     [
@@ -128,9 +116,22 @@ export function embeddedConfig(env: Env): Config {
 
 export type Env = Readonly<Record<string, string | undefined>>
 
+/** Looked for in the raw value: it must be said along with the other faults, not after they are mended. */
+function regionsTwice(value: unknown): string[] {
+  const regions = (value as { regions?: unknown } | null)?.regions
+  if (!Array.isArray(regions)) return []
+  const ids = regions.map(region => (region as { id?: unknown } | null)?.id)
+  return ids.flatMap((id, index) =>
+    typeof id === 'string' && ids.indexOf(id) < index
+      ? [`✖ region ${id} is there twice\n  → at regions[${index}].id`]
+      : [],
+  )
+}
+
 function toConfig(value: unknown, env: Env, base: string, name: string): Config {
   const parsed = schema.safeParse(value)
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
+  faults.push(...regionsTwice(value))
   const envNumber = (key: string, min: number, max: number, what: string): number | undefined => {
     const text = env[key]
     if (text === undefined || text === '') return undefined

@@ -62,6 +62,9 @@ for (const file of globSync('src/**/*.ts', { cwd: root }).map(name => join(root,
     const target = match[2] ?? match[3] ?? match[4]!
     const line = text.slice(0, match.index).split('\n').length
     const where = `${name}:${line}`
+    if (target.endsWith('/mint.ts') && layerName !== 'policy') {
+      faults.push(`${where}: only a decider in src/policy/ mints Authorized`)
+    }
     if (target.startsWith('.')) {
       const other = layerOf(normalize(join(dirname(file), target)))
       if (other > layer) faults.push(`${where}: ${layerName} may not import ${target}, which is above it`)
@@ -79,6 +82,13 @@ for (const file of globSync('src/**/*.ts', { cwd: root }).map(name => join(root,
         faults.push(`${where}: connections out leave through src/outbound/ only`)
       }
     }
+  }
+  // `operation.ts` only narrows what it was given; any other cast would be a proof that nobody gave.
+  if (
+    /\bas (?:unknown as )?Authorized</.test(text) &&
+    !['src/policy/mint.ts', 'src/s3/operation.ts'].includes(name)
+  ) {
+    faults.push(`${name}: only a decider in src/policy/ mints Authorized`)
   }
   if (!mayDial.includes(layerName)) {
     for (const match of text.matchAll(/(?<![\w.])fetch\s*\(|\bnew WebSocket\b/g)) {

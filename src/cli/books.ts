@@ -1,5 +1,6 @@
 /** `receipt` and `statement`: the customer fetches its books. */
 import { createWriteStream } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HoldfastError } from '../core/errors.ts'
@@ -32,9 +33,10 @@ export async function receiptCommand(argv: string[], io: CommandIo): Promise<Exi
     const response = await fetchApi(credentials.api, 'GET', `/entries/${entry}/receipt`, credentials.apiToken)
     if (response.status === 200) {
       const receipt = await response.text()
-      if (values.output === undefined) io.stdout.write(receipt)
-      else await writeFileDurable(values.output, Buffer.from(receipt))
-      if (values.json) io.stdout.write(`${JSON.stringify({ entry, file: values.output ?? null })}\n`)
+      if (values.output !== undefined) await writeFileDurable(values.output, Buffer.from(receipt), 0o600)
+      else if (!values.json) io.stdout.write(receipt)
+      const file = values.output === undefined ? { receipt } : { file: values.output }
+      if (values.json) io.stdout.write(`${JSON.stringify({ entry, ...file })}\n`)
       else if (values.output !== undefined)
         io.stdout.write(`receipt of ${entry} written to ${values.output}\n`)
       return 0
@@ -61,7 +63,10 @@ export async function statementCommand(argv: string[], io: CommandIo): Promise<E
   const output = required(values.output, '-o FILE')
   const path = `/regions/${encodeURIComponent(region)}/statement`
   const response = await fetchApi(credentials.api, 'GET', path, credentials.apiToken)
-  await pipeline(Readable.fromWeb(response.body as never), createWriteStream(output))
+  // Under another name until it is whole: half a statement must not pass for one. It says what the customer stores.
+  const partial = `${output}.part`
+  await pipeline(Readable.fromWeb(response.body as never), createWriteStream(partial, { mode: 0o600 }))
+  await rename(partial, output)
   if (values.json) io.stdout.write(`${JSON.stringify({ region, file: output })}\n`)
   else io.stdout.write(`statement of ${region} written to ${output}; check it: holdfast verify ${output}\n`)
   return 0

@@ -224,16 +224,17 @@ function opened(answer: InstructionAnswer): Instruction {
 }
 
 function describe(instruction: Instruction): string {
-  const { from, to, mode, prefix, purpose, limits, notBeforeUnixMs, expiresUnixMs } = instruction
+  const { from, to, mode, prefix, purpose, mechanism, limits, notBeforeUnixMs, expiresUnixMs } = instruction
   const rows = [
     ['what', `${mode} of ${from.bucket}/${prefix}*`],
     ['from', `${from.region}`],
     ['to', `${to.bucket} in ${to.region}`],
     ['purpose', purpose],
+    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
     ['limits', describeLimits(limits)],
     ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`],
   ]
-  return rows.map(([name, value]) => `  ${name!.padEnd(8)} ${value}\n`).join('')
+  return rows.map(([name, value]) => `  ${name!.padEnd(9)} ${value}\n`).join('')
 }
 
 function describeLimits({ objects, bytes }: Instruction['limits']): string {

@@ -29,7 +29,7 @@ export interface Leases extends Disposable {
    * A copy of the unwrapped key (the lease's own is wiped when it ends), from the lease at hand or from the holder.
    * The caller MUST NOT keep it past the request.
    */
-  open(key: BucketKey, reason: KeyReason, instruction?: string): Promise<Buffer>
+  open(key: BucketKey, reason: KeyReason): Promise<Buffer>
 }
 
 export interface LeaseOptions {
@@ -58,13 +58,8 @@ export function createLeases(options: LeaseOptions): Leases {
   const { holderOf, leaseMs, clock, randomBytes, log, metrics } = options
   const leases = new Map<string, Lease>()
 
-  const ask = (
-    key: BucketKey,
-    lease: Lease,
-    reason: KeyReason,
-    instruction: string | null,
-  ): Promise<Buffer> => {
-    const use = { reason, bucketKeyId: key.bucketKeyId, instruction }
+  const ask = (key: BucketKey, lease: Lease, reason: KeyReason): Promise<Buffer> => {
+    const use = { reason, bucketKeyId: key.bucketKeyId, instruction: null }
     const unwrap = async (): Promise<Buffer> => {
       try {
         const plain = await holderOf(key.tenant).unwrap(
@@ -136,7 +131,7 @@ export function createLeases(options: LeaseOptions): Leases {
       return { bucketKeyId, tenant, checkValue: checkValue(plain), wrapped }
     },
 
-    async open(key, reason, instruction) {
+    async open(key, reason) {
       const now = clock()
       let lease = leases.get(key.bucketKeyId)
       if (lease === undefined) {
@@ -146,12 +141,12 @@ export function createLeases(options: LeaseOptions): Leases {
       if (lease.key !== null && lease.until > now) {
         const isAging = lease.until - now < leaseMs * (1 - renewFrom)
         if (isAging && lease.pending === null && lease.notBefore <= now) {
-          ask(key, lease, reason, instruction ?? null).catch(() => {})
+          ask(key, lease, reason).catch(() => {})
         }
         return Buffer.from(lease.key)
       }
       if (lease.pending === null && lease.notBefore > now) throw lease.failure
-      return Buffer.from(await (lease.pending ?? ask(key, lease, reason, instruction ?? null)))
+      return Buffer.from(await (lease.pending ?? ask(key, lease, reason)))
     },
 
     [Symbol.dispose]() {

@@ -1,6 +1,6 @@
 /**
  * What is too frequent to be an entry each: domestic reads, summed per bucket, access key and minute, and refusals,
- * summed per principal, rule and minute (the first of a minute is entered at once, so that it shows without delay).
+ * summed per principal, rule, operation, bucket and minute (the first of a minute is entered at once, so that it shows without delay).
  *
  * Crash points: what was summed since the last flush is lost with the process, at most a minute of domestic reads
  * and of repeated refusals. Nothing that leaves the country is summed here.
@@ -75,7 +75,8 @@ export function createSums(catalog: Catalog, drafts: DraftBox, clock: Clock, log
     },
 
     async refusal(tenant, facts) {
-      const id = `${facts.principal}\0${facts.rule}`
+      const bucket = facts.resource.split('/', 1)[0]
+      const id = `${facts.principal}\0${facts.rule}\0${facts.operation}\0${bucket}`
       const sum = refusals.get(id)
       if (sum !== undefined) {
         sum.count++

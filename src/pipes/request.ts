@@ -17,6 +17,7 @@ import {
 } from '../ledger/connections.ts'
 import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
+import type { ClientOperation } from '../policy/operations.ts'
 import { authenticate, createSigningKeys, type KnownKey } from '../s3/authenticate.ts'
 import { S3Error } from '../s3/errors.ts'
 import type {
@@ -113,6 +114,9 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     for (const region of regions.values()) {
       const known = await findBucket(region.catalog, bucket, decodeBucket)
       if (known === null) continue
+      const stopped = region.stopped()
+      if (stopped !== null)
+        throw new S3Error('ServiceUnavailable', `${stopped}: what cannot be entered is not done.`)
       const { tenant, dataClass } = known.row
       const facts = { name: bucket, tenant, region: region.id, country: region.country, dataClass }
       return { ...known, region, facts }
@@ -164,24 +168,30 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     )
     if (isRefusal(decision)) {
       metrics.count('holdfast_refusals_total', { rule: decision.rule })
-      await enterRefusal(context, found.name, decision)
+      await enterRefusal(context, found.name, prepared.op, decision)
       throw new S3Error('AccessDenied', decision.message, { HoldfastRule: decision.rule })
     }
     return { request, answer: await prepared.run(decision) }
   }
 
-  /** In the books of the region whose rule refused: the bucket's, or the tenant's home. */
-  const enterRefusal = async (context: S3Context, operation: string, refusal: Refusal): Promise<void> => {
-    const { identity, request } = context
-    const bucket = request.bucket === null ? null : await locate(request.bucket).catch(() => null)
-    const own = bucket !== null && bucket.row.tenant === identity.tenant
-    const region = own ? bucket.region : regions.get(identity.home)
-    await region?.sums.refusal(identity.tenant, {
-      principal: identity.accessKeyId,
-      rule: refusal.rule,
-      operation,
-      resource: `${request.bucket ?? ''}${request.key === null ? '' : `/${request.key}`}`,
-    })
+  /** In the books of every region that it concerns (of a copy, both), or of the tenant's home. */
+  const enterRefusal = async (
+    { identity, request }: S3Context,
+    operation: string,
+    op: ClientOperation,
+    refusal: Refusal,
+  ): Promise<void> => {
+    const buckets = 'source' in op ? [op.source, op.bucket] : 'bucket' in op ? [op.bucket] : []
+    // A refusal about another tenant's bucket is the caller's own affair, and stands where the caller is at home.
+    const own = buckets.filter(bucket => bucket.tenant === identity.tenant).map(bucket => bucket.region)
+    for (const id of new Set(own.length > 0 ? own : [identity.home])) {
+      await regions.get(id)?.sums.refusal(identity.tenant, {
+        principal: identity.accessKeyId,
+        rule: refusal.rule,
+        operation,
+        resource: `${request.bucket ?? ''}${request.key === null ? '' : `/${request.key}`}`,
+      })
+    }
   }
 
   const serve = async (
@@ -203,7 +213,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       await sendAnswer(message, response, answer, { requestId, entries, isHead: request.method === 'HEAD' })
     } catch (error) {
       const s3Error = toS3Error(error)
-      if (s3Error.status >= 500) {
+      // Not implemented, or a key holder that is away, is no fault of ours to look into.
+      if (s3Error.status === 500) {
         log('error', 'request-failed', {
           requestId,
           method: message.method ?? '',

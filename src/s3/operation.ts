@@ -1,5 +1,6 @@
 /** What an S3 operation is: how it is recognised, what policy is asked, and what runs with policy's proof. */
 import type { IncomingMessage } from 'node:http'
+import type { Holds } from '../core/holds.ts'
 import type { CountryCode, EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
@@ -16,13 +17,17 @@ import type { PayloadMode } from './authenticate.ts'
 import type { S3Request } from './request.ts'
 
 export interface S3Region extends RegionStores {
+  readonly leases: Leases
+  /** Why the region's ledger has stopped; `null` while it runs. What cannot be entered must not be done. */
+  readonly stopped: () => string | null
   readonly drafts: DraftBox
   readonly sums: Sums
 }
 
 export interface S3Services {
   readonly regions: ReadonlyMap<RegionId, S3Region>
-  readonly leases: Leases
+  /** Bucket names that are being given out, over all regions of the process. */
+  readonly bucketNames: Holds
   readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes

@@ -5,17 +5,22 @@ import { HoldfastError } from '../core/errors.ts'
 import { type EntryId, newSortableId, type OriginId } from '../core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
 import { ciphertextSha256, encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
-import type { KeyReason } from '../keys/key-holder.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
-import type { Catalog, CatalogBatch, Put } from '../store/catalog.ts'
+import type { CatalogBatch, Put } from '../store/catalog.ts'
 import { contentOf, findObject, makeContent, type NewObject, publishObject } from '../store/objects.ts'
 import type { Place } from '../store/places.ts'
 import type { Checksum, ObjectRow } from '../store/rows.ts'
 import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
 import { S3Error } from './errors.ts'
 import type { StoredHeaders } from './object-headers.ts'
-import { type LocatedBucket, newOriginId, type S3Context, type S3Services } from './operation.ts'
+import {
+  type LocatedBucket,
+  newOriginId,
+  type S3Context,
+  type S3Region,
+  type S3Services,
+} from './operation.ts'
 
 export interface VersionKey extends PartKey {
   readonly bucketKeyId: string
@@ -26,12 +31,7 @@ export interface VersionKey extends PartKey {
 export async function newVersionKey(services: S3Services, bucket: LocatedBucket): Promise<VersionKey> {
   const { randomBytes } = services
   const { tenant, bucketKeyId } = bucket.row
-  const bucketKey = await leaseBucketKey(
-    services,
-    bucket.region.catalog,
-    bucketKeyId,
-    'customer-initiated-access',
-  )
+  const bucketKey = await leaseBucketKey(services, bucket.region, bucketKeyId)
   const origin = newOriginId(randomBytes)
   const dataKey = randomBytes(32)
   const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes)
@@ -46,26 +46,16 @@ export async function openVersionKey(
 ): Promise<VersionKey> {
   const { tenant } = bucket.row
   const { originId: origin, bucketKeyId, wrappedDataKey } = row
-  const bucketKey = await leaseBucketKey(
-    services,
-    bucket.region.catalog,
-    bucketKeyId,
-    'customer-initiated-access',
-  )
+  const bucketKey = await leaseBucketKey(services, bucket.region, bucketKeyId)
   const dataKey = unwrapDataKey(bucketKey, tenant, origin, Buffer.from(wrappedDataKey, 'base64'))
   return { tenant, origin, dataKey, bucketKeyId, wrappedDataKey }
 }
 
-async function leaseBucketKey(
-  services: S3Services,
-  catalog: Catalog,
-  bucketKeyId: string,
-  reason: KeyReason,
-): Promise<Buffer> {
-  const bytes = await catalog.get('bucketkeys', utf8(bucketKeyId))
+async function leaseBucketKey(services: S3Services, region: S3Region, bucketKeyId: string): Promise<Buffer> {
+  const bytes = await region.catalog.get('bucketkeys', utf8(bucketKeyId))
   if (bytes === null)
     throw new HoldfastError('store-damaged', `bucket key ${bucketKeyId} is not in the catalog`)
-  return services.leases.open(services.decodeBucketKey(bucketKeyId, bytes), reason)
+  return region.leases.open(services.decodeBucketKey(bucketKeyId, bytes), 'customer-initiated-access')
 }
 
 export interface FinishedVersion {

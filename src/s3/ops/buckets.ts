@@ -78,9 +78,11 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
       }
       return null
     }
+    // A name is one region's: of two who ask for it at once in two regions, one must see the other's bucket.
+    using _name = await services.bucketNames.hold(name)
     const before = await taken()
     if (before !== null) throw before
-    const key = await services.leases.create(tenant)
+    const key = await region.leases.create(tenant)
     const row: BucketRow = {
       v: 1,
       id: toHex(services.randomBytes(8)),

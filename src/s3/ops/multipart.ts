@@ -6,6 +6,7 @@ import type { ManifestPart } from '../../crypto/manifest.ts'
 import type { BucketUse, ObjectCopy, ObjectWrite } from '../../policy/operations.ts'
 import { releasePlaces } from '../../store/places.ts'
 import {
+  bucketRowKey,
   type Checksum,
   type ChecksumAlgorithm,
   decodeRow,
@@ -55,11 +56,13 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       checksumAlgorithm: algorithm,
       checksumType: type,
     }
-    await bucket.region.catalog.commit({
+    const held = await bucket.region.catalog.commit({
+      checks: [{ table: 'buckets', key: bucketRowKey(bucket.row.name), expected: bucket.bytes }],
       puts: [
         { table: 'uploads', key: uploadRowKey(bucket.row.id, objectKey!, uploadId), value: encodeRow(row) },
       ],
     })
+    if (!held) throw new S3Error('NoSuchBucket')
     const result = { Bucket: bucket.row.name, Key: objectKey!, UploadId: uploadId }
     return {
       status: 200,

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+import { refuseUnsupported } from '../../src/s3/unsupported-headers.ts'
+
+describe('a header that asks for what is not there', () => {
+  it.each([
+    ['x-amz-server-side-encryption-customer-key', 'AAAA'],
+    ['x-amz-copy-source-server-side-encryption-customer-algorithm', 'AES256'],
+    ['x-amz-server-side-encryption', 'aws:kms'],
+    ['x-amz-object-lock-mode', 'COMPLIANCE'],
+    ['x-amz-object-lock-legal-hold', 'ON'],
+    ['x-amz-bucket-object-lock-enabled', 'true'],
+    ['x-amz-tagging', 'a=b'],
+    ['x-amz-acl', 'public-read'],
+    ['x-amz-grant-read', 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'],
+    ['x-amz-website-redirect-location', '/elsewhere'],
+  ])('is refused: %s: %s', (name, value) => {
+    expect(() => refuseUnsupported({ [name]: value })).toThrow(
+      expect.objectContaining({ code: 'NotImplemented' }),
+    )
+  })
+
+  it('passes when it asks for what is done anyway', () => {
+    const harmless = {
+      'x-amz-acl': 'private',
+      'x-amz-server-side-encryption': 'AES256',
+      'x-amz-meta-grant': 'x',
+    }
+    expect(() =>
+      refuseUnsupported({ ...harmless, 'x-amz-date': 'x', 'x-amz-checksum-crc32': 'x' }),
+    ).not.toThrow()
+  })
+})
