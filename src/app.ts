@@ -73,6 +73,12 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const faults = new Map<string, string>()
   const metrics = createMetrics(counters)
   metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
+  metrics.gauge(
+    'nodejs_heap_used_bytes',
+    'JavaScript heap of the main thread.',
+    () => process.memoryUsage().heapUsed,
+  )
+  metrics.gauge('nodejs_external_bytes', 'Memory of buffers.', () => process.memoryUsage().external)
 
   const regions = new Map<RegionId, Region>()
   for (const regionConfig of config.regions) {

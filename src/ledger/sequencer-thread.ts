@@ -31,7 +31,11 @@ export function startSequencerThread(
   config: SequencerThreadConfig,
   events: SequencerThreadEvents,
 ): SequencerThread {
-  const worker = new Worker(new URL('./sequencer-worker.ts', import.meta.url), { workerData: config })
+  const worker = new Worker(new URL('./sequencer-worker.ts', import.meta.url), {
+    workerData: config,
+    // A batch needs a few megabytes. Without a bound the collector lets each region's thread keep a hundred.
+    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 },
+  })
   const ended = new Promise<void>(resolve => worker.once('exit', () => resolve()))
   worker.on('message', events.onMessage)
   worker.on('error', events.onFatal)

@@ -1,7 +1,7 @@
-import { utf8 } from '../core/bytes.ts'
+import { readU64be, u64be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes, RegionId } from '../core/ids.ts'
-import type { Catalog } from '../store/catalog.ts'
+import type { Catalog, Row } from '../store/catalog.ts'
 import { printCheckpoint } from '../verify/checkpoint.ts'
 import { type NoteSigner, printNote } from '../verify/note.ts'
 import { noteKeyId } from '../verify/verifier-key.ts'
@@ -36,6 +36,8 @@ export interface Sequencer {
 
 /** Tenants whose chain is kept in memory between ticks. */
 const maxChains = 50_000
+const maxBatchBytes = 8 << 20
+const draftPage = 64
 
 /**
  * The one writer of a region's ledger. A tick takes drafts in order and
@@ -85,7 +87,7 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
 /** Steps (a) and (b). */
 async function enter(deps: SequencerDeps, state: LogState, chains: Map<string, Chain>): Promise<number> {
   const { batchSize, catalog } = deps
-  const rows = await catalog.scan('drafts', { limit: batchSize })
+  const rows = await nextDrafts(catalog, batchSize)
   if (rows.length === 0) return 0
   if (chains.size > maxChains) chains.clear()
   const drafts = decodeDrafts(rows)
@@ -99,6 +101,24 @@ async function enter(deps: SequencerDeps, state: LogState, chains: Map<string, C
   state.tree = tree
   state.published = false
   return rows.length
+}
+
+/** As many as a batch may hold, by number and by size: a draft can be a mebibyte, and the thread's memory is bounded. */
+async function nextDrafts(catalog: Catalog, batchSize: number): Promise<Row[]> {
+  const drafts: Row[] = []
+  let bytes = 0
+  for (let from: Uint8Array | undefined; drafts.length < batchSize && bytes < maxBatchBytes; ) {
+    const limit = Math.min(draftPage, batchSize - drafts.length)
+    const page = await catalog.scan('drafts', { limit, ...(from && { from }) })
+    for (const row of page) {
+      drafts.push(row)
+      bytes += row.value.length
+      if (bytes >= maxBatchBytes) break
+    }
+    if (page.length < limit) break
+    from = u64be(readU64be(page.at(-1)!.key) + 1)
+  }
+  return drafts
 }
 
 /** Steps (c) to (e), from wherever they are to be taken up. */
