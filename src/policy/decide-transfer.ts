@@ -41,6 +41,8 @@ export interface TransferFacts {
   readonly standing: Standing
   /** Moved so far under this instruction, as this end counts. */
   readonly moved: { readonly objects: number; readonly bytes: number }
+  /** `delete`: a move's source is about to remove what has arrived. That was ordered, and the bytes sent, in time. */
+  readonly phase: 'send' | 'delete'
   readonly nowUnixMs: number
 }
 
@@ -57,11 +59,11 @@ export function decideTransfer(step: TransferStep, facts: TransferFacts): Author
   return refusal ?? mint(step, noObligations)
 }
 
-function refuseStanding(terms: TransferTerms, { standing, nowUnixMs }: TransferFacts): Refusal | null {
+function refuseStanding(terms: TransferTerms, { standing, phase, nowUnixMs }: TransferFacts): Refusal | null {
   if (standing.revoked)
     return refuse('instruction-revoked', 'The instruction was revoked; a revocation cannot be taken back.')
   if (standing.rejected) return refuse('instruction-not-approved', 'The instruction was rejected.')
-  if (nowUnixMs >= terms.expiresUnixMs)
+  if (phase === 'send' && nowUnixMs >= terms.expiresUnixMs)
     return refuse('instruction-expired', `The instruction expired at ${isoTime(terms.expiresUnixMs)}.`)
   if (nowUnixMs < terms.notBeforeUnixMs) {
     return refuse(

@@ -10,10 +10,11 @@ import { fromUtf8, toHex, utf8 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
 import { ciphertextSha256, readManifest } from '../crypto/manifest.ts'
 import type { BlobStore } from './blob-store.ts'
-import type { Catalog, Row, Table } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
 import { contentOf } from './objects.ts'
 import type { Place } from './places.ts'
 import { type BucketRow, decodeRow, type ObjectRow, type PartRow, type UploadRow } from './rows.ts'
+import { rowsOf } from './rows-of.ts'
 
 export interface StoreReport {
   /** What is wrong, in words. */
@@ -208,16 +209,5 @@ async function listPlaces({
       const used = [...large].filter(([, { claimed, trashed }]) => claimed && trashed)
       return used.map(([id]) => `blob ${id}: it is in the trash and in use`)
     },
-  }
-}
-
-const pageRows = 1000
-
-async function* rowsOf(catalog: Catalog, table: Table): AsyncGenerator<Row> {
-  for (let from: Uint8Array | undefined; ; ) {
-    const rows = await catalog.scan(table, { limit: pageRows, ...(from && { from }) })
-    yield* rows
-    if (rows.length < pageRows) return
-    from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
   }
 }

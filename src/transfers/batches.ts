@@ -20,8 +20,11 @@ export interface BatchRow {
   readonly v: 1
   readonly batch: number
   readonly items: readonly TransferItem[]
-  /** Source: `departed` until the destination has answered; destination: until it has published. */
-  readonly state: 'departed' | 'arrived' | 'done'
+  /**
+   * Source: `departed` until the destination has answered; destination: until it has published, or has given up what
+   * it had staged (`voided`).
+   */
+  readonly state: 'departed' | 'arrived' | 'done' | 'voided'
   readonly departure: EntryId | null
   readonly arrival: EntryId | null
   readonly arrived: readonly string[]
@@ -50,6 +53,17 @@ export async function findBatch(
 ): Promise<{ row: BatchRow; bytes: Uint8Array } | null> {
   const bytes = await catalog.get('batches', batchKey(id, batch))
   return bytes === null ? null : { row: decodeRow<BatchRow>(bytes), bytes }
+}
+
+/** Source: the batch that has departed and is not answered for. There is at most one, the last. */
+export async function openBatchOf(catalog: Catalog, { id, batches }: TransferRow): Promise<BatchRow | null> {
+  const last = batches === 0 ? null : await findBatch(catalog, id, batches - 1)
+  return last?.row.state === 'departed' ? last.row : null
+}
+
+export async function hasOpenBatch(catalog: Catalog, id: InstructionId): Promise<boolean> {
+  const bytes = await catalog.get('transfers', transferKey(id))
+  return bytes !== null && (await openBatchOf(catalog, decodeRow<TransferRow>(bytes))) !== null
 }
 
 export async function listStaged(

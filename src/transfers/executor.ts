@@ -1,10 +1,13 @@
 /** Runs a region's transfers: whatever is approved, by itself, until it has ended; after a start, where it was. */
-import { hasCode, messageOf } from '../core/errors.ts'
-import type { InstructionId } from '../core/ids.ts'
+import { fromUtf8 } from '../core/bytes.ts'
+import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
+import { type InstructionId, parseInstructionId } from '../core/ids.ts'
+import { rowsOf } from '../store/rows-of.ts'
+import { hasOpenBatch } from './batches.ts'
 import { runTransfer, type SenderDeps } from './sender.ts'
 
 export interface Executor extends AsyncDisposable {
-  /** Takes up every active instruction of this region's book. */
+  /** Takes up every active instruction of this region's book, and every batch that is on its way. */
   start(): Promise<void>
   /** Something was said about this instruction; if it may run now, it does. */
   wake(id: InstructionId): void
@@ -15,7 +18,19 @@ const longestRetryMs = 30_000
 
 export function createExecutor(deps: SenderDeps): Executor {
   const running = new Map<InstructionId, Promise<void>>()
+  const sleepers = new Set<(error: Error) => void>()
   let stopped = false
+
+  /** Rejects at the stop: an undo window may outlast the process by days. */
+  const sleep = (ms: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (stopped) return reject(shuttingDown())
+      sleepers.add(reject)
+      deps.sleep(ms).then(() => {
+        sleepers.delete(reject)
+        resolve()
+      }, reject)
+    })
 
   const run = async (id: InstructionId): Promise<void> => {
     let retryMs = firstRetryMs
@@ -23,19 +38,23 @@ export function createExecutor(deps: SenderDeps): Executor {
       const found = await deps.region.book.find(id)
       // The destination has the instruction in its book too, and leaves the running of it to the source.
       if (found === null || found.instruction.from.region !== deps.region.id) return
-      if (found.row.state !== 'approved' && found.row.state !== 'running') return
-      const wait = found.instruction.notBeforeUnixMs - deps.clock()
+      const { state } = found.row
+      const active = state === 'approved' || state === 'running'
+      // Ended with a batch on its way (revoked, then killed): both books must still say what became of it.
+      if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
+      const wait = active ? found.instruction.notBeforeUnixMs - deps.clock() : 0
       if (wait > 0) {
-        await deps.sleep(Math.min(wait, longestRetryMs))
+        await sleep(Math.min(wait, longestRetryMs))
         continue
       }
       try {
-        await runTransfer(deps, id)
+        await runTransfer({ ...deps, sleep }, id)
         retryMs = firstRetryMs
       } catch (error) {
+        if (stopped) return
         const level = hasCode(error, 'peer-unavailable') ? 'warn' : 'error'
         deps.log(level, 'transfer-interrupted', { instruction: id, error: messageOf(error), retryMs })
-        await deps.sleep(retryMs)
+        await sleep(retryMs)
         retryMs = Math.min(2 * retryMs, longestRetryMs)
       }
     }
@@ -44,7 +63,10 @@ export function createExecutor(deps: SenderDeps): Executor {
   const wake = (id: InstructionId): void => {
     if (stopped || running.has(id)) return
     const run1 = run(id)
-      .catch(error => deps.log('error', 'transfer-stopped', { instruction: id, error: messageOf(error) }))
+      .catch(error => {
+        if (!hasCode(error, 'shutting-down'))
+          deps.log('error', 'transfer-stopped', { instruction: id, error: messageOf(error) })
+      })
       .finally(() => running.delete(id))
     running.set(id, run1)
   }
@@ -52,11 +74,20 @@ export function createExecutor(deps: SenderDeps): Executor {
   return {
     async start() {
       for (const id of await deps.region.book.active()) wake(id)
+      for await (const { key } of rowsOf(deps.region.catalog, 'transfers')) {
+        const id = parseInstructionId(fromUtf8(key))
+        if (id !== null && (await hasOpenBatch(deps.region.catalog, id))) wake(id)
+      }
     },
     wake,
     async [Symbol.asyncDispose]() {
       stopped = true
+      for (const reject of sleepers) reject(shuttingDown())
       await Promise.all(running.values())
     },
   }
+}
+
+function shuttingDown(): HoldfastError {
+  return new HoldfastError('shutting-down', 'the executor stops')
 }

@@ -164,11 +164,15 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
           return sendJson(response, 200, await receiver.close(peer, id, batch))
         case 'arrival':
           message.resume()
-          return sendJson(response, 200, (await receiver.arrivalProof(id, batch)) ?? { state: 'pending' })
+          return sendJson(
+            response,
+            200,
+            (await receiver.arrivalProof(peer, id, batch)) ?? { state: 'pending' },
+          )
         case 'challenge': {
           const { originId, start, end } = parse(challengeSchema, await readJson(message))
           return sendJson(response, 200, {
-            sha256: await receiver.challenge(id, batch, originId, start, end),
+            sha256: await receiver.challenge(peer, id, batch, originId, start, end),
           })
         }
         default: {

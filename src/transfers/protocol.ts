@@ -14,6 +14,7 @@ export const itemSchema = z.strictObject({
   ciphertextBytes: z.int().min(0),
   ciphertextSha256: z.string().regex(/^[0-9a-f]{64}$/),
   manifestSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  rowSha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 export type TransferItem = Omit<z.infer<typeof itemSchema>, 'originId'> & { readonly originId: OriginId }
 
@@ -84,6 +85,11 @@ export const maxHeadBytes = 4 << 20
 /** Binds the departure entry to exactly these objects under exactly these keys. */
 export function itemsDigest(items: readonly TransferItem[]): string {
   return createHash('sha256').update(canonicalJson(items)).digest('hex')
+}
+
+/** Binds what the manifest does not say of a version (ETag, headers, metadata, wrapped key) to its departure. */
+export function rowDigest(row: ObjectHead['row']): string {
+  return createHash('sha256').update(canonicalJson(row)).digest('hex')
 }
 
 export const paths = {

@@ -5,7 +5,8 @@
  *
  * Crash points: an object whose bytes are here but whose staged row is not is an orphan that fsck lists, and is sent
  * again; staged and not published, it waits for `close`; `close` publishes a batch and its arrival entry in one
- * transaction, and answers the same when asked again.
+ * transaction, and answers the same when asked again; refused, it voids the batch and then gives up what is staged,
+ * which `close` asked again does if it was cut off between the two.
  */
 import { createHash } from 'node:crypto'
 import { equalBytes, toHex, utf8 } from '../core/bytes.ts'
@@ -33,7 +34,7 @@ import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import type { Frame } from './frame.ts'
 import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
-import { itemsDigest, type ObjectHead, type PeerProof, type TransferItem } from './protocol.ts'
+import { itemsDigest, type ObjectHead, type PeerProof, rowDigest, type TransferItem } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
 
 export interface Receiver {
@@ -47,18 +48,32 @@ export interface Receiver {
   ): Promise<string[]>
   takeObject(peer: Peer, id: InstructionId, batch: number, originId: string, frame: Frame): Promise<void>
   close(peer: Peer, id: InstructionId, batch: number): Promise<{ arrived: readonly string[]; entry: EntryId }>
-  arrivalProof(id: InstructionId, batch: number): Promise<PeerProof | null>
-  challenge(id: InstructionId, batch: number, originId: string, start: number, end: number): Promise<string>
+  arrivalProof(peer: Peer, id: InstructionId, batch: number): Promise<PeerProof | null>
+  challenge(
+    peer: Peer,
+    id: InstructionId,
+    batch: number,
+    originId: string,
+    start: number,
+    end: number,
+  ): Promise<string>
   end(peer: Peer, id: InstructionId, state: 'completed' | 'failed', reason: string | null): Promise<void>
 }
 
 export function createReceiver(region: TransferRegion, clock: Clock, randomBytes: RandomBytes): Receiver {
   const { catalog, blobs, book, drafts } = region
 
-  const known = async (id: InstructionId): Promise<KnownInstruction> => {
+  /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
+  const known = async (peer: Peer, id: InstructionId): Promise<KnownInstruction> => {
     const found = await book.find(id)
     if (found === null)
       throw new TransferRefused('transfer-needs-an-instruction', `${region.id} knows no instruction ${id}.`)
+    if (found.instruction.from.region !== peer.id) {
+      throw new TransferRefused(
+        'instruction-out-of-scope',
+        `${peer.id} is not the source of this instruction; the transfer is not between these two.`,
+      )
+    }
     return found
   }
 
@@ -67,7 +82,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     id: InstructionId,
     objects: readonly TransferItem[],
   ): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> => {
-    const current = await known(id)
+    const current = await known(peer, id)
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
     const decision = decideTransfer(step, {
@@ -75,6 +90,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       bucket: bucket === null ? null : bucket.row,
       standing: current.standing,
       moved: current.row,
+      phase: 'send',
       nowUnixMs: clock(),
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
@@ -82,9 +98,11 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
   }
 
   const openedBatch = async (
+    peer: Peer,
     id: InstructionId,
     batch: number,
   ): Promise<{ row: BatchRow; bytes: Uint8Array }> => {
+    await known(peer, id)
     const found = await findBatch(catalog, id, batch)
     if (found === null)
       throw new TransferRefused('instruction-out-of-scope', `Batch ${batch} was not announced.`)
@@ -105,8 +123,9 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     },
 
     async openBatch(peer, id, batch, items, departure) {
+      await known(peer, id)
       const before = await findBatch(catalog, id, batch)
-      if (before?.row.state === 'done') return []
+      if (before !== null && before.row.state !== 'departed') return []
       const { current } = await authorize(peer, id, items)
       checkDeparture(peer, current, batch, items, departure)
       if (before !== null && itemsDigest(before.row.items) !== itemsDigest(items)) {
@@ -139,14 +158,13 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     },
 
     async takeObject(peer, id, batch, originId, frame) {
-      const opened = await openedBatch(id, batch)
+      const opened = await openedBatch(peer, id, batch)
       const item = opened.row.items.find(candidate => candidate.originId === originId)
-      if (item === undefined || opened.row.state !== 'departed') {
-        throw new TransferRefused(
-          'instruction-out-of-scope',
-          `Object ${originId} did not depart in batch ${batch}.`,
-        )
-      }
+      const notOpen = new TransferRefused(
+        'instruction-out-of-scope',
+        `Object ${originId} did not depart in batch ${batch}, or the batch is closed.`,
+      )
+      if (item === undefined || opened.row.state !== 'departed') throw notOpen
       // Asked again for each object: a revocation stops the transfer here even if the source goes on.
       const { current } = await authorize(peer, id, [])
       const { head } = frame
@@ -162,45 +180,70 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       }
       const keyRow = utf8(head.bucketKey.bucketKeyId)
       const keyBytes = encodeRow(head.bucketKey as BucketKeyRow)
-      const knownKey = await catalog.get('bucketkeys', keyRow)
-      if (knownKey !== null && !equalBytes(knownKey, keyBytes)) {
-        throw new TransferRefused('instruction-out-of-scope', 'Another bucket key is known by this id.')
+      const rowKey = stagedKey(id, batch, originId)
+      for (;;) {
+        const knownKey = await catalog.get('bucketkeys', keyRow)
+        const staged = await catalog.get('batches', rowKey)
+        const now = await openedBatch(peer, id, batch)
+        const otherKey = knownKey !== null && !equalBytes(knownKey, keyBytes)
+        if (otherKey || staged !== null || now.row.state !== 'departed') {
+          await removeBlobs(places)
+          if (otherKey)
+            throw new TransferRefused('instruction-out-of-scope', 'Another bucket key is known by this id.')
+          if (now.row.state !== 'departed') throw notOpen
+          // Sent twice at once, both hash to the departure: the first is kept.
+          return
+        }
+        const held = await catalog.commit({
+          checks: [
+            { table: 'bucketkeys', key: keyRow, expected: knownKey },
+            { table: 'batches', key: rowKey, expected: null },
+            { table: 'batches', key: batchKey(id, batch), expected: now.bytes },
+          ],
+          puts: [
+            ...claims,
+            { table: 'bucketkeys', key: keyRow, value: keyBytes },
+            {
+              table: 'batches',
+              key: rowKey,
+              value: encodeRow({ v: 1, key: item.key, row } as { v: 1 }),
+            },
+          ],
+        })
+        if (held) return
       }
-      await catalog.commit({
-        puts: [
-          ...claims,
-          { table: 'bucketkeys', key: keyRow, value: keyBytes },
-          {
-            table: 'batches',
-            key: stagedKey(id, batch, originId),
-            value: encodeRow({ v: 1, key: item.key, row } as { v: 1 }),
-          },
-        ],
-      })
     },
 
     async close(peer, id, batch) {
       for (;;) {
-        const opened = await openedBatch(id, batch)
-        if (opened.row.state === 'done') return { arrived: opened.row.arrived, entry: opened.row.arrival! }
-        const staged = await listStaged(catalog, id, batch)
-        const removes = staged.map(({ key }) => ({ table: 'batches' as const, key }))
-        let allowed: Awaited<ReturnType<typeof authorize>>
-        try {
-          allowed = await authorize(peer, id, [])
-        } catch (error) {
-          // Revoked or expired while it was on its way: what is here unpublished is given up again.
-          const released = releasePlaces(
-            staged.flatMap(each => each.staged.row.content?.places ?? []),
-            clock(),
-          )
-          await catalog.commit({ removes: [...removes, ...released.removes], puts: released.puts })
-          throw error
+        const opened = await openedBatch(peer, id, batch)
+        if (opened.row.state !== 'departed') {
+          await giveUpStaged(id, batch)
+          if (opened.row.state === 'done') return { arrived: opened.row.arrived, entry: opened.row.arrival! }
+          throw new TransferRefused('transfer-needs-an-instruction', `Batch ${batch} was given up.`)
         }
-        const { current, bucket, authorized } = allowed
+        const staged = await listStaged(catalog, id, batch)
         const arrived = opened.row.items.filter(item =>
           staged.some(each => each.staged.row.originId === item.originId),
         )
+        const check = { table: 'batches', key: batchKey(id, batch), expected: opened.bytes } as const
+        let allowed: Awaited<ReturnType<typeof authorize>>
+        try {
+          // Batches announced side by side were each within the limits: here counts what is about to be published.
+          allowed = await authorize(peer, id, arrived)
+        } catch (error) {
+          if (!(error instanceof TransferRefused)) throw error
+          // Revoked, expired or too much by now: the batch is closed with nothing in it.
+          const voided = encodeRow({ ...opened.row, state: 'voided' } as BatchRow)
+          const held = await catalog.commit({
+            checks: [check],
+            puts: [{ table: 'batches', key: batchKey(id, batch), value: voided }],
+          })
+          if (!held) continue
+          await giveUpStaged(id, batch)
+          throw error
+        }
+        const { current, bucket, authorized } = allowed
         const bytes = arrived.reduce((sum, item) => sum + item.ciphertextBytes, 0)
         const entry = drafts.draft({
           tenant: current.row.tenant,
@@ -232,11 +275,8 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
           bucket,
           staged.map(({ staged: { key, row } }) => ({ key, row })),
           {
-            checks: [
-              { table: 'batches', key: batchKey(id, batch), expected: opened.bytes },
-              { table: 'instructions', key: utf8(id), expected: current.bytes },
-            ],
-            removes,
+            checks: [check, { table: 'instructions', key: utf8(id), expected: current.bytes }],
+            removes: staged.map(({ key }) => ({ table: 'batches' as const, key })),
             puts: [
               { table: 'batches', key: batchKey(id, batch), value: encodeRow(done) },
               { table: 'instructions', key: utf8(id), value: encodeRow(counted) },
@@ -244,20 +284,22 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
             ],
           },
         )
-        if (published) return { arrived: arrivedIds, entry: entry.entryId }
+        if (!published) continue
+        await giveUpStaged(id, batch)
+        return { arrived: arrivedIds, entry: entry.entryId }
       }
     },
 
-    async arrivalProof(id, batch) {
-      const { row } = await openedBatch(id, batch)
-      const { tenant } = (await known(id)).row
+    async arrivalProof(peer, id, batch) {
+      const { row } = await openedBatch(peer, id, batch)
+      const { tenant } = (await known(peer, id)).row
       return row.arrival === null ? null : peerProofOf(region, tenant, row.arrival)
     },
 
-    async challenge(id, batch, originId, start, end) {
-      const { row } = await openedBatch(id, batch)
+    async challenge(peer, id, batch, originId, start, end) {
+      const { row } = await openedBatch(peer, id, batch)
       const item = row.items.find(candidate => candidate.originId === originId)
-      const { instruction } = await known(id)
+      const { instruction } = await known(peer, id)
       const bucket = await findBucket(catalog, instruction.to.bucket)
       const object =
         item === undefined || bucket === null ? null : await findObject(catalog, bucket.row.id, item.key)
@@ -268,12 +310,20 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     },
 
     async end(peer, id, state, reason) {
-      const current = await known(id)
-      if (current.instruction.from.region !== peer.id)
-        throw new TransferRefused('instruction-out-of-scope', 'Only its source ends a transfer.')
+      const current = await known(peer, id)
       if (current.row.state === 'running' || current.row.state === 'approved')
         await book.move(current, { state, reason })
     },
+  }
+
+  /** Of a closed batch, which takes no more: what was staged between the look and the close belongs to nobody. */
+  async function giveUpStaged(id: InstructionId, batch: number): Promise<void> {
+    const left = await listStaged(catalog, id, batch)
+    if (left.length === 0) return
+    const places = left.flatMap(({ staged }) => staged.row.content?.places ?? [])
+    const released = releasePlaces(places, clock())
+    const removes = left.map(({ key }) => ({ table: 'batches' as const, key }))
+    await catalog.commit({ removes: [...removes, ...released.removes], puts: released.puts })
   }
 
   /** Reads the parts off the wire into their places. Whatever does not hash to its manifest row leaves nothing behind. */
@@ -315,9 +365,14 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       await frame.end()
       return { places, claims }
     } catch (error) {
-      for (const place of places) if (place.in === 'blobs') await blobs.remove(place.id)
+      await removeBlobs(places)
       throw error
     }
+  }
+
+  /** Of places that no row refers to. */
+  async function removeBlobs(places: readonly Place[]): Promise<void> {
+    for (const place of places) if (place.in === 'blobs') await blobs.remove(place.id)
   }
 
   function checkDeparture(
@@ -369,12 +424,15 @@ function checkHead(head: ObjectHead, item: TransferItem, { row }: KnownInstructi
     return refuse('no manifest')
   }
   const cipherBytes = manifest.parts.reduce((sum, part) => sum + part.cipherBytes, 0)
+  const plainBytes = manifest.parts.reduce((sum, part) => sum + part.plainBytes, 0)
   if (head.key !== item.key || head.row.originId !== item.originId || manifest.origin !== item.originId)
     refuse('another version')
   if (manifest.tenant !== row.tenant || head.bucketKey.tenant !== row.tenant) refuse('another tenant')
   if (head.row.bucketKeyId !== head.bucketKey.bucketKeyId) refuse('another bucket key')
   if (cipherBytes !== item.ciphertextBytes || head.row.ciphertextBytes !== cipherBytes)
     refuse('another length')
+  if (head.row.sizeBytes !== plainBytes) refuse('another size')
+  if (rowDigest(head.row) !== item.rowSha256) refuse('another description')
   if (head.row.partCount !== manifest.parts.length) refuse('another number of parts')
   if (ciphertextSha256(manifest.parts) !== item.ciphertextSha256) refuse('another digest')
   return manifest

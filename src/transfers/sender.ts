@@ -21,14 +21,14 @@ import type { KnownInstruction } from '../instructions/instruction-book.ts'
 import { type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import type { Door } from '../outbound/door.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
-import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
+import { decideTransfer, type TransferFacts, type TransferStep } from '../policy/decide-transfer.ts'
 import { findBucket } from '../store/buckets.ts'
 import { prefixEnd } from '../store/catalog.ts'
 import { contentOf, findObject, type KnownBucket, removeObject } from '../store/objects.ts'
 import { readPlace } from '../store/places.ts'
 import { type BucketKeyRow, bucketPrefix, decodeRow, encodeRow, type ObjectRow } from '../store/rows.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
-import { type BatchRow, batchKey, findBatch, type TransferRow, transferKey } from './batches.ts'
+import { type BatchRow, batchKey, findBatch, openBatchOf, type TransferRow, transferKey } from './batches.ts'
 import { createPeerClient, type PeerClient } from './peer-client.ts'
 import { type Peer, type Peers, peerProofOf, type TransferRegion } from './peers.ts'
 import {
@@ -37,6 +37,7 @@ import {
   maxBatchObjects,
   type ObjectHead,
   type PeerProof,
+  rowDigest,
   type TransferItem,
 } from './protocol.ts'
 import { hashCiphertext } from './receiver.ts'
@@ -58,6 +59,7 @@ const sendingAtOnce = 4
 const pollMs = 50
 const proofMs = 60_000
 const challengeBytes = 64 * 1024
+const longestWaitMs = 5000
 
 /** Runs until the instruction has ended or a step fails; `peer-unavailable` may be tried again. */
 export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<void> {
@@ -101,18 +103,17 @@ export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<
 
 async function walk(deps: SenderDeps, peer: Peer, client: PeerClient, id: InstructionId): Promise<void> {
   const { region } = deps
-  await checkLimitsAhead(deps, peer, id)
-  const offered = await known(deps, id)
-  await client.offer(offered.row.envelope, offered.envelopes)
-  for (;;) {
+  // Nothing is left to send: an expiry since then does not stop what was ordered, and done, in time.
+  if (!(await isSent(deps, id))) {
+    await checkLimitsAhead(deps, peer, id)
+    const offered = await known(deps, id)
+    await client.offer(offered.row.envelope, offered.envelopes)
+  }
+  while (!(await isSent(deps, id))) {
     const row = await transferRow(deps, id)
-    const open = row.batches === 0 ? null : await findBatch(region.catalog, id, row.batches - 1)
-    if (open !== null && open.row.state === 'departed') {
-      await sendBatch(deps, peer, client, id, open.row)
-      continue
-    }
-    if (row.walked) break
-    await depart(deps, peer, id, row)
+    const open = await openBatchOf(region.catalog, row)
+    if (open === null) await depart(deps, peer, id, row)
+    else await sendBatch(deps, peer, client, id, open)
   }
   const { instruction } = await known(deps, id)
   if (instruction.mode === 'move') await deleteMoved(deps, peer, client, id)
@@ -124,12 +125,19 @@ async function walk(deps: SenderDeps, peer: Peer, client: PeerClient, id: Instru
   await client.end('completed', null)
 }
 
+/** The walk has come to its end, and every batch of it has been answered for. */
+async function isSent(deps: SenderDeps, id: InstructionId): Promise<boolean> {
+  const row = await transferRow(deps, id)
+  return row.walked && (await openBatchOf(deps.region.catalog, row)) === null
+}
+
 /** The source's own judgement, with what would move next. */
 async function authorize(
   deps: SenderDeps,
   peer: Peer,
   id: InstructionId,
   objects: TransferStep['objects'],
+  phase: TransferFacts['phase'] = 'send',
 ): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> {
   const { region, clock } = deps
   const current = await known(deps, id)
@@ -141,6 +149,7 @@ async function authorize(
       bucket: bucket === null ? null : bucket.row,
       standing: current.standing,
       moved: current.row,
+      phase,
       nowUnixMs: clock(),
     },
   )
@@ -171,6 +180,7 @@ async function checkLimitsAhead(deps: SenderDeps, peer: Peer, id: InstructionId)
       bucket: bucket.row,
       standing: current.standing,
       moved,
+      phase: 'send',
       nowUnixMs: deps.clock(),
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
@@ -212,10 +222,17 @@ async function nextItems(
       ciphertextBytes: row.ciphertextBytes,
       ciphertextSha256: ciphertextSha256(readManifest(content.manifest).parts),
       manifestSha256: sha256Hex(content.manifest),
+      rowSha256: rowDigest(sentRow(row)),
     })
     bytes += row.ciphertextBytes
   }
   return { items, cursor: last, atEnd: rows.length < maxBatchObjects }
+}
+
+/** Of a version, what the destination keeps as it is; version id and places are its own. */
+function sentRow(row: ObjectRow): ObjectHead['row'] {
+  const { v: _v, versionId: _versionId, content: _content, arrivedBy: _arrivedBy, ...sent } = row
+  return sent
 }
 
 /** Batch row, cursor and departure entry, in one transaction. */
@@ -321,11 +338,10 @@ async function sendObject(
   const content = await contentOf(catalog, row)
   const keyBytes = await catalog.get('bucketkeys', utf8(row.bucketKeyId))
   if (content === null || keyBytes === null) return 'replaced or deleted at the source since it departed'
-  const { v: _v, versionId: _versionId, content: _content, arrivedBy: _arrivedBy, ...sent } = row
   const bucketKey = decodeRow<BucketKeyRow>(keyBytes)
   const head: ObjectHead = {
     key: item.key,
-    row: sent,
+    row: sentRow(row),
     manifest: Buffer.from(content.manifest).toString('base64'),
     bucketKey,
   }
@@ -335,7 +351,9 @@ async function sendObject(
         start: 0,
         end: part.cipherBytes,
       })
-      for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) yield chunk
+      // Copied: the socket may still hold a chunk when the reader fills its buffer again.
+      for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next())
+        yield Buffer.from(chunk)
     }
   }
   try {
@@ -454,11 +472,16 @@ async function deleteMoved(
   for (let number = 0; number < batches; number++) {
     const found = await findBatch(region.catalog, id, number)
     if (found === null || found.row.state !== 'arrived') continue
-    const wait = (found.row.deleteAfterUnixMs ?? 0) - clock()
-    if (wait > 0) await deps.sleep(wait)
+    for (;;) {
+      // Asked while it waits too: a revocation ends it now and not when the window closes.
+      await authorize(deps, peer, id, [], 'delete')
+      const wait = (found.row.deleteAfterUnixMs ?? 0) - clock()
+      if (wait <= 0) break
+      await deps.sleep(Math.min(wait, longestWaitMs))
+    }
     for (const item of found.row.items) {
       if (!found.row.arrived.includes(item.originId)) continue
-      const { bucket, authorized, current } = await authorize(deps, peer, id, [])
+      const { bucket, authorized, current } = await authorize(deps, peer, id, [], 'delete')
       const row = await findObject(region.catalog, bucket.row.id, item.key)
       if (row?.originId !== item.originId) continue
       await challengeObject(deps, client, number, row)
@@ -512,12 +535,16 @@ async function stop(
   refused: TransferRefused,
 ): Promise<void> {
   const row = await transferRow(deps, id)
-  const open = row.batches === 0 ? null : await findBatch(deps.region.catalog, id, row.batches - 1)
-  if (open !== null && open.row.state === 'departed') {
-    const missing = new Map(open.row.items.map(item => [item.originId as string, refused.message]))
-    // The destination gives up what it has staged; a batch that it had published before says so again.
-    const closed = await client.close(open.row.batch).catch(() => null)
-    await settleBatch(deps, id, open.row, closed?.arrived ?? [], closed?.entry ?? null, missing)
+  const open = await openBatchOf(deps.region.catalog, row)
+  if (open !== null) {
+    const missing = new Map(open.items.map(item => [item.originId as string, refused.message]))
+    // The destination gives up what it has staged; a batch that it had published before says so again. When it cannot
+    // be asked, nobody knows which: voided here and arrived there, the books would differ for ever.
+    const closed = await client.close(open.batch).catch(error => {
+      if (error instanceof TransferRefused) return null
+      throw error
+    })
+    await settleBatch(deps, id, open, closed?.arrived ?? [], closed?.entry ?? null, missing)
   }
   await fail(deps, id, client, refused.message, refused.rule)
 }

@@ -4,17 +4,30 @@
  */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { InstructionId, OriginId, RegionId } from '../../src/core/ids.ts'
+import { utf8 } from '../../src/core/bytes.ts'
+import type { BucketName, InstructionId, OriginId, RegionId } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
 import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import { ciphertextSha256, readManifest } from '../../src/crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import { documentId } from '../../src/crypto/signed-document.ts'
+import { sha256Hex } from '../../src/crypto/sigv4.ts'
 import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
 import type { Region } from '../../src/open-region.ts'
+import { findBucket } from '../../src/store/buckets.ts'
+import { contentOf, findObject } from '../../src/store/objects.ts'
+import { readPlace } from '../../src/store/places.ts'
+import { type BucketKeyRow, decodeRow } from '../../src/store/rows.ts'
 import { createPeerClient, type PeerClient } from '../../src/transfers/peer-client.ts'
 import { type Peer, peerProofOf } from '../../src/transfers/peers.ts'
-import { itemsDigest, type PeerProof, type TransferItem } from '../../src/transfers/protocol.ts'
+import {
+  itemsDigest,
+  type ObjectHead,
+  type PeerProof,
+  rowDigest,
+  type TransferItem,
+} from '../../src/transfers/protocol.ts'
 import { parseVerifierKey } from '../../src/verify/verifier-key.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
@@ -42,10 +55,11 @@ beforeAll(async () => {
   acme = await test.customer('acme', 3, 2)
   rival = await test.customer('rival', 1, 1)
   await acme.s3('PUT', '/source')
-  await acme.s3('PUT', '/target', frankfurt)
+  for (const bucket of ['target', 'lured']) await acme.s3('PUT', `/${bucket}`, frankfurt)
   await rival.s3('PUT', '/rivals')
   for (const key of ['in/one', 'in/two', 'out/three'])
     await acme.s3('PUT', `/source/${key}`, randomBytes(1000))
+  await acme.s3('PUT', '/source/in/large', randomBytes(200_000))
 })
 afterAll(() => test?.[Symbol.asyncDispose]())
 
@@ -193,7 +207,14 @@ describe('the destination, spoken to by a dishonest source', () => {
   function item(key: string, ciphertextBytes = 1106): TransferItem {
     const digest = (): string => randomBytes(32).toString('hex')
     const originId = randomBytes(16).toString('hex') as OriginId
-    return { key, originId, ciphertextBytes, ciphertextSha256: digest(), manifestSha256: digest() }
+    return {
+      key,
+      originId,
+      ciphertextBytes,
+      ciphertextSha256: digest(),
+      manifestSha256: digest(),
+      rowSha256: digest(),
+    }
   }
 
   const clientFor = (envelope: Envelope): PeerClient =>
@@ -204,12 +225,13 @@ describe('the destination, spoken to by a dishonest source', () => {
 
   /** A departure that really is in the source's log, whatever it says. */
   async function departure(envelope: Envelope, change: Record<string, unknown> = {}): Promise<PeerProof> {
+    const { to } = JSON.parse(Buffer.from(envelope.payload).toString())
     const body = {
       instruction: documentId(envelope) as InstructionId,
       batch: 0,
       peer: 'de-frankfurt',
       bucket: 'source',
-      toBucket: 'target',
+      toBucket: to.bucket,
       manifestSha256: itemsDigest(items),
       objects: items.map(each => [each.originId, each.ciphertextBytes, each.ciphertextSha256] as const),
       bytes: items.reduce((sum, each) => sum + each.ciphertextBytes, 0),
@@ -413,5 +435,165 @@ describe('the destination, spoken to by a dishonest source', () => {
     await expect(client.openBatch(1, items, await departure(envelope, { batch: 1 }))).rejects.toThrow(
       /revoked/,
     )
+  })
+
+  interface Departing {
+    readonly item: TransferItem
+    readonly head: ObjectHead
+    readonly ciphertext: Buffer
+  }
+
+  /** An object of the source as an honest one would send it; `change` is what it lies about its row. */
+  async function real(key: string, change: Partial<ObjectHead['row']> = {}): Promise<Departing> {
+    const { catalog, blobs } = source
+    const bucket = await findBucket(catalog, 'source' as BucketName)
+    const found = (await findObject(catalog, bucket!.row.id, key))!
+    const { v: _v, versionId: _versionId, content: _content, arrivedBy: _arrivedBy, ...row } = found
+    const { manifest, places } = (await contentOf(catalog, found))!
+    const { parts } = readManifest(manifest)
+    const range = { start: 0, end: row.ciphertextBytes }
+    await using reader = await readPlace(catalog, blobs, places[0]!, range)
+    const chunks: Uint8Array[] = []
+    for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) chunks.push(chunk)
+    const bucketKey = decodeRow<BucketKeyRow>((await catalog.get('bucketkeys', utf8(row.bucketKeyId)))!)
+    const sent = { ...row, ...change }
+    return {
+      item: {
+        key,
+        originId: row.originId,
+        ciphertextBytes: row.ciphertextBytes,
+        ciphertextSha256: ciphertextSha256(parts),
+        manifestSha256: sha256Hex(manifest),
+        rowSha256: rowDigest(sent),
+      },
+      head: { key, row: sent, manifest: Buffer.from(manifest).toString('base64'), bucketKey },
+      ciphertext: Buffer.concat(chunks),
+    }
+  }
+
+  /** Announces one object as a batch of its own. */
+  async function announce(envelope: Envelope, batch: number, object: Departing): Promise<void> {
+    items = [object.item]
+    await clientFor(envelope).openBatch(batch, items, await departure(envelope, { batch }))
+  }
+
+  async function* whole(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+    yield bytes
+  }
+
+  const send = (envelope: Envelope, batch: number, { item, head, ciphertext }: Departing): Promise<void> =>
+    clientFor(envelope).sendObject(batch, item.originId, head, whole(ciphertext))
+
+  const intoLured = { to: { bucket: 'lured', region: 'de-frankfurt' } }
+  const keysOfLured = async (): Promise<number> => {
+    const xml = await (await acme.s3('GET', '/lured?list-type=2')).text()
+    return xml.match(/<Key>/g)?.length ?? 0
+  }
+  const blobsHere = async (): Promise<number> => {
+    let count = 0
+    for await (const _blob of test.app.regions.get(deFrankfurt)!.blobs.list()) count++
+    return count
+  }
+
+  it('publishes no more than the limits in batches that are each within them', async () => {
+    const { envelope, verdicts } = approved({ ...intoLured, limits: { bytes: null, objects: 1 } })
+    await offer(envelope, verdicts)
+    const client = clientFor(envelope)
+    const objects = [await real('in/one'), await real('in/two')]
+    for (const [batch, object] of objects.entries()) await announce(envelope, batch, object)
+    for (const [batch, object] of objects.entries()) await send(envelope, batch, object)
+    const closed = await Promise.allSettled([client.close(0), client.close(1)])
+    expect(closed.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const over = closed.findIndex(({ status }) => status === 'rejected')
+    expect(String((closed[over] as PromiseRejectedResult).reason)).toMatch(/2 objects are more than the 1 /)
+    // What was over is given up for good.
+    await expect(client.close(over)).rejects.toThrow(/given up/)
+    await expect(send(envelope, over, objects[over]!)).rejects.toThrow(/closed/)
+    expect(await keysOfLured()).toBe(1)
+  })
+
+  it('takes no object whose description is not the one that departed', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    await offer(envelope, verdicts)
+    const honest = await real('in/two')
+    await announce(envelope, 0, honest)
+    const lies: Partial<ObjectHead['row']>[] = [
+      { etag: 'ab'.repeat(16) },
+      { metadata: { note: 'forged' } },
+      { headers: { 'content-type': 'text/html' } },
+      { checksum: { algorithm: 'CRC32', value: 'AAAAAA==', type: 'FULL_OBJECT' } },
+      { modifiedUnixMs: 0 },
+      { wrappedDataKey: Buffer.alloc(40).toString('base64') },
+    ]
+    for (const lie of lies) {
+      const { head } = await real('in/two', lie)
+      await expect(send(envelope, 0, { ...honest, head })).rejects.toThrow(/another description/)
+    }
+    // Departed with the lie: the manifest knows better.
+    const resized = await real('in/two', { sizeBytes: 999 })
+    await announce(envelope, 1, resized)
+    await expect(send(envelope, 1, resized)).rejects.toThrow(/another size/)
+    await send(envelope, 0, honest)
+  })
+
+  it('keeps one copy of an object that is sent twice at once', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    await offer(envelope, verdicts)
+    const object = await real('in/large')
+    await announce(envelope, 0, object)
+    const before = await blobsHere()
+    await Promise.all([send(envelope, 0, object), send(envelope, 0, object), send(envelope, 0, object)])
+    expect(await blobsHere()).toBe(before + 1)
+    expect((await clientFor(envelope).close(0)).arrived).toEqual([object.item.originId])
+  })
+
+  it('keeps nothing of an object that comes to its end after its batch was closed', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    await offer(envelope, verdicts)
+    const client = clientFor(envelope)
+    const { item: sent, head, ciphertext } = await real('in/large')
+    items = [sent]
+    await client.openBatch(0, items, await departure(envelope))
+    const before = await blobsHere()
+    const { promise: closed, resolve: release } = Promise.withResolvers<void>()
+    async function* slowly(): AsyncGenerator<Uint8Array> {
+      yield ciphertext.subarray(0, 1000)
+      await closed
+      yield ciphertext.subarray(1000)
+    }
+    const sending = client.sendObject(0, sent.originId, head, slowly())
+    const refused = expect(sending).rejects.toThrow(/the batch is closed/)
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect((await client.close(0)).arrived).toEqual([])
+    release()
+    await refused
+    expect(await blobsHere()).toBe(before)
+  })
+
+  it('answers a peer that is not the source of the instruction nothing at all', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    await offer(envelope, verdicts)
+    const object = await real('in/one')
+    await announce(envelope, 0, object)
+    const proof = await departure(envelope)
+    const { item: sent, head, ciphertext } = object
+    const { door } = test.app.regions.get('sg-singapore' as RegionId)!
+    const outsider = createPeerClient(door, peer, documentId(envelope) as InstructionId, () => {})
+    const asks: (() => Promise<unknown>)[] = [
+      () => outsider.openBatch(0, [sent], proof),
+      () => outsider.sendObject(0, sent.originId, head, whole(ciphertext)),
+      () => outsider.close(0),
+      () => outsider.arrivalProof(0),
+      () => outsider.challenge(0, sent.originId, 0, 10),
+      () => outsider.end('failed', 'because'),
+    ]
+    for (const state of ['open', 'closed']) {
+      for (const ask of asks) await expect(ask(), state).rejects.toThrow(/sg-singapore is not the source/)
+      if (state === 'open') {
+        await send(envelope, 0, object)
+        await clientFor(envelope).close(0)
+      }
+    }
+    expect(await clientFor(envelope).challenge(0, sent.originId, 0, 10)).toMatch(/^[0-9a-f]{64}$/)
   })
 })

@@ -95,6 +95,8 @@ describe('a transfer', () => {
     // The destination hears of the end after it; closing the sockets is asynchronous too.
     const isEnd = (entry: { type: string; body: unknown }) =>
       entry.type === 'instruction.state' && (entry.body as any).state === 'completed'
+    const heard = async () => (await verifiedBooks('de-frankfurt')).some(isEnd)
+    await expect.poll(heard, { timeout: 5000 }).toBe(true)
     const counted = async (region: string, field: string): Promise<number> =>
       (await verifiedBooks(region))
         .filter(entry => entry.type === 'connection')
