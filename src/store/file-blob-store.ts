@@ -29,6 +29,7 @@ export function createFileBlobStore(
   }
   if (made) syncUpwards(resolve(folder))
   const folders = createFolderSync()
+  const buffers = createBuffers()
 
   const folderOf = (id: BlobId): string => {
     let hash = 0
@@ -52,7 +53,7 @@ export function createFileBlobStore(
       } catch (error) {
         throw new HoldfastError('not-found', `blob ${id} is not in the store`, { id }, error)
       }
-      return fileReader(id, handle, start, end)
+      return fileReader(id, handle, start, end, buffers)
     },
 
     async remove(id) {
@@ -132,13 +133,25 @@ function fileWriter(
   }
 }
 
-function fileReader(id: BlobId, handle: FileHandle, start: number, end: number): BlobReader {
+/** Reads ahead by one buffer, so that the disk works while the caller decrypts; two buffers take turns. */
+function fileReader(
+  id: BlobId,
+  handle: FileHandle,
+  start: number,
+  end: number,
+  buffers: Buffers,
+): BlobReader {
+  // A short range (a header, one segment) is one read into a buffer of its size.
+  const isShort = end - start <= shortBytes
+  const own = isShort ? [Buffer.allocUnsafe(end - start)] : [buffers.take(), buffers.take()]
   let at = start
-  // Read ahead by one buffer: the disk works while the caller decrypts.
+  let turn = 0
   let ahead: Promise<Uint8Array> | null = null
+  let broken = false
   const readNext = async (): Promise<Uint8Array> => {
     const length = Math.min(readBytes, end - at)
-    const buffer = Buffer.allocUnsafeSlow(length)
+    const buffer = own[turn]!
+    turn = (turn + 1) % own.length
     let filled = 0
     while (filled < length) {
       const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled)
@@ -147,20 +160,48 @@ function fileReader(id: BlobId, handle: FileHandle, start: number, end: number):
       filled += bytesRead
     }
     at += length
-    return buffer
+    return buffer.subarray(0, length)
   }
   return {
     async next() {
       if (ahead === null && at >= end) return null
-      const chunk = await (ahead ?? readNext())
-      ahead = at < end ? readNext() : null
-      // A failure is seen by the next call; until then it must not count as unhandled.
-      ahead?.catch(() => {})
-      return chunk
+      try {
+        const chunk = await (ahead ?? readNext())
+        ahead = at < end ? readNext() : null
+        // A failure is seen by the next call; until then it must not count as unhandled.
+        ahead?.catch(() => {})
+        return chunk
+      } catch (error) {
+        broken = true
+        throw error
+      }
     },
     async [Symbol.asyncDispose]() {
-      await ahead?.catch(() => {})
+      await ahead?.catch(() => {
+        broken = true
+      })
       await handle.close()
+      // What a failed read may still write into is not given to the next reader.
+      if (!broken && !isShort) for (const buffer of own) buffers.give(buffer)
+    },
+  }
+}
+
+interface Buffers {
+  take(): Buffer
+  give(buffer: Buffer): void
+}
+
+const shortBytes = 128 * 1024
+const keptBuffers = 16
+
+/** Buffers that readers pass on: a fresh one for each mebibyte keeps the collector as busy as the decryption. */
+function createBuffers(): Buffers {
+  const free: Buffer[] = []
+  return {
+    take: () => free.pop() ?? Buffer.allocUnsafeSlow(readBytes),
+    give(buffer) {
+      if (free.length < keptBuffers) free.push(buffer)
     },
   }
 }

@@ -22,7 +22,7 @@ async function get(store: BlobStore, id: BlobId, start: number, end: number): Pr
   await using reader = await store.read(id, { start, end })
   const chunks: Uint8Array[] = []
   for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next())
-    chunks.push(chunk.slice())
+    chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }
 
@@ -88,11 +88,11 @@ describe('blob store contract: files', () => {
     const bytes = randomBytes(3 * 2 ** 20)
     const id = await put(store, [bytes])
     await using reader = await store.read(id, { start: 0, end: bytes.length })
-    const chunks = [(await reader.next())!.slice()]
+    const chunks = [Buffer.from((await reader.next())!)]
     await store.remove(id)
     await store.remove(id)
     for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next())
-      chunks.push(chunk.slice())
+      chunks.push(Buffer.from(chunk))
     expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
     await expect(store.read(id, { start: 0, end: 1 })).rejects.toMatchObject({ code: 'not-found' })
   })
