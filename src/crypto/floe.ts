@@ -65,7 +65,8 @@ export function startDecryption(
   if (header.length !== headerBytes) throw damaged('the header is cut short')
   if (encodeParameters(parameters).compare(header, 0, 10) !== 0)
     throw damaged('the header has other parameters')
-  const iv = header.slice(10, 10 + ivBytes)
+  // A copy: whoever read the header may use its buffer again.
+  const iv = new Uint8Array(header.subarray(10, 10 + ivBytes))
   const expected = floeKdf(parameters, key, iv, associatedData, headerTagPurpose, 32)
   if (!timingSafeEqual(expected, header.subarray(10 + ivBytes)))
     throw damaged('the header tag does not match')
@@ -133,7 +134,7 @@ export function decryptSegment(
 }
 
 export function headerTagOf(header: Uint8Array): Uint8Array {
-  return header.slice(10 + ivBytes, headerBytes)
+  return new Uint8Array(header.subarray(10 + ivBytes, headerBytes))
 }
 
 function newState(

@@ -96,7 +96,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array | null {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 0xff) length--
   if (length === 0) return null
-  const end = prefix.slice(0, length)
+  // Not `slice`: of a Buffer that is a view, and the prefix itself would be counted up.
+  const end = new Uint8Array(prefix.subarray(0, length))
   end[length - 1]!++
   return end
 }

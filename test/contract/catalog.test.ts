@@ -118,6 +118,12 @@ for (const [name, make] of Object.entries(adapters)) {
   })
 }
 
+it('prefixEnd leaves a prefix that is a Buffer as it is', () => {
+  const prefix = Buffer.from('abc')
+  expect(Buffer.from(prefixEnd(prefix)!).toString()).toBe('abd')
+  expect(prefix.toString()).toBe('abc')
+})
+
 it('prefixEnd bounds exactly the keys with the prefix', () => {
   fc.assert(
     fc.property(
