@@ -2,7 +2,7 @@
  * A region's own copy of its tenants' instructions and of what the approvers said to them. Every change is one
  * transaction with its entry, and what an instruction's state is follows from the rows alone.
  */
-import { concat, utf8 } from '../core/bytes.ts'
+import { concat, fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
@@ -13,6 +13,7 @@ import type { DraftBox } from '../ledger/drafts.ts'
 import type { Standing } from '../policy/decide-transfer.ts'
 import { type Catalog, type CatalogBatch, prefixEnd } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
+import { rowsOf } from '../store/rows-of.ts'
 import { findTenant } from '../store/tenants.ts'
 import { type Genesis, openGenesis } from '../verify/genesis.ts'
 import { type Instruction, openInstruction, openVerdict, type Verdict } from './instruction.ts'
@@ -60,9 +61,14 @@ export interface BookDeps {
 export interface InstructionBook {
   /** Writes a draft down and enters it; does nothing when it is known. */
   draft(envelope: Envelope): Promise<KnownInstruction>
-  /** Writes a verdict down and enters it; does nothing when the approver said so before. */
+  /**
+   * Writes a verdict down and enters it; does nothing when the approver said so before. After the end it throws
+   * `conflict` and enters nothing.
+   */
   say(envelope: Envelope): Promise<KnownInstruction>
   find(id: InstructionId): Promise<KnownInstruction | null>
+  /** As `find`, for somebody who looks at it: a draft that has expired is entered as such. */
+  look(id: InstructionId): Promise<KnownInstruction | null>
   list(tenant: TenantId): Promise<InstructionRow[]>
   /** Every instruction that is approved or running: what an executor goes on with after a start. */
   active(): Promise<InstructionId[]>
@@ -81,7 +87,11 @@ export interface StateChange {
 }
 
 const rowKey = (id: InstructionId): Uint8Array => utf8(id)
+/** Index by tenant: `00` ‖ tenant id ‖ instruction id. Ids are hexadecimal, so that the rows come after it. */
+const tenantPrefix = (tenant: TenantId): Uint8Array => concat(Uint8Array.of(0), utf8(tenant))
+const firstRow = utf8('0')
 const verdictKey = (id: InstructionId, verdict: string): Uint8Array => concat(utf8(id), utf8(verdict))
+const maxAheadMs = 15 * 60e3
 const endStates: readonly InstructionState[] = ['completed', 'failed', 'expired', 'revoked', 'rejected']
 
 export function createInstructionBook(deps: BookDeps): InstructionBook {
@@ -175,6 +185,8 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         change = { state: 'rejected', reason: said('rejected') }
       else if (row.state === 'drafted' && standing.approvals >= standing.quorum)
         change = { state: 'approved' }
+      else if (row.state === 'drafted' && clock() >= current.instruction.expiresUnixMs)
+        change = { state: 'expired', reason: 'It expired before enough approvers had approved it.' }
       if (change === null) return current
       await move(current, change)
     }
@@ -206,7 +218,11 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       })
       await catalog.commit({
         checks: [{ table: 'instructions', key: rowKey(id), expected: null }],
-        puts: [{ table: 'instructions', key: rowKey(id), value: encodeRow(row) }, entry.put],
+        puts: [
+          { table: 'instructions', key: rowKey(id), value: encodeRow(row) },
+          { table: 'instructions', key: concat(tenantPrefix(tenant), utf8(id)), value: utf8(id) },
+          entry.put,
+        ],
       })
       return known(id)
     },
@@ -215,10 +231,6 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       const claimed = await tenantOfVerdict(envelope, catalog)
       const verdict = openVerdict(envelope, await genesisOf(claimed.tenant))
       if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)
-      const current = await known(verdict.instruction)
-      if (current.row.tenant !== verdict.tenant)
-        throw new HoldfastError('not-verified', 'the verdict: it is of another tenant')
-      checkTime(verdict, current)
       const key = verdictKey(verdict.instruction, `${verdict.kind}/${verdict.approver}`)
       const body = {
         instruction: verdict.instruction,
@@ -226,31 +238,52 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         envelope: printEnvelope(envelope),
       }
       const type = `instruction.${verdict.kind}` as const
-      await catalog.commit({
-        checks: [{ table: 'verdicts', key, expected: null }],
-        puts: [
-          { table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) },
-          drafts.draft({ tenant: verdict.tenant, type, body }).put,
-        ],
-      })
-      return settle(verdict.instruction)
+      for (;;) {
+        const current = await settle(verdict.instruction)
+        if (current.row.tenant !== verdict.tenant)
+          throw new HoldfastError('not-verified', 'the verdict: it is of another tenant')
+        if ((await catalog.get('verdicts', key)) !== null) return current
+        if (current.standing.ended) throw ended(current)
+        checkTime(verdict, current, clock())
+        const held = await catalog.commit({
+          checks: [
+            { table: 'verdicts', key, expected: null },
+            // As long as the row is the same, it has not ended.
+            { table: 'instructions', key: rowKey(verdict.instruction), expected: current.bytes },
+          ],
+          puts: [
+            { table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) },
+            drafts.draft({ tenant: verdict.tenant, type, body }).put,
+          ],
+        })
+        if (held) return settle(verdict.instruction)
+      }
     },
 
     find,
     move,
 
+    async look(id) {
+      return (await catalog.get('instructions', rowKey(id))) === null ? null : settle(id)
+    },
+
     async list(tenant) {
-      const rows = await catalog.scan('instructions', { limit: 10_000 })
-      return rows.map(({ value }) => decodeRow<InstructionRow>(value)).filter(row => row.tenant === tenant)
+      const rows: InstructionRow[] = []
+      for await (const { value } of rowsOf(catalog, 'instructions', { prefix: tenantPrefix(tenant) })) {
+        const id = fromUtf8(value) as InstructionId
+        const row = decodeRow<InstructionRow>((await catalog.get('instructions', rowKey(id)))!)
+        rows.push(row.state === 'drafted' ? (await settle(id)).row : row)
+      }
+      return rows
     },
 
     async active() {
-      const rows = await catalog.scan('instructions', { limit: 10_000 })
-      const states: readonly InstructionState[] = ['approved', 'running']
-      return rows
-        .map(({ value }) => decodeRow<InstructionRow>(value))
-        .filter(row => states.includes(row.state))
-        .map(row => row.id)
+      const ids: InstructionId[] = []
+      for await (const { value } of rowsOf(catalog, 'instructions', { from: firstRow })) {
+        const { id, state } = decodeRow<InstructionRow>(value)
+        if (state === 'approved' || state === 'running') ids.push(id)
+      }
+      return ids
     },
   }
 
@@ -264,9 +297,24 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
   }
 }
 
-/** An approval from before or after the instruction's life is no approval of it; a revocation counts at any time. */
-function checkTime(verdict: Verdict, { instruction }: KnownInstruction): void {
+function ended({ row }: KnownInstruction): HoldfastError {
+  return new HoldfastError(
+    'conflict',
+    `the instruction has ended (${row.state}); no verdict changes it any more`,
+  )
+}
+
+/**
+ * An approval may come in advance of the instruction's life and not after it; one from the future was dated by a
+ * clock that is wrong, or by somebody who saves it up. A revocation counts at any time.
+ */
+function checkTime(verdict: Verdict, { instruction }: KnownInstruction, nowUnixMs: number): void {
   if (verdict.kind === 'revoked') return
+  if (verdict.timeUnixMs > nowUnixMs + maxAheadMs)
+    throw new HoldfastError(
+      'not-verified',
+      'the verdict: its time is more than 15 minutes ahead of this region’s',
+    )
   if (verdict.timeUnixMs >= instruction.expiresUnixMs)
     throw new HoldfastError('not-verified', 'the verdict: the instruction has expired')
 }

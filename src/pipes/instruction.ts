@@ -6,7 +6,7 @@
  * A draft and every verdict are written into the books of both ends that this process runs; each judges by its own.
  * The transfer itself is the source's executor's, which is woken and otherwise left alone.
  */
-import { HoldfastError } from '../core/errors.ts'
+import { HoldfastError, hasCode } from '../core/errors.ts'
 import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import type { Envelope } from '../crypto/dsse.ts'
 import { openInstruction } from '../instructions/instruction.ts'
@@ -44,7 +44,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
   const view = async (tenant: TenantId, id: InstructionId): Promise<InstructionView> => {
     const found: { region: InstructionRegion; known: KnownInstruction }[] = []
     for (const region of regions.values()) {
-      const known = await region.book.find(id)
+      const known = await region.book.look(id)
       // Another tenant's instruction is not there for this one.
       if (known !== null && known.row.tenant === tenant) found.push({ region, known })
     }
@@ -85,9 +85,16 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     async say(tenant, id, envelope) {
       const { known } = await view(tenant, id)
       const { from, to } = known.instruction
+      const [source, destination] = [regions.get(from.region), regions.get(to.region)]
       // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
-      for (const end of [to.region, from.region]) await regions.get(end)?.book.say(envelope)
-      regions.get(from.region)?.executor.wake(id)
+      if (!known.standing.ended) {
+        await destination?.book.say(envelope).catch(error => {
+          // One that was told before, when the other could not be: the source must hear of it all the more.
+          if (!hasCode(error, 'conflict')) throw error
+        })
+      }
+      await source?.book.say(envelope)
+      source?.executor.wake(id)
       return view(tenant, id)
     },
 

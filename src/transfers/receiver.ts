@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 import { equalBytes, toHex, utf8 } from '../core/bytes.ts'
+import { hasCode } from '../core/errors.ts'
 import {
   type EntryId,
   type InstructionId,
@@ -117,7 +118,11 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       const { row } = await book.draft(envelope)
       for (const json of verdicts) {
         const verdict = parseEnvelope(json)
-        if (verdict !== null) await book.say(verdict)
+        if (verdict === null) continue
+        await book.say(verdict).catch(error => {
+          // It has ended here: that is policy's to say.
+          if (!hasCode(error, 'conflict')) throw error
+        })
       }
       await authorize(peer, row.id, [])
     },

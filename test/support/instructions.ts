@@ -1,11 +1,16 @@
 /** Making instructions and verdicts in tests, also wrong ones. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { CustomerCredentials } from '../../src/cli/customer-folder.ts'
 import type { Json } from '../../src/core/canonical-json.ts'
 import { isoTime } from '../../src/core/time.ts'
 import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
 import type { PrivateKey } from '../../src/crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
 import { instructionPayloadType, type VerdictKind, verdictTypes } from '../../src/instructions/instruction.ts'
+import { verifyStatement } from '../../src/verify/statement.ts'
+import { parseTrust } from '../../src/verify/trust.ts'
 import type { Customer } from './app.ts'
 
 export type InstructionFields = { [field: string]: Json }
@@ -89,4 +94,16 @@ export async function settled(customer: Customer, id: string, withinMs = 20_000)
     if (!['approved', 'running'].includes(json.state) || Date.now() > until) return json
     await new Promise(resolve => setTimeout(resolve, 50))
   }
+}
+
+/** The entries of a region's statement, which must verify. */
+export async function booksOf({ api, apiToken, trust }: CustomerCredentials, region: string) {
+  const response = await fetch(`${api}/api/v1/regions/${region}/statement`, {
+    headers: { authorization: `Bearer ${apiToken}` },
+  })
+  const opened = parseTrust(readFileSync(trust, 'utf8'), nodeVerifyCrypto)
+  if (typeof opened === 'string') throw new Error(opened)
+  const checked = verifyStatement(new Uint8Array(await response.arrayBuffer()), opened, nodeVerifyCrypto)
+  if (!checked.verified) throw new Error(checked.failures.join('; '))
+  return checked.entries
 }

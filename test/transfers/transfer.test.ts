@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isoTime } from '../../src/core/time.ts'
-import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
-import { verifyStatement } from '../../src/verify/statement.ts'
-import { parseTrust } from '../../src/verify/trust.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
-import { draft, instruct, instructionFields, say, settled, verdict } from '../support/instructions.ts'
+import {
+  booksOf,
+  draft,
+  instruct,
+  instructionFields,
+  say,
+  settled,
+  verdict,
+} from '../support/instructions.ts'
 
 const frankfurt =
   '<CreateBucketConfiguration><LocationConstraint>de-frankfurt</LocationConstraint></CreateBucketConfiguration>'
@@ -15,17 +19,7 @@ let test: TestApp
 let customer: Customer
 const bodies = new Map<string, Buffer>()
 
-async function verifiedBooks(region: string) {
-  const { api, apiToken, trust } = customer.credentials
-  const response = await fetch(`${api}/api/v1/regions/${region}/statement`, {
-    headers: { authorization: `Bearer ${apiToken}` },
-  })
-  const opened = parseTrust(readFileSync(trust, 'utf8'), nodeVerifyCrypto)
-  if (typeof opened === 'string') throw new Error(opened)
-  const verdict = verifyStatement(new Uint8Array(await response.arrayBuffer()), opened, nodeVerifyCrypto)
-  if (!verdict.verified) throw new Error(verdict.failures.join('; '))
-  return verdict.entries
-}
+const verifiedBooks = (region: string) => booksOf(customer.credentials, region)
 
 async function keysOf(bucket: string): Promise<string[]> {
   const xml = await (await customer.s3('GET', `/${bucket}?list-type=2`)).text()
@@ -167,8 +161,8 @@ describe('a transfer', () => {
       verdict('approved', envelope, customer.tenant, customer.approvers[1]!),
       id,
     )
-    expect(late.status).toBe(422)
-    expect(await settled(customer, id)).toMatchObject({ objects: 0, approvals: 1 })
+    expect(late.status).toBe(409)
+    expect(await settled(customer, id)).toMatchObject({ state: 'expired', objects: 0, approvals: 1 })
     expect(await keysOf('stopped')).toEqual([])
   })
 
