@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { startApp } from './app.ts'
 import { createTenant } from './cli/create-tenant.ts'
 import {
@@ -27,7 +27,7 @@ const home = 'in-mumbai'
 export async function startCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   parseOptions({ args: argv, options: {} })
   const config = embeddedConfig(io.env)
-  const folder = customerFolder(io.env)
+  const folder = resolve(customerFolder(io.env))
   const log = jsonLinesLog(line => io.stderr.write(line), Date.now)
   await using app = await startApp(config, { log, clock: Date.now })
   const isNew = !existsSync(customerFiles(folder).credentials)
@@ -94,17 +94,17 @@ async function startHolder(folder: string, io: CommandIo): Promise<AsyncDisposab
 function tryIt(credentials: CustomerCredentials, folder: string, isNew: boolean): string {
   const { endpoint, accessKeyId, secretAccessKey, region, tenant } = credentials
   return `
-${isNew ? 'A tenant “demo” was made' : 'Tenant “demo”'} (${tenant.slice(0, 16)}…), at home in ${region}. Its keys are in ${folder}/, the provider's data elsewhere.
+${isNew ? 'A tenant “demo” was made' : 'Tenant “demo”'} (${tenant.slice(0, 16)}…), at home in ${region}. Its keys are in ${folder}, the provider's data elsewhere.
 
 Try it, with any S3 client:
 
   export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_DEFAULT_REGION=${region}
-  export AWS_ENDPOINT_URL=${endpoint}
+  export AWS_ENDPOINT_URL=${endpoint} HOLDFAST_CUSTOMER=${folder}
   aws s3 mb s3://papers && echo 'stays at home' > note.txt && aws s3 cp note.txt s3://papers/
   aws s3api create-bucket --bucket papers-abroad --create-bucket-configuration LocationConstraint=de-frankfurt
   aws s3 cp s3://papers/note.txt s3://papers-abroad/      # refused: it leaves the country
-  bin/holdfast instruct transfer --bucket papers --to-bucket papers-abroad --mode copy --purpose "a copy for the Frankfurt office"
-  bin/holdfast approve ID --key ${folder}/approver.key            # ID as instruct printed it
+  id=$(bin/holdfast instruct transfer --bucket papers --to-bucket papers-abroad --mode copy --purpose "for the Frankfurt office" --json | cut -d'"' -f4)
+  bin/holdfast approve $id --key ${folder}/approver.key && bin/holdfast transfers $id --follow
   bin/holdfast statement --region ${region} -o statement.json && bin/holdfast verify statement.json
 
 `
