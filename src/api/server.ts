@@ -1,5 +1,6 @@
 /** The control API, the public logs, health and metrics, on one port. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { drained } from '../core/drained.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import type { TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
@@ -145,15 +146,7 @@ async function sendAnswer(response: ServerResponse, answer: ApiAnswer): Promise<
   for await (const line of answer.lines) {
     if (response.destroyed) return
     if (!response.write(line)) {
-      await new Promise<void>(resolve => {
-        const done = (): void => {
-          response.off('drain', done)
-          response.off('close', done)
-          resolve()
-        }
-        response.on('drain', done)
-        response.on('close', done)
-      })
+      await drained(response)
     }
   }
   response.end()

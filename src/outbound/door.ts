@@ -8,6 +8,7 @@ import { Agent, request } from 'node:https'
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
+import { drained } from '../core/drained.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import type { InstructionId } from '../core/ids.ts'
 import type { TlsIdentity } from '../crypto/tls-identity.ts'
@@ -167,15 +168,7 @@ async function pump(body: AsyncIterable<Uint8Array>, sent: ReturnType<typeof req
   for await (const chunk of body) {
     if (sent.destroyed) return
     if (!sent.write(chunk)) {
-      await new Promise<void>(resolve => {
-        const done = (): void => {
-          sent.off('drain', done)
-          sent.off('close', done)
-          resolve()
-        }
-        sent.on('drain', done)
-        sent.on('close', done)
-      })
+      await drained(sent)
     }
   }
   sent.end()

@@ -1,5 +1,6 @@
 /** Answers on the wire: headers, streams with back-pressure, errors as S3 writes them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { drained } from '../core/drained.ts'
 import type { EntryId } from '../core/ids.ts'
 import type { S3Error } from './errors.ts'
 import type { S3Answer, S3Stream } from './operation.ts'
@@ -111,18 +112,6 @@ async function sendStream(response: ServerResponse, stream: S3Stream): Promise<v
   } finally {
     stream.onEnd(sent, complete)
   }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    const done = (): void => {
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-  })
 }
 
 function decodePath(url: string | undefined): string {
