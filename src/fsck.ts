@@ -23,6 +23,7 @@ import type { Catalog } from './store/catalog.ts'
 import { createFileBlobStore } from './store/file-blob-store.ts'
 import { type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { stagedParts } from './transfers/batches.ts'
 import { parsePayload } from './verify/payload.ts'
 import { noteKeyId } from './verify/verifier-key.ts'
 
@@ -100,9 +101,9 @@ async function ledgerMark(catalog: Catalog): Promise<Uint8Array> {
 
 /** Damage stays; what moved under a reader's eyes does not look the same twice. */
 async function fsckStoreTwice(stores: Parameters<typeof fsckStore>[0]): Promise<StoreReport> {
-  const first = await fsckStore(stores, enteredVersions(stores.catalog))
+  const first = await fsckStore(stores, enteredVersions(stores.catalog), stagedParts(stores.catalog))
   if (first.findings.length === 0 && first.orphans.length === 0) return first
-  const second = await fsckStore(stores, enteredVersions(stores.catalog))
+  const second = await fsckStore(stores, enteredVersions(stores.catalog), stagedParts(stores.catalog))
   return {
     findings: second.findings.filter(text => first.findings.includes(text)),
     orphans: second.orphans.filter(text => first.orphans.includes(text)),

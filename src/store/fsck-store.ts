@@ -32,6 +32,13 @@ export interface EnteredVersion {
   readonly manifestSha256: string | null
 }
 
+/** A part's bytes that belong to something other than a version or an upload. */
+export interface HeldPart {
+  readonly owner: string
+  readonly place: Place
+  readonly bytes: number
+}
+
 interface LiveVersion {
   readonly name: string
   readonly ciphertextSha256: string
@@ -41,6 +48,7 @@ interface LiveVersion {
 export async function fsckStore(
   stores: { readonly catalog: Catalog; readonly blobs: BlobStore },
   entered: AsyncIterable<EnteredVersion>,
+  held: AsyncIterable<HeldPart>,
 ): Promise<StoreReport> {
   const { catalog } = stores
   const findings: string[] = []
@@ -87,6 +95,8 @@ export async function fsckStore(
     if (!uploads.has(uploadId)) findings.push(`${name}: its upload is gone`)
     claim(name, part.place, part.ciphertextBytes)
   }
+
+  for await (const { owner, place, bytes } of held) claim(owner, place, bytes)
 
   await demandEntries(live, entered, findings)
 

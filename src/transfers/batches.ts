@@ -1,8 +1,11 @@
 /** Rows of transfers in progress, in either end's catalog. */
-import { concat, u32be, utf8 } from '../core/bytes.ts'
+import { concat, fromBase64, fromUtf8, u32be, utf8 } from '../core/bytes.ts'
 import type { EntryId, InstructionId } from '../core/ids.ts'
+import { readManifest } from '../crypto/manifest.ts'
 import { type Catalog, prefixEnd } from '../store/catalog.ts'
+import type { HeldPart } from '../store/fsck-store.ts'
 import { decodeRow, type ObjectRow } from '../store/rows.ts'
+import { rowsOf } from '../store/rows-of.ts'
 import type { TransferItem } from './protocol.ts'
 
 /** Source: how far the walk over the bucket has come. */
@@ -39,12 +42,31 @@ export interface StagedRow {
   readonly row: ObjectRow
 }
 
+const idBytes = 64
+const slash = 0x2f
+const stagedKeyBytes = idBytes + 1 + 4 + 32
 export const transferKey = (id: InstructionId): Uint8Array => utf8(id)
 export const batchKey = (id: InstructionId, batch: number): Uint8Array => concat(utf8(id), u32be(batch))
 const stagedPrefix = (id: InstructionId, batch: number): Uint8Array =>
   concat(utf8(id), utf8('/'), u32be(batch))
 export const stagedKey = (id: InstructionId, batch: number, originId: string): Uint8Array =>
   concat(stagedPrefix(id, batch), utf8(originId))
+
+/** Destination: what open batches hold and have not published. fsck asks whose every stored byte is. */
+export async function* stagedParts(catalog: Catalog): AsyncGenerator<HeldPart> {
+  for await (const { key, value } of rowsOf(catalog, 'batches')) {
+    if (key[idBytes] !== slash || key.length !== stagedKeyBytes) continue
+    const id = fromUtf8(key.subarray(0, idBytes)) as InstructionId
+    const batch = Buffer.from(key).readUInt32BE(idBytes + 1)
+    // Of a batch that was given up, and the process killed before its bytes were: nobody's, until it is closed again.
+    if ((await findBatch(catalog, id, batch))?.row.state !== 'departed') continue
+    const { row } = decodeRow<StagedRow>(value)
+    const owner = `staged object ${row.originId} of batch ${batch} of instruction ${id}`
+    const { parts } = readManifest(fromBase64(row.content!.manifest)!)
+    for (const [index, part] of parts.entries())
+      yield { owner, place: row.content!.places[index]!, bytes: part.cipherBytes }
+  }
+}
 
 export async function findBatch(
   catalog: Catalog,
