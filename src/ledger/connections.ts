@@ -55,6 +55,8 @@ interface Account {
 }
 
 const maxEntries = 500
+/** A connection that lasts is entered so often (docs/formats/entry.md). */
+export const connectionEnteredEveryMs = 3600e3
 
 export function trackConnection(
   socket: CountedSocket,

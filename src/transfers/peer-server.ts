@@ -17,7 +17,7 @@ import {
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import type { TlsIdentity } from '../crypto/tls-identity.ts'
-import { type TrackedConnection, trackConnection } from '../ledger/connections.ts'
+import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { openFrame } from './frame.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
 import { batchSchema, challengeSchema, endSchema, offerSchema, type TransferItem } from './protocol.ts'
@@ -186,9 +186,15 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     }
   }
 
+  const hourly = setInterval(() => {
+    for (const connection of tracked.values()) void connection.enter(true)
+  }, connectionEnteredEveryMs)
+  hourly.unref()
+
   return {
     server,
     async settle() {
+      clearInterval(hourly)
       await Promise.all([...tracked.values()].map(connection => connection.enter(false)))
       await Promise.all(ending)
     },

@@ -18,7 +18,7 @@ import { ciphertextSha256, readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { sha256Hex } from '../crypto/sigv4.ts'
 import type { KnownInstruction } from '../instructions/instruction-book.ts'
-import { type TrackedConnection, trackConnection } from '../ledger/connections.ts'
+import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import type { Door } from '../outbound/door.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferFacts, type TransferStep } from '../policy/decide-transfer.ts'
@@ -88,14 +88,22 @@ export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<
       drafts: region.drafts,
     }
     tracked.charge(book, first.row.tenant, [])
-    socket.once('close', () => void tracked.enter(false))
+    socket.once('close', () => {
+      connections.delete(socket)
+      void tracked.enter(false)
+    })
   })
+  const hourly = setInterval(() => {
+    for (const tracked of connections.values()) void tracked.enter(true)
+  }, connectionEnteredEveryMs)
+  hourly.unref()
   try {
     await walk(deps, peer, client, id)
   } catch (error) {
     if (!(error instanceof TransferRefused)) throw error
     await stop(deps, client, id, error)
   } finally {
+    clearInterval(hourly)
     // Closing them is what has them entered, at this end and at the other.
     deps.door.release(id)
   }
