@@ -6,9 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerFiles } from '../../src/cli/customer-folder.ts'
-import type { BucketName, InstructionId, TenantId } from '../../src/core/ids.ts'
+import type { BucketName, InstructionId, RegionId, TenantId } from '../../src/core/ids.ts'
 import type { Envelope } from '../../src/crypto/dsse.ts'
 import { parsePrivateKey } from '../../src/crypto/signatures.ts'
+import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
+import { createDraftBox } from '../../src/ledger/drafts.ts'
 import { regionFiles } from '../../src/open-region.ts'
 import { findBucket } from '../../src/store/buckets.ts'
 import type { Catalog } from '../../src/store/catalog.ts'
@@ -157,8 +159,18 @@ describe('a transfer of a provider that is killed', () => {
     await putObjects('revoked/')
     const { id, envelope } = await started({ mode: 'move', scope: { prefix: 'revoked/' } })
     await until(async () => (await staged(id)) > 5)
-    await say(customer, verdict('revoked', envelope, customer.tenant, customer.approvers[0]!), id)
     await holdfast.server.kill()
+    // Both ends had written it down when they died, and neither had done anything about it.
+    const revocation = verdict('revoked', envelope, customer.tenant, customer.approvers[0]!)
+    for (const [region, catalog] of [
+      ['de-frankfurt', destination],
+      ['in-mumbai', source],
+    ] as const) {
+      const drafts = createDraftBox(catalog, Date.now, randomBytes)
+      await drafts.open()
+      const book = createInstructionBook({ id: region as RegionId, catalog, drafts, clock: Date.now })
+      await book.say(revocation)
+    }
     await holdfast.server.start()
     expect((await settled(customer, id)).state).toBe('revoked')
     const balanced = async () => {
