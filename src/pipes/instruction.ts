@@ -50,6 +50,8 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     }
     const source = found.find(({ region, known }) => known.instruction.from.region === region.id) ?? found[0]
     if (source === undefined) throw new HoldfastError('not-found', 'there is no such instruction')
+    // The look settles what a crash left between a verdict and its state: what is approved by that must run too.
+    if (source.known.row.state === 'approved') source.region.executor.wake(id)
     const ends = found.map(({ region, known: { row } }) => ({
       region: region.id,
       state: row.state,
