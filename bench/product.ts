@@ -18,6 +18,8 @@ export async function startProduct(folder: string): Promise<Product> {
   const child = spawn(process.execPath, [main, 'start'], {
     env: {
       ...process.env,
+      // As `npm start` and `bin/holdfast` have it.
+      MALLOC_ARENA_MAX: '2',
       HOLDFAST_DATA: join(folder, 'data'),
       HOLDFAST_CUSTOMER: join(folder, 'customer'),
       HOLDFAST_S3_PORT: String(s3),
