@@ -4,7 +4,8 @@ import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { type InstructionId, parseInstructionId } from '../core/ids.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { hasOpenBatch } from './batches.ts'
-import { runTransfer, type SenderDeps } from './sender.ts'
+import { runTransfer } from './sender.ts'
+import type { SenderDeps } from './sender-state.ts'
 
 export interface Executor extends AsyncDisposable {
   /** Takes up every active instruction of this region's book, and every batch that is on its way. */
