@@ -1,5 +1,6 @@
 import type { EntryId, InstructionId, OriginId, TenantId } from '../core/ids.ts'
 import type { EnvelopeJson } from '../crypto/dsse.ts'
+import type { ConfigKind } from '../store/rows.ts'
 
 /**
  * Every type of entry and its body, as the table in `docs/formats/entry.md`. Closed, so that a caller cannot enter
@@ -21,6 +22,12 @@ type EntryBodies = {
     readonly by: By
   }
   'bucket.deleted': { readonly bucket: string; readonly by: By }
+  'bucket.configured': {
+    readonly bucket: string
+    readonly kind: ConfigKind
+    readonly sha256: string | null
+    readonly by: By
+  }
   'bucketkey.created': {
     readonly bucket: string
     readonly bucketKeyId: string

@@ -31,7 +31,7 @@ import type {
   S3Services,
 } from '../s3/operation.ts'
 import { clientSeenFrom } from '../s3/operation.ts'
-import { findOperation } from '../s3/operations.ts'
+import { findRoute } from '../s3/operations.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
 import { refuseUnsupported } from '../s3/unsupported-headers.ts'
@@ -138,7 +138,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       regions: regionIds,
     })
     if (identity === null) throw new S3Error('AccessDenied')
-    const found = findOperation(request)
+    const { operation: found } = findRoute(request)
     trace.operation = found.name
     refuseUnsupported(request.headers)
     const context: S3Context = {

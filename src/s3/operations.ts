@@ -1,6 +1,7 @@
 /** The table of operations: a request is the first row that fits it. What fits no row is not implemented. */
 import { S3Error } from './errors.ts'
-import type { Operation } from './operation.ts'
+import { getBucketAclOperation } from './ops/bucket-acl.ts'
+import { configRoutes } from './ops/bucket-configs.ts'
 import {
   createBucketOperation,
   deleteBucketOperation,
@@ -25,102 +26,178 @@ import {
   uploadPartOperation,
 } from './ops/multipart.ts'
 import { putObjectOperation } from './ops/put-object.ts'
-import { fixedAnswer, notConfigured, privateAcl } from './ops/subresources.ts'
 import type { S3Request } from './request.ts'
+import { type Level, need, type Route } from './route.ts'
 
-type Level = 'service' | 'bucket' | 'object'
+const copying = [need('s3:GetObject', { version: 's3:GetObjectVersion', on: 'source' }), need('s3:PutObject')]
 
-interface Route {
-  readonly method: string
-  readonly level: Level
-  /** Parameters that must be there; one with a value must have it. */
-  readonly query?: readonly string[]
-  /** A header that must be there. */
-  readonly header?: string
-  readonly operation: Operation
-}
+export const routes: readonly Route[] = [
+  {
+    method: 'GET',
+    level: 'service',
+    operation: listBucketsOperation,
+    iam: [need('s3:ListAllMyBuckets')],
+    doc: 'Lists the buckets of the caller, in all regions.',
+  },
 
-const routes: readonly Route[] = [
-  { method: 'GET', level: 'service', operation: listBucketsOperation },
+  {
+    method: 'PUT',
+    level: 'bucket',
+    operation: createBucketOperation,
+    iam: [need('s3:CreateBucket')],
+    doc: 'Makes a bucket in the region that `LocationConstraint` names, or at home.',
+  },
+  {
+    method: 'HEAD',
+    level: 'bucket',
+    operation: headBucketOperation,
+    iam: [need('s3:ListBucket')],
+    doc: 'Says whether the bucket is there, and in which region.',
+  },
+  {
+    method: 'DELETE',
+    level: 'bucket',
+    operation: deleteBucketOperation,
+    iam: [need('s3:DeleteBucket')],
+    doc: 'Ends an empty bucket, with its configurations and open uploads.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['location'],
+    operation: getBucketLocationOperation,
+    iam: [need('s3:GetBucketLocation')],
+    doc: 'Answers the bucket’s region.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['uploads'],
+    operation: listMultipartUploadsOperation,
+    iam: [need('s3:ListBucketMultipartUploads')],
+    doc: 'Lists the open uploads of a bucket.',
+  },
+  {
+    method: 'POST',
+    level: 'bucket',
+    query: ['delete'],
+    operation: deleteObjectsOperation,
+    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion', on: 'keys' })],
+    doc: 'Deletes up to 1,000 objects.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['list-type=2'],
+    operation: listObjectsV2Operation,
+    iam: [need('s3:ListBucket')],
+    doc: 'Lists objects, a page at a time.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['acl'],
+    operation: getBucketAclOperation,
+    iam: [need('s3:GetBucketAcl')],
+    doc: 'Answers that the owner has full control, and nobody else any.',
+  },
+  ...configRoutes,
+  {
+    method: 'GET',
+    level: 'bucket',
+    operation: listObjectsOperation,
+    iam: [need('s3:ListBucket')],
+    doc: 'Lists objects, in the older form.',
+  },
 
-  { method: 'PUT', level: 'bucket', operation: createBucketOperation },
-  { method: 'HEAD', level: 'bucket', operation: headBucketOperation },
-  { method: 'DELETE', level: 'bucket', operation: deleteBucketOperation },
-  { method: 'GET', level: 'bucket', query: ['location'], operation: getBucketLocationOperation },
-  { method: 'GET', level: 'bucket', query: ['uploads'], operation: listMultipartUploadsOperation },
-  { method: 'POST', level: 'bucket', query: ['delete'], operation: deleteObjectsOperation },
-  { method: 'GET', level: 'bucket', query: ['list-type=2'], operation: listObjectsV2Operation },
-
-  ...configuration('policy', notConfigured('GetBucketPolicy', 'NoSuchBucketPolicy')),
-  ...configuration('cors', notConfigured('GetBucketCors', 'NoSuchCORSConfiguration')),
-  ...configuration(
-    'lifecycle',
-    notConfigured('GetBucketLifecycleConfiguration', 'NoSuchLifecycleConfiguration'),
-  ),
-  ...configuration('tagging', notConfigured('GetBucketTagging', 'NoSuchTagSet')),
-  ...configuration('website', notConfigured('GetBucketWebsite', 'NoSuchWebsiteConfiguration')),
-  ...configuration(
-    'publicAccessBlock',
-    notConfigured('GetPublicAccessBlock', 'NoSuchPublicAccessBlockConfiguration'),
-  ),
-  ...configuration(
-    'replication',
-    notConfigured('GetBucketReplication', 'ReplicationConfigurationNotFoundError'),
-  ),
-  ...configuration(
-    'object-lock',
-    notConfigured('GetObjectLockConfiguration', 'ObjectLockConfigurationNotFoundError'),
-  ),
-  ...configuration(
-    'ownershipControls',
-    notConfigured('GetBucketOwnershipControls', 'OwnershipControlsNotFoundError'),
-  ),
-  ...configuration(
-    'versioning',
-    fixedAnswer('GetBucketVersioning', 'VersioningConfiguration', () => ({})),
-  ),
-  ...configuration(
-    'logging',
-    fixedAnswer('GetBucketLogging', 'BucketLoggingStatus', () => ({})),
-  ),
-  ...configuration(
-    'notification',
-    fixedAnswer('GetBucketNotificationConfiguration', 'NotificationConfiguration', () => ({})),
-  ),
-  ...configuration(
-    'accelerate',
-    fixedAnswer('GetBucketAccelerateConfiguration', 'AccelerateConfiguration', () => ({})),
-  ),
-  ...configuration(
-    'requestPayment',
-    fixedAnswer('GetBucketRequestPayment', 'RequestPaymentConfiguration', () => ({ Payer: 'BucketOwner' })),
-  ),
-  ...configuration('acl', fixedAnswer('GetBucketAcl', 'AccessControlPolicy', privateAcl)),
-  ...configuration(
-    'encryption',
-    fixedAnswer('GetBucketEncryption', 'ServerSideEncryptionConfiguration', () => ({
-      Rule: { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' }, BucketKeyEnabled: true },
-    })),
-  ),
-  { method: 'GET', level: 'bucket', operation: listObjectsOperation },
-
-  { method: 'POST', level: 'object', query: ['uploads'], operation: createMultipartUploadOperation },
+  {
+    method: 'POST',
+    level: 'object',
+    query: ['uploads'],
+    operation: createMultipartUploadOperation,
+    iam: [need('s3:PutObject')],
+    doc: 'Begins an object of several parts.',
+  },
   {
     method: 'PUT',
     level: 'object',
     query: ['partNumber', 'uploadId'],
     header: 'x-amz-copy-source',
     operation: uploadPartCopyOperation,
+    iam: copying,
+    doc: 'Makes a part of an object that is there, or of a range of it.',
   },
-  { method: 'PUT', level: 'object', query: ['partNumber', 'uploadId'], operation: uploadPartOperation },
-  { method: 'POST', level: 'object', query: ['uploadId'], operation: completeMultipartUploadOperation },
-  { method: 'DELETE', level: 'object', query: ['uploadId'], operation: abortMultipartUploadOperation },
-  { method: 'GET', level: 'object', query: ['uploadId'], operation: listPartsOperation },
-  { method: 'PUT', level: 'object', header: 'x-amz-copy-source', operation: copyObjectOperation },
-  { method: 'PUT', level: 'object', operation: putObjectOperation },
-  { method: 'GET', level: 'object', operation: getObjectOperation },
-  { method: 'HEAD', level: 'object', operation: headObjectOperation },
-  { method: 'DELETE', level: 'object', operation: deleteObjectOperation },
+  {
+    method: 'PUT',
+    level: 'object',
+    query: ['partNumber', 'uploadId'],
+    operation: uploadPartOperation,
+    iam: [need('s3:PutObject')],
+    doc: 'Sends a part.',
+  },
+  {
+    method: 'POST',
+    level: 'object',
+    query: ['uploadId'],
+    operation: completeMultipartUploadOperation,
+    iam: [need('s3:PutObject')],
+    doc: 'Makes an object of the parts that are listed.',
+  },
+  {
+    method: 'DELETE',
+    level: 'object',
+    query: ['uploadId'],
+    operation: abortMultipartUploadOperation,
+    iam: [need('s3:AbortMultipartUpload')],
+    doc: 'Gives an upload up, with its parts.',
+  },
+  {
+    method: 'GET',
+    level: 'object',
+    query: ['uploadId'],
+    operation: listPartsOperation,
+    iam: [need('s3:ListMultipartUploadParts')],
+    doc: 'Lists the parts of an upload.',
+  },
+  {
+    method: 'PUT',
+    level: 'object',
+    header: 'x-amz-copy-source',
+    operation: copyObjectOperation,
+    iam: copying,
+    doc: 'Makes an object of another in the same region.',
+  },
+  {
+    method: 'PUT',
+    level: 'object',
+    operation: putObjectOperation,
+    iam: [need('s3:PutObject')],
+    doc: 'Stores an object.',
+  },
+  {
+    method: 'GET',
+    level: 'object',
+    reads: ['partNumber', 'versionId'],
+    operation: getObjectOperation,
+    iam: [need('s3:GetObject', { version: 's3:GetObjectVersion' })],
+    doc: 'Answers an object, or one range of it.',
+  },
+  {
+    method: 'HEAD',
+    level: 'object',
+    reads: ['partNumber', 'versionId'],
+    operation: headObjectOperation,
+    iam: [need('s3:GetObject', { version: 's3:GetObjectVersion' })],
+    doc: 'Answers what GetObject would, without the bytes.',
+  },
+  {
+    method: 'DELETE',
+    level: 'object',
+    reads: ['versionId'],
+    operation: deleteObjectOperation,
+    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' })],
+    doc: 'Deletes an object.',
+  },
 ]
 
 /** Parameters that name a subresource: with one of them, a row that does not ask for it must not match. */
@@ -161,18 +238,7 @@ const subresources = new Set([
   'website',
 ]) // prettier-ignore
 
-/** Read by these although they are subresources elsewhere. */
-const alsoRead: Readonly<Record<string, readonly string[]>> = {
-  GetObject: ['partNumber', 'versionId'],
-  HeadObject: ['partNumber', 'versionId'],
-  DeleteObject: ['versionId'],
-}
-
-function configuration(name: string, get: Operation): Route[] {
-  return [{ method: 'GET', level: 'bucket', query: [name], operation: get }]
-}
-
-export function findOperation(request: S3Request): Operation {
+export function findRoute(request: S3Request): Route {
   const level: Level = request.bucket === null ? 'service' : request.key === null ? 'bucket' : 'object'
   const named = [...request.query.keys()].filter(name => subresources.has(name))
   for (const route of routes) {
@@ -180,8 +246,8 @@ export function findOperation(request: S3Request): Operation {
     if (route.header !== undefined && request.headers[route.header] === undefined) continue
     const wanted = route.query ?? []
     if (!wanted.every(pair => hasParameter(request, pair))) continue
-    const read = [...wanted, ...(alsoRead[route.operation.name] ?? [])]
-    if (named.every(name => read.includes(name))) return checkVersion(request, route.operation)
+    const read = [...wanted, ...(route.reads ?? [])]
+    if (named.every(name => read.includes(name))) return checkVersion(request, route)
   }
   if (named.length > 0)
     throw new S3Error('NotImplemented', `${request.method} ?${named[0]} is not implemented.`)
@@ -189,7 +255,7 @@ export function findOperation(request: S3Request): Operation {
 }
 
 /** Buckets keep one version so far; S3 calls it `null`. */
-function checkVersion(request: S3Request, found: Operation): Operation {
+function checkVersion(request: S3Request, found: Route): Route {
   const versionId = request.query.get('versionId')
   if (versionId !== undefined && versionId !== 'null' && versionId !== '') {
     throw new S3Error('NotImplemented', 'Versions are not implemented; a bucket keeps the null version only.')

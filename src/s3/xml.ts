@@ -93,10 +93,27 @@ export function childText(element: XmlElement, name: string): string | undefined
   return value
 }
 
+/** The one child of that name; one without content has no children of its own. */
+export function child(element: XmlElement, name: string): XmlElement | undefined {
+  const list = children(element, name)
+  if (list.length > 1) throw new S3Error('MalformedXML')
+  return list[0]
+}
+
+export function childBoolean(element: XmlElement, name: string): boolean | undefined {
+  const text = childText(element, name)?.trim().toLowerCase()
+  if (text === undefined) return undefined
+  if (text !== 'true' && text !== 'false') throw new S3Error('MalformedXML')
+  return text === 'true'
+}
+
 export function children(element: XmlElement, name: string): XmlElement[] {
   const value = element[name]
   if (value === undefined) return []
-  const list = Array.isArray(value) ? value : [value]
+  // An element without content parses as a string.
+  const list = (Array.isArray(value) ? value : [value]).map(each =>
+    typeof each === 'string' && each.trim() === '' ? {} : each,
+  )
   if (!list.every(isElement)) throw new S3Error('MalformedXML')
   return list
 }

@@ -5,7 +5,15 @@ import type { Authorized } from '../policy/authorized.ts'
 import type { BucketCreate, BucketUse } from '../policy/operations.ts'
 import { type Catalog, type CatalogBatch, type Put, prefixEnd } from './catalog.ts'
 import type { KnownBucket } from './objects.ts'
-import { type BucketRow, bucketPrefix, bucketRowKey, decodeRow, encodeRow } from './rows.ts'
+import {
+  type BucketRow,
+  bucketConfigRowKey,
+  bucketPrefix,
+  bucketRowKey,
+  type ConfigKind,
+  decodeRow,
+  encodeRow,
+} from './rows.ts'
 
 /** No bucket name starts with a zero byte, so index rows never meet bucket rows. */
 const indexMark = new Uint8Array([0])
@@ -55,7 +63,7 @@ export function createBucket(
   })
 }
 
-/** False when it is not empty (objects, or uploads that are neither completed nor aborted) or changed meanwhile. */
+/** False when it is not empty or changed meanwhile. Its configurations go with it. */
 export function deleteBucket(
   catalog: Catalog,
   _authorized: Authorized<BucketUse>,
@@ -64,6 +72,7 @@ export function deleteBucket(
 ): Promise<boolean> {
   const { row, bytes } = bucket
   const key = bucketRowKey(row.name)
+  const configs = Object.keys(row.configs ?? {}) as ConfigKind[]
   return catalog.commit({
     checks: [
       { table: 'buckets', key, expected: bytes },
@@ -72,6 +81,7 @@ export function deleteBucket(
     removes: [
       { table: 'buckets', key },
       { table: 'buckets', key: tenantIndexKey(row.tenant, row.name) },
+      ...configs.map(kind => ({ table: 'bucketconfigs' as const, key: bucketConfigRowKey(row.id, kind) })),
     ],
     puts: [entry],
   })

@@ -23,6 +23,7 @@ export const tables = [
   'accesskeys',
   'apitokens',
   'buckets',
+  'bucketconfigs',
   'bucketkeys',
   'objects',
   'smallblobs',

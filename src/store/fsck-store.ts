@@ -13,7 +13,14 @@ import type { BlobStore } from './blob-store.ts'
 import type { Catalog } from './catalog.ts'
 import { contentOf } from './objects.ts'
 import type { Place } from './places.ts'
-import { type BucketRow, decodeRow, type ObjectRow, type PartRow, type UploadRow } from './rows.ts'
+import {
+  type BucketConfigRow,
+  type BucketRow,
+  decodeRow,
+  type ObjectRow,
+  type PartRow,
+  type UploadRow,
+} from './rows.ts'
 import { rowsOf } from './rows-of.ts'
 
 export interface StoreReport {
@@ -60,11 +67,24 @@ export async function fsckStore(
   }
 
   const buckets = new Map<string, string>()
+  const configs = new Map<string, string>()
   for await (const { key, value } of rowsOf(catalog, 'buckets')) {
     if (key[0] === 0) continue
-    const { id, name } = decodeRow<BucketRow>(value)
-    buckets.set(id, name)
+    const row = decodeRow<BucketRow>(value)
+    buckets.set(row.id, row.name)
+    for (const [kind, hash] of Object.entries(row.configs ?? {})) configs.set(`${row.id}/${kind}`, hash)
   }
+  for await (const { key, value } of rowsOf(catalog, 'bucketconfigs')) {
+    const id = toHex(key.subarray(0, 8))
+    const { kind, body } = decodeRow<BucketConfigRow>(value)
+    const name = `${kind} of bucket ${buckets.get(id) ?? id}`
+    const hash = configs.get(`${id}/${fromUtf8(key.subarray(8))}`)
+    if (hash === undefined) findings.push(`${name}: the bucket does not name it`)
+    else if (hash !== createHash('sha256').update(body).digest('hex'))
+      findings.push(`${name}: it is another document than the bucket names`)
+    configs.delete(`${id}/${kind}`)
+  }
+  for (const missing of configs.keys()) findings.push(`configuration ${missing} is missing`)
 
   let objects = 0
   const live = new Map<string, LiveVersion>()

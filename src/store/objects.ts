@@ -55,7 +55,8 @@ export async function publishObject(
   _authorized: Authorized<ObjectWrite | ObjectCopy>,
   object: NewObject,
 ): Promise<Written> {
-  const { bucket, key } = object
+  const { key } = object
+  let { bucket } = object
   const rowKey = objectRowKey(bucket.row.id, key)
   const single = object.row.partCount === 1
   const row = encodeRow({ v: 1, ...object.row, content: single ? object.content : null } as ObjectRow)
@@ -90,11 +91,14 @@ export async function publishObject(
       ],
     })
     if (held) return 'stored'
-    if (await isGone(catalog, bucket)) return 'bucket-gone'
+    const now = await sameBucket(catalog, bucket)
+    if (now === null) return 'bucket-gone'
+    bucket = now
     for (const check of object.also?.checks ?? []) {
       if (!('expected' in check)) continue
-      const now = await catalog.get(check.table, check.key)
-      if (now === null || Buffer.compare(now, check.expected ?? Buffer.alloc(0)) !== 0) return 'upload-gone'
+      const found = await catalog.get(check.table, check.key)
+      if (found === null || Buffer.compare(found, check.expected ?? Buffer.alloc(0)) !== 0)
+        return 'upload-gone'
     }
   }
   throw new HoldfastError('conflict', 'too many writers change this key at once')
@@ -211,7 +215,10 @@ async function releaseVersion(catalog: Catalog, row: ObjectRow, nowUnixMs: numbe
   }
 }
 
-async function isGone(catalog: Catalog, bucket: KnownBucket): Promise<boolean> {
-  const bytes = await catalog.get('buckets', bucketRowKey(bucket.row.name))
-  return bytes === null || decodeRow<BucketRow>(bytes).id !== bucket.row.id
+/** The bucket as it is now; `null` when it is gone, or another stands under its name. */
+export async function sameBucket(catalog: Catalog, { row }: KnownBucket): Promise<KnownBucket | null> {
+  const bytes = await catalog.get('buckets', bucketRowKey(row.name))
+  if (bytes === null) return null
+  const now = decodeRow<BucketRow>(bytes)
+  return now.id === row.id ? { row: now, bytes } : null
 }

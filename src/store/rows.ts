@@ -14,6 +14,39 @@ export interface BucketRow {
   readonly dataClass: string
   readonly etagMode: 'md5' | 'opaque'
   readonly bucketKeyId: string
+  /**
+   * SHA-256 of each configuration that the bucket has. One that is not named here is not there, so that a request
+   * looks nothing up in vain, and what was parsed can be kept by its hash. Left out: none.
+   */
+  readonly configs?: Readonly<Partial<Record<ConfigKind, string>>>
+}
+
+/** Configurations of a bucket, each by the name of S3's subresource. */
+export const configKinds = [
+  'accelerate',
+  'acl',
+  'cors',
+  'encryption',
+  'lifecycle',
+  'logging',
+  'notification',
+  'object-lock',
+  'ownershipControls',
+  'policy',
+  'publicAccessBlock',
+  'replication',
+  'requestPayment',
+  'tagging',
+  'versioning',
+  'website',
+] as const
+export type ConfigKind = (typeof configKinds)[number]
+
+export interface BucketConfigRow {
+  readonly v: 1
+  readonly kind: ConfigKind
+  /** The document that a GET answers with: checked XML, or JSON as it was sent. */
+  readonly body: string
 }
 
 export interface ObjectRow {
@@ -93,6 +126,8 @@ export interface BucketKeyRow {
 
 export const bucketRowKey = (name: BucketName): Uint8Array => utf8(name)
 export const bucketPrefix = (bucketId: string): Uint8Array => fromHex(bucketId)!
+export const bucketConfigRowKey = (bucketId: string, kind: ConfigKind): Uint8Array =>
+  concat(fromHex(bucketId)!, utf8(kind))
 export const objectRowKey = (bucketId: string, key: string): Uint8Array =>
   Buffer.concat([Buffer.from(bucketId, 'hex'), Buffer.from(key)])
 /** The manifest of a version of more than one part. */

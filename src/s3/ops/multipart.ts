@@ -4,6 +4,7 @@ import { newSortableId } from '../../core/ids.ts'
 import { checksums } from '../../crypto/checksums.ts'
 import type { ManifestPart } from '../../crypto/manifest.ts'
 import type { BucketUse, ObjectCopy, ObjectWrite } from '../../policy/operations.ts'
+import { type KnownBucket, sameBucket } from '../../store/objects.ts'
 import { releasePlaces } from '../../store/places.ts'
 import {
   bucketRowKey,
@@ -56,13 +57,16 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       checksumAlgorithm: algorithm,
       checksumType: type,
     }
-    const held = await bucket.region.catalog.commit({
-      checks: [{ table: 'buckets', key: bucketRowKey(bucket.row.name), expected: bucket.bytes }],
-      puts: [
-        { table: 'uploads', key: uploadRowKey(bucket.row.id, objectKey!, uploadId), value: encodeRow(row) },
-      ],
-    })
-    if (!held) throw new S3Error('NoSuchBucket')
+    for (let known: KnownBucket | null = bucket; ; known = await sameBucket(bucket.region.catalog, known)) {
+      if (known === null) throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
+      const held = await bucket.region.catalog.commit({
+        checks: [{ table: 'buckets', key: bucketRowKey(known.row.name), expected: known.bytes }],
+        puts: [
+          { table: 'uploads', key: uploadRowKey(known.row.id, objectKey!, uploadId), value: encodeRow(row) },
+        ],
+      })
+      if (held) break
+    }
     const result = { Bucket: bucket.row.name, Key: objectKey!, UploadId: uploadId }
     return {
       status: 200,

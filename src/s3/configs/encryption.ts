@@ -1,0 +1,45 @@
+import { S3Error } from '../errors.ts'
+import { child, childBoolean, children, childText, parseXml, type XmlNode, xmlDocument } from '../xml.ts'
+
+export interface BucketEncryption {
+  readonly algorithm: 'AES256' | 'aws:kms' | 'aws:kms:dsse'
+  readonly keyId: string | null
+  readonly bucketKey: boolean
+}
+
+/** What S3 says of a bucket for which nothing was set. */
+export const defaultEncryption: BucketEncryption = { algorithm: 'AES256', keyId: null, bucketKey: false }
+
+export function parseEncryption(body: Uint8Array): string {
+  return xmlDocument('ServerSideEncryptionConfiguration', encryptionXml(readEncryption(body)))
+}
+
+export function readEncryption(body: Uint8Array): BucketEncryption {
+  const rules = children(parseXml(body, 'ServerSideEncryptionConfiguration'), 'Rule')
+  const rule = rules.length === 1 ? rules[0]! : null
+  if (rule === null) throw new S3Error('MalformedXML')
+  const wanted = child(rule, 'ApplyServerSideEncryptionByDefault')
+  const algorithm = wanted === undefined ? 'AES256' : childText(wanted, 'SSEAlgorithm')
+  const keyId = wanted === undefined ? null : (childText(wanted, 'KMSMasterKeyID') ?? null)
+  if (algorithm !== 'AES256' && algorithm !== 'aws:kms' && algorithm !== 'aws:kms:dsse')
+    throw new S3Error('MalformedXML')
+  if (keyId !== null && algorithm === 'AES256') {
+    throw new S3Error(
+      'InvalidArgument',
+      'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse',
+    )
+  }
+  return { algorithm, keyId, bucketKey: childBoolean(rule, 'BucketKeyEnabled') ?? false }
+}
+
+export function encryptionXml({ algorithm, keyId, bucketKey }: BucketEncryption): XmlNode {
+  return {
+    Rule: {
+      ApplyServerSideEncryptionByDefault: {
+        SSEAlgorithm: algorithm,
+        KMSMasterKeyID: keyId ?? undefined,
+      },
+      BucketKeyEnabled: bucketKey,
+    },
+  }
+}
