@@ -76,8 +76,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   const blobs = createFileBlobStore(files.blobs, clock, randomBytes)
   const swept = await blobs.sweep()
   if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
-  const drafts = createDraftBox(catalog, clock, randomBytes)
-  await drafts.open()
+  const drafts = createDraftBox(clock, randomBytes)
   const logKey = await loadOrCreateLogKey(
     files.logKey,
     await logOrigin(files.folder, deps.publicHost, id),

@@ -68,3 +68,10 @@ function syncFolderNow(folder: string): void {
     closeSync(descriptor)
   }
 }
+
+/** The system's word for it, or (from LMDB, which passes the bare number on) its number. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code } = error as { code?: unknown }
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 28 || code === 122
+}

@@ -5,7 +5,7 @@ import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { type BlobId, type BlobReader, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
-import { syncUpwards } from './durable-file.ts'
+import { isDiskFull, syncUpwards } from './durable-file.ts'
 
 const readBytes = 1 << 20
 const fanOut = 256
@@ -248,8 +248,7 @@ function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
 }
 
 function storeFault(error: unknown): never {
-  const full =
-    error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+  const full = isDiskFull(error)
   const message = full ? 'the disk is full' : 'the disk refused a write'
   throw new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
 }

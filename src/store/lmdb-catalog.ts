@@ -1,20 +1,19 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
+import { fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import {
   type Catalog,
   type CatalogBatch,
-  type Check,
-  type PrefixCheck,
-  prefixEnd,
+  demandSizes,
   type Row,
   type ScanRange,
   type Table,
   tables,
 } from './catalog.ts'
-import { syncUpwards } from './durable-file.ts'
+import { isDiskFull, syncUpwards } from './durable-file.ts'
+import { createGroup, type DbOf } from './lmdb-group.ts'
 
 const formatKey = utf8('format')
 const format = 'holdfast/catalog/v1'
@@ -29,9 +28,9 @@ interface Pending {
  * The embedded default: LMDB with `overlappingSync: false`, so a commit is visible only once it is on disk (with
  * overlapping sync the sequencer could sign an entry that a power cut takes back) and never `noSync`.
  *
- * Group commit: while one group is being synced, the batches that arrive wait and become the next group. Within a
- * group the checks are evaluated against the committed state and the group's own earlier writes. All puts of a
- * group are issued in one turn of the event loop, which `lmdb` turns into one transaction.
+ * Group commit: while one group is being synced, the batches that arrive wait and become the next group, which is one
+ * transaction. Its checks run inside it, under LMDB's write lock, so several processes (and threads) can share a
+ * catalog: each has its own groups, and they take turns.
  *
  * Crash points: before the group's sync, nothing of it is there; after, all of it. There is no third state.
  */
@@ -70,7 +69,7 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
     while (queue.length > 0) {
       const group = queue
       queue = []
-      await writeGroup(group, db)
+      await writeGroup(root, group, db)
     }
     running = null
   }
@@ -86,6 +85,11 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
 
     commit(batch) {
       if (closed) return Promise.reject(new HoldfastError('shutting-down', 'the catalog is closed'))
+      try {
+        demandSizes(batch)
+      } catch (error) {
+        return Promise.reject(error)
+      }
       return new Promise<boolean>((settle, fail) => {
         queue.push({ batch, settle, fail })
         running ??= pump()
@@ -116,62 +120,28 @@ async function claimFormat(root: RootDatabase, meta: Database<Uint8Array, Uint8A
   }
 }
 
-type DbOf = (table: Table) => Database<Uint8Array, Uint8Array>
-
-async function writeGroup(group: readonly Pending[], db: DbOf): Promise<void> {
-  // What this group has written so far, by table and key; consulted only by checks.
-  const overlay = new Map<string, Uint8Array | null>()
+/**
+ * One transaction. Its callback runs while this process has LMDB's write lock, so what it reads is what no other
+ * process can change before the commit; reads in it see what it wrote so far.
+ */
+async function writeGroup(root: RootDatabase, group: readonly Pending[], db: DbOf): Promise<void> {
   const held: Pending[] = []
   const refused: Pending[] = []
-  const writes: Promise<unknown>[] = []
-  const anyChecks = group.some(pending => pending.batch.checks !== undefined)
   try {
-    for (const pending of group) {
-      const { checks, puts, removes } = pending.batch
-      if (checks?.some(check => !holds(check, overlay, db)) === true) {
-        refused.push(pending)
-        continue
-      }
-      for (const { table, key } of removes ?? []) {
-        writes.push(db(table).remove(key as never))
-        if (anyChecks) overlay.set(overlayKey(table, key), null)
-      }
-      for (const { table, key, value } of puts ?? []) {
-        writes.push(db(table).put(key as never, value))
-        if (anyChecks) overlay.set(overlayKey(table, key), value)
-      }
-      held.push(pending)
-    }
-    await Promise.all(writes)
-    for (const pending of held) pending.settle(true)
-    for (const pending of refused) pending.settle(false)
+    await root.transaction(() => {
+      const applied = createGroup(db)
+      for (const pending of group) (applied.apply(pending.batch) ? held : refused).push(pending)
+      applied.finish()
+    })
   } catch (error) {
-    const failure = new HoldfastError('store-damaged', 'the catalog could not commit', {}, error)
+    const full = isDiskFull(error)
+    const message = full ? 'the disk is full' : 'the catalog could not commit'
+    const failure = new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
     for (const pending of group) pending.fail(failure)
+    return
   }
-}
-
-type Overlay = ReadonlyMap<string, Uint8Array | null>
-
-function holds(check: Check, overlay: Overlay, db: DbOf): boolean {
-  if ('emptyPrefix' in check) return holdsEmpty(check, overlay, db)
-  const written = overlay.get(overlayKey(check.table, check.key))
-  const value = written === undefined ? (db(check.table).get(check.key as never) ?? null) : written
-  return check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)
-}
-
-function holdsEmpty({ table, emptyPrefix }: PrefixCheck, overlay: Overlay, db: DbOf): boolean {
-  const prefix = overlayKey(table, emptyPrefix)
-  for (const [key, value] of overlay) if (value !== null && key.startsWith(prefix)) return false
-  const end = prefixEnd(emptyPrefix)
-  for (const row of db(table).getRange({ start: emptyPrefix, ...(end && { end }) } as never)) {
-    if (overlay.get(overlayKey(table, row.key)) !== null) return false
-  }
-  return true
-}
-
-function overlayKey(table: Table, key: Uint8Array): string {
-  return `${table}\0${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`
+  for (const pending of held) pending.settle(true)
+  for (const pending of refused) pending.settle(false)
 }
 
 function scanRows(db: Database<Uint8Array, Uint8Array>, range: ScanRange): Row[] {

@@ -1,5 +1,17 @@
-import { compareBytes, equalBytes, startsWith, toHex } from '../core/bytes.ts'
-import type { Catalog, CatalogBatch, Row, ScanRange, Table } from './catalog.ts'
+import { compareBytes, equalBytes, readU64be, startsWith, toHex, u64be } from '../core/bytes.ts'
+import {
+  addCounters,
+  type Catalog,
+  type CatalogBatch,
+  decodeCounters,
+  demandSizes,
+  encodeCounters,
+  next,
+  type Put,
+  type Row,
+  type ScanRange,
+  type Table,
+} from './catalog.ts'
 
 /**
  * What a commit should do instead of succeeding: `lost` rejects and keeps nothing, `kept` rejects although the
@@ -53,15 +65,24 @@ export function createMemoryCatalog(): MemoryCatalog {
         check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)
       if (!holds) return false
     }
+    const counted = new Map<string, Put>()
+    for (const add of batch.adds ?? []) {
+      const id = `${add.table}/${toHex(add.key)}`
+      const before = counted.get(id)?.value ?? read(add.table, add.key)
+      const after = addCounters(decodeCounters(before), add)
+      if (after === null) return false
+      counted.set(id, { table: add.table, key: add.key, value: encodeCounters(after) })
+    }
     for (const { table, key } of batch.removes ?? []) {
       const rows = rowsOf(table)
       const { at, found } = find(rows, key)
       if (found) rows.splice(at, 1)
     }
-    for (const { table, key, value } of batch.puts ?? []) {
+    for (const { table, key: given, value } of [...(batch.puts ?? []), ...counted.values()]) {
       const rows = rowsOf(table)
+      const last = rows.at(-1)
+      const key = given === next ? u64be(last === undefined ? 0 : readU64be(last.key) + 1) : given
       const { at, found } = find(rows, key)
-      if (key.length === 0) throw new RangeError(`empty key in ${table}: ${toHex(value)}`)
       rows.splice(at, found ? 1 : 0, { key: key.slice(), value: value.slice() })
     }
     return true
@@ -83,6 +104,7 @@ export function createMemoryCatalog(): MemoryCatalog {
     },
 
     async commit(batch) {
+      demandSizes(batch)
       const fault = catalog.faults?.(batch) ?? null
       if (fault === 'lost') throw new Error('injected: commit lost')
       const applied = apply(batch)

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compareBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
-import { type Catalog, prefixEnd } from '../../src/store/catalog.ts'
+import { compareBytes, fromUtf8, readU64be, toHex, utf8 } from '../../src/core/bytes.ts'
+import { type Catalog, decodeCounters, next, type Put, prefixEnd } from '../../src/store/catalog.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import { createMemoryCatalog } from '../../src/store/memory-catalog.ts'
 
@@ -79,6 +79,40 @@ for (const [name, make] of Object.entries(adapters)) {
       const removed = catalog.commit({ removes: [row] })
       const again = catalog.commit({ checks: [check], puts: [{ ...row, key: utf8('now') }] })
       expect(await Promise.all([removed, again])).toEqual([true, true])
+    })
+
+    it('numbers `next` rows in the order of commits, and counts', async () => {
+      const row = (value: string): Put => ({ table: 'drafts', key: next, value: utf8(value) })
+      const add = (amounts: number[], atMost?: (number | null)[]) => ({
+        table: 'usage' as const,
+        key: utf8('tenant'),
+        amounts,
+        ...(atMost && { atMost }),
+      })
+      const outcomes = await Promise.all([
+        catalog.commit({ puts: [row('a'), row('b')], adds: [add([1, 100])] }),
+        catalog.commit({ puts: [row('c')], adds: [add([1, 50]), add([1, 50])] }),
+        catalog.commit({ puts: [row('never')], adds: [add([1, 1], [null, 200])] }),
+        catalog.commit({ puts: [row('d')], adds: [add([-2, -150], [null, 10])] }),
+      ])
+      expect(outcomes).toEqual([true, true, false, true])
+      const rows = await catalog.scan('drafts', { limit: 10 })
+      expect(rows.map(({ value }) => fromUtf8(value))).toEqual(['a', 'b', 'c', 'd'])
+      expect(rows.map(({ key }) => readU64be(key))).toEqual([0, 1, 2, 3])
+      expect(decodeCounters(await catalog.get('usage', utf8('tenant')))).toEqual([1, 50])
+      await catalog.commit({
+        removes: rows.slice(0, 2).map(({ key }) => ({ table: 'drafts' as const, key })),
+      })
+      await catalog.commit({ puts: [row('e')] })
+      expect(readU64be((await catalog.scan('drafts', { limit: 1, reverse: true }))[0]!.key)).toBe(4)
+    })
+
+    it('refuses what does not fit before anything of its group is written', async () => {
+      const long = { table: 'objects' as const, key: new Uint8Array(1901), value: utf8('x') }
+      const good = catalog.commit({ puts: [put('beside', '1')] })
+      await expect(catalog.commit({ puts: [put('half', '1'), long] })).rejects.toThrow()
+      expect(await good).toBe(true)
+      expect(await catalog.get('objects', utf8('half'))).toBeNull()
     })
 
     it('keeps keys of 1,900 bytes and values of a mebibyte', async () => {

@@ -39,8 +39,7 @@ describe('the sequencer thread', () => {
     const chainKey = randomBytes(32)
     const row = utf8(JSON.stringify({ chainKey: toHex(chainKey) }))
     await catalog.commit({ puts: [{ table: 'tenants', key: utf8(tenant), value: row }] })
-    const drafts = createDraftBox(catalog, Date.now, randomBytes)
-    await drafts.open()
+    const drafts = createDraftBox(Date.now, randomBytes)
     const chainKeyCommitmentHex = toHex(chainKeyCommitment(chainKey, crypto))
     const join = { genesis: tenant, home: region, chainKeyCommitment: chainKeyCommitmentHex, country: 'IN' }
     await catalog.commit({ puts: [drafts.draft({ tenant, type: 'tenant.joined', body: join }).put] })

@@ -14,7 +14,7 @@ import { consistencyRanges } from '../../src/verify/subtrees.ts'
 import { createTestLedger, crypto, makeSigner, region, type TestLedger } from '../support/ledger.ts'
 
 const writes = (batch: CatalogBatch, key: Uint8Array): boolean =>
-  batch.puts?.some(put => put.table === 'meta' && toHex(put.key) === toHex(key)) === true
+  batch.puts?.some(put => put.table === 'meta' && toHex(put.key as Uint8Array) === toHex(key)) === true
 
 /** The steps of a tick at which the world can fail, as the comment on `createSequencer` names them. */
 const steps: Record<string, (ledger: TestLedger, fault: CommitFault & TileFault) => void> = {

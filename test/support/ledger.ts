@@ -69,8 +69,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
   const catalog = createMemoryCatalog()
   const tiles = createMemoryTileStore()
   let now = Date.UTC(2026, 0, 2)
-  const drafts = createDraftBox(catalog, () => now++, randomBytes)
-  await drafts.open()
+  const drafts = createDraftBox(() => now++, randomBytes)
   const key = { ...signer, keyId: noteKeyId(signer.name, signer.publicKey, crypto) }
   const stores = { catalog, tiles, key, crypto }
   return {

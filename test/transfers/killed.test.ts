@@ -166,8 +166,7 @@ describe('a transfer of a provider that is killed', () => {
       ['de-frankfurt', destination],
       ['in-mumbai', source],
     ] as const) {
-      const drafts = createDraftBox(catalog, Date.now, randomBytes)
-      await drafts.open()
+      const drafts = createDraftBox(Date.now, randomBytes)
       const book = createInstructionBook({ id: region as RegionId, catalog, drafts, clock: Date.now })
       await book.say(revocation)
     }
