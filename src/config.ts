@@ -1,5 +1,6 @@
 /** Configuration, parsed once at the edge into what the rest of the program takes as given. */
 import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
@@ -14,6 +15,8 @@ export interface Config {
   /** Under which `<bucket>.<domain>` is a bucket. */
   readonly s3Domains: readonly string[]
   readonly apiPort: number
+  /** Processes that serve S3 beside the main one; 0: the main process serves it itself. */
+  readonly workers: number
   /** Stands in front of `/log/<region>` in the origins of the logs. Must never change for a data folder. */
   readonly publicHost: string
   readonly leaseMs: number
@@ -62,6 +65,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   api: z.strictObject({ port: port.default(9001) }).prefault({}),
+  workers: z.int().min(0).max(256).optional(),
   leaseSeconds: z.int().min(1).max(3600).default(300),
   moveUndoSeconds: z
     .int()
@@ -141,6 +145,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   }
   const s3Port = envNumber('HOLDFAST_S3_PORT', 0, 65_535, 'a port')
   const apiPort = envNumber('HOLDFAST_API_PORT', 0, 65_535, 'a port')
+  const workers = envNumber('HOLDFAST_WORKERS', 0, 256, 'a number of processes, 0 to 256')
   const leaseSeconds = envNumber('HOLDFAST_LEASE_SECONDS', 1, 3600, 'a lease of 1 to 3600 seconds')
   if (!parsed.success || faults.length > 0)
     throw new HoldfastError('bad-input', `${name} has faults:\n${faults.join('\n')}`)
@@ -161,6 +166,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
           },
     s3Domains: config.s3.domains,
     apiPort: apiPort ?? config.api.port,
+    workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
     leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,

@@ -17,27 +17,36 @@ import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
 import { writeFileDurable } from './store/durable-file.ts'
-import { createFileBlobStore } from './store/file-blob-store.ts'
+import { createFileBlobStore, type FileBlobStore } from './store/file-blob-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { emptyTrash } from './store/places.ts'
 import type { RegionStores } from './store/region.ts'
 
-export interface Region extends RegionStores, AsyncDisposable {
+/** What any process that serves a region has of it: its stores, its drafts, its way out. */
+export interface RegionAccess extends RegionStores, AsyncDisposable {
+  readonly blobs: FileBlobStore
   readonly drafts: DraftBox
   readonly sums: Sums
+  readonly door: Door
+}
+
+/** A region with what must be there once: its sequencer, its log, its identity towards other regions. */
+export interface Region extends RegionAccess {
   readonly tiles: TileStore
   readonly logKey: LogKey
   readonly identity: TlsIdentity
-  readonly door: Door
   readonly peer: RegionConfig['peer']
 }
 
-export interface RegionDeps {
+export interface RegionAccessDeps {
   readonly folder: string
-  readonly publicHost: string
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
+}
+
+export interface RegionDeps extends RegionAccessDeps {
+  readonly publicHost: string
   readonly onEntered: (count: number) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
   readonly onFatal: (region: string, error: Error) => void
@@ -67,24 +76,21 @@ export function regionFiles(dataFolder: string, id: string): RegionFiles {
 }
 
 export async function openRegion(config: RegionConfig, deps: RegionDeps): Promise<Region> {
-  const { clock, randomBytes, log } = deps
-  const { id, country, operator, peer } = config
+  const { clock, log } = deps
+  const { id, peer } = config
   const files = regionFiles(deps.folder, id)
   mkdirSync(files.folder, { recursive: true, mode: 0o700 })
   await claimFolder(files.folder, id)
-  const catalog = await openLmdbCatalog(files.catalog)
-  const blobs = createFileBlobStore(files.blobs, clock, randomBytes)
+  const identity = await loadIdentity(files.folder, id, peer.host, clock)
+  const access = await openRegionAccess(config, deps)
+  const { catalog, blobs } = access
   const swept = await blobs.sweep()
   if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
-  const drafts = createDraftBox(clock, randomBytes)
   const logKey = await loadOrCreateLogKey(
     files.logKey,
     await logOrigin(files.folder, deps.publicHost, id),
     nodeVerifyCrypto,
   )
-  const identity = await loadIdentity(files.folder, id, peer.host, clock)
-  const sums = createSums(catalog, drafts, clock, log)
-  const door = createDoor(identity, peer.host === '127.0.0.1' ? undefined : peer.host)
   let fatal = false
   const sequencer = startSequencerThread(
     {
@@ -113,23 +119,43 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   reaper.unref()
 
   return {
+    ...access,
+    peer,
+    tiles: createFileTileStore(files.tiles),
+    logKey,
+    identity,
+    async [Symbol.asyncDispose]() {
+      clearInterval(reaper)
+      await access.sums[Symbol.asyncDispose]()
+      if (!fatal) await sequencer.stop()
+      await access[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The shared part, in the main process and in every worker. The main process has opened the region before. */
+export async function openRegionAccess(config: RegionConfig, deps: RegionAccessDeps): Promise<RegionAccess> {
+  const { clock, randomBytes, log } = deps
+  const { id, country, operator, peer } = config
+  const files = regionFiles(deps.folder, id)
+  const catalog = await openLmdbCatalog(files.catalog)
+  const blobs = createFileBlobStore(files.blobs, clock, randomBytes)
+  const drafts = createDraftBox(clock, randomBytes)
+  const sums = createSums(catalog, drafts, clock, log)
+  const identity = await loadIdentity(files.folder, id, peer.host, clock)
+  const door = createDoor(identity, peer.host === '127.0.0.1' ? undefined : peer.host)
+  return {
     id,
     country,
     operator,
-    peer,
     catalog,
     blobs,
     drafts,
     sums,
-    tiles: createFileTileStore(files.tiles),
-    logKey,
-    identity,
     door,
     async [Symbol.asyncDispose]() {
-      clearInterval(reaper)
       await sums[Symbol.asyncDispose]()
       door[Symbol.dispose]()
-      if (!fatal) await sequencer.stop()
       await catalog[Symbol.asyncDispose]()
     },
   }

@@ -1,4 +1,4 @@
-import { startApp } from './app.ts'
+import { reloadCertificate, startApp } from './app.ts'
 import type { CommandIo, ExitCode } from './cli/io.ts'
 import { parseOptions } from './cli/options.ts'
 import { untilStopped } from './cli/until-stopped.ts'
@@ -16,6 +16,7 @@ export async function serveCommand(argv: string[], io: CommandIo): Promise<ExitC
   io.stdout.write(
     `holdfast ready: S3 on http://${config.host}:${app.s3Port}${tls}, API on http://${config.host}:${app.apiPort}, regions ${names}\n`,
   )
+  process.on('SIGHUP', () => reloadCertificate(app, log))
   await untilStopped()
   return 0
 }

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { startApp } from './app.ts'
+import { reloadCertificate, startApp } from './app.ts'
 import { createTenant } from './cli/create-tenant.ts'
 import {
   type CustomerCredentials,
@@ -51,6 +51,7 @@ export async function startCommand(argv: string[], io: CommandIo): Promise<ExitC
   io.stdout.write(
     `holdfast ready: S3 on http://${config.host}:${app.s3Port}, API on http://${config.host}:${app.apiPort}\n`,
   )
+  process.on('SIGHUP', () => reloadCertificate(app, log))
   await untilStopped()
   return 0
 }

@@ -22,7 +22,7 @@ export interface ApiOptions {
   /** What is wrong right now; empty when requests can be served. */
   readonly faults: () => readonly string[]
   /** Prometheus text. */
-  readonly metrics: () => string
+  readonly metrics: () => Promise<string>
   readonly log: Log
 }
 
@@ -60,7 +60,7 @@ async function serve(options: ApiOptions, message: IncomingMessage, response: Se
     )
   }
   if (message.method === 'GET' && pathname === '/metrics') {
-    return sendText(response, 200, options.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
+    return sendText(response, 200, await options.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
   }
   if (message.method === 'GET' && pathname === `${prefix}/openapi.json`)
     return sendJson(response, 200, openApiDocument(options.routes))

@@ -4,7 +4,20 @@ export interface Metrics {
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void
   /** A value that is read when it is asked for. */
   gauge(name: string, help: string, read: () => number): void
-  print(): string
+  snapshot(): MetricsSnapshot
+}
+
+/** Plain data, so that it can cross from one process to another. */
+export interface MetricsSnapshot {
+  readonly counters: readonly Series[]
+  readonly gauges: readonly Series[]
+}
+
+interface Series {
+  readonly name: string
+  readonly help: string
+  /** By printed labels (`a="b",c="d"`, or empty). */
+  readonly values: readonly (readonly [labels: string, value: number])[]
 }
 
 export interface CounterHelp {
@@ -27,18 +40,47 @@ export function createMetrics(counters: CounterHelp): Metrics {
       gauges.push({ name, help, read })
     },
 
-    print() {
-      let out = ''
-      for (const [name, help] of Object.entries(counters)) {
-        out += `# HELP ${name} ${help}\n# TYPE ${name} counter\n`
-        for (const [labels, value] of values.get(name) ?? [])
-          out += `${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`
-      }
-      for (const { name, help, read } of gauges)
-        out += `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${read()}\n`
-      return out
-    },
+    snapshot: () => ({
+      counters: Object.entries(counters).map(([name, help]) => ({
+        name,
+        help,
+        values: [...(values.get(name) ?? [])],
+      })),
+      gauges: gauges.map(({ name, help, read }) => ({ name, help, values: [['', read()]] })),
+    }),
   }
+}
+
+/** Counters of all processes are added up; gauges are each process's own and say whose (`process="…"`). */
+export function printMetrics(processes: ReadonlyMap<string, MetricsSnapshot>): string {
+  const counters = new Map<string, { help: string; values: Map<string, number> }>()
+  const gauges = new Map<string, { help: string; lines: string[] }>()
+  for (const [process, snapshot] of processes) {
+    for (const { name, help, values } of snapshot.counters) {
+      let sum = counters.get(name)
+      if (sum === undefined) counters.set(name, (sum = { help, values: new Map() }))
+      for (const [labels, value] of values) sum.values.set(labels, (sum.values.get(labels) ?? 0) + value)
+    }
+    for (const { name, help, values } of snapshot.gauges) {
+      let lines = gauges.get(name)
+      if (lines === undefined) gauges.set(name, (lines = { help, lines: [] }))
+      const own = processes.size === 1 ? '' : `process="${escapeLabel(process)}"`
+      for (const [labels, value] of values)
+        lines.lines.push(printLine(name, [labels, own].filter(Boolean).join(','), value))
+    }
+  }
+  let out = ''
+  for (const [name, { help, values }] of counters) {
+    out += `# HELP ${name} ${help}\n# TYPE ${name} counter\n`
+    for (const [labels, value] of values) out += printLine(name, labels, value)
+  }
+  for (const [name, { help, lines }] of gauges)
+    out += `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`
+  return out
+}
+
+function printLine(name: string, labels: string, value: number): string {
+  return `${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`
 }
 
 function escapeLabel(text: string): string {

@@ -17,11 +17,9 @@ const fanOut = 256
  * `.part` file is left, which `sweep` removes at start-up; between rename and the catalog's commit a blob is left
  * that no row names, which `fsck` lists. Neither can be mistaken for stored data.
  */
-export function createFileBlobStore(
-  folder: string,
-  clock: Clock,
-  randomBytes: RandomBytes,
-): BlobStore & { sweep(): Promise<number> } {
+export type FileBlobStore = BlobStore & { sweep(): Promise<number> }
+
+export function createFileBlobStore(folder: string, clock: Clock, randomBytes: RandomBytes): FileBlobStore {
   let made = false
   for (let i = 0; i < fanOut; i++) {
     const home = join(folder, i.toString(16).padStart(2, '0'))

@@ -67,9 +67,11 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
     // Let the requests that this turn of the loop still holds join the first group.
     await new Promise(resolve => setImmediate(resolve))
     while (queue.length > 0) {
-      const group = queue
-      queue = []
-      await writeGroup(root, group, db)
+      await writeGroup(root, db, () => {
+        const group = queue
+        queue = []
+        return group
+      })
     }
     running = null
   }
@@ -122,13 +124,16 @@ async function claimFormat(root: RootDatabase, meta: Database<Uint8Array, Uint8A
 
 /**
  * One transaction. Its callback runs while this process has LMDB's write lock, so what it reads is what no other
- * process can change before the commit; reads in it see what it wrote so far.
+ * process can change before the commit; reads in it see what it wrote so far. The group is taken only then: what came
+ * while another process had the lock shares its sync.
  */
-async function writeGroup(root: RootDatabase, group: readonly Pending[], db: DbOf): Promise<void> {
+async function writeGroup(root: RootDatabase, db: DbOf, takeGroup: () => readonly Pending[]): Promise<void> {
+  let group: readonly Pending[] = []
   const held: Pending[] = []
   const refused: Pending[] = []
   try {
     await root.transaction(() => {
+      group = takeGroup()
       const applied = createGroup(db)
       for (const pending of group) (applied.apply(pending.batch) ? held : refused).push(pending)
       applied.finish()
@@ -137,13 +142,13 @@ async function writeGroup(root: RootDatabase, group: readonly Pending[], db: DbO
     const full = isDiskFull(error)
     const message = full ? 'the disk is full' : 'the catalog could not commit'
     const failure = new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
-    for (const pending of group) pending.fail(failure)
+    // A transaction that could not even begin has taken nobody: whoever waits is told as well.
+    for (const pending of group.length > 0 ? group : takeGroup()) pending.fail(failure)
     return
   }
   for (const pending of held) pending.settle(true)
   for (const pending of refused) pending.settle(false)
 }
-
 function scanRows(db: Database<Uint8Array, Uint8Array>, range: ScanRange): Row[] {
   const { from, to, limit, reverse = false } = range
   const rows: Row[] = []

@@ -1,0 +1,96 @@
+/** The S3 face of a process: the request pipe and the servers in front of it, HTTP and TLS. */
+import { readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { createPlaces } from './client-places.ts'
+import type { Config } from './config.ts'
+import type { Holds } from './core/holds.ts'
+import type { RandomBytes, RegionId } from './core/ids.ts'
+import type { Log } from './core/log.ts'
+import type { Metrics } from './core/metrics.ts'
+import type { Clock } from './core/time.ts'
+import { createHolders } from './key-holders.ts'
+import { createLeases } from './keys/leases.ts'
+import { closeServer, listenOn } from './listen.ts'
+import type { RegionAccess } from './open-region.ts'
+import { createRequestPipe } from './pipes/request.ts'
+import type { S3Region } from './s3/operation.ts'
+import { createRowCache } from './store/row-cache.ts'
+import type { BucketKeyRow } from './store/rows.ts'
+
+export interface S3FaceDeps {
+  readonly regions: ReadonlyMap<RegionId, RegionAccess>
+  /** Why a region's ledger has stopped; `null` while it runs. */
+  readonly stopped: (region: RegionId) => string | null
+  /** Over all processes that serve the same regions. */
+  readonly bucketNames: Holds
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface S3Face extends AsyncDisposable {
+  readonly port: number
+  readonly tlsPort: number | null
+  /** Reads key and certificate again; connections that are open keep what they have. Throws when they do not fit. */
+  reloadCertificate(): void
+}
+
+export const httpLimits = { maxHeaderSize: 32 * 1024 }
+
+export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3Face> {
+  const { clock, randomBytes, log, metrics } = deps
+  await using stack = new AsyncDisposableStack()
+  const regions = new Map<RegionId, S3Region>()
+  for (const region of deps.regions.values()) {
+    // Each region asks for itself, so that a key holder's journal says which one had which key.
+    const holderOf = createHolders(region, clock, randomBytes)
+    const { leaseMs } = config
+    const leases = stack.use(createLeases({ holderOf, leaseMs, clock, randomBytes, log, metrics }))
+    regions.set(region.id, { ...region, leases, stopped: () => deps.stopped(region.id) })
+  }
+  const { bucketNames } = deps
+  const decodeBucketKey = createRowCache<BucketKeyRow>()
+  const services = { regions, bucketNames, decodeBucketKey, clock, randomBytes, log, metrics }
+  const pipe = stack.use(
+    createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
+  )
+
+  const serve = async (server: Server, port: number): Promise<number> => {
+    server.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true)
+      pipe.connected(socket)
+    })
+    server.on('request', (message, response) => pipe.handle(message, response, false))
+    // Node answers `100 Continue` by itself unless asked; then a refused upload would be sent all the same.
+    server.on('checkContinue', (message, response) => pipe.handle(message, response, true))
+    server.requestTimeout = 0
+    server.headersTimeout = 30_000
+    server.keepAliveTimeout = 75_000
+    await listenOn(server, config.host, port)
+    stack.defer(() => closeServer(server))
+    return (server.address() as AddressInfo).port
+  }
+  const port = await serve(createServer(httpLimits), config.s3Port)
+  let tlsServer: TlsServer | null = null
+  let tlsPort: number | null = null
+  if (config.s3Tls !== null) {
+    tlsServer = createTlsServer({ ...httpLimits, ...readCertificate(config.s3Tls) })
+    tlsPort = await serve(tlsServer as unknown as Server, config.s3Tls.port)
+  }
+  const owned = stack.move()
+  return {
+    port,
+    tlsPort,
+    reloadCertificate() {
+      if (config.s3Tls !== null) tlsServer?.setSecureContext(readCertificate(config.s3Tls))
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+function readCertificate({ keyFile, certificateFile }: NonNullable<Config['s3Tls']>) {
+  return { key: readFileSync(keyFile), cert: readFileSync(certificateFile) }
+}
