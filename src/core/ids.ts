@@ -68,6 +68,13 @@ export function newSortableId(nowUnixMs: number, randomBytes: RandomBytes): stri
   return out
 }
 
+/** When a sortable id was made, by its own word: milliseconds since 1970. */
+export function sortableIdTime(id: string): number {
+  let time = 0
+  for (let i = 0; i < 10; i++) time = time * 32 + crockford.indexOf(id[i]!)
+  return time
+}
+
 export function newEntryId(nowUnixMs: number, randomBytes: RandomBytes): EntryId {
   return newSortableId(nowUnixMs, randomBytes) as EntryId
 }

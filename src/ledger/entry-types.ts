@@ -58,6 +58,19 @@ type EntryBodies = {
     readonly by: By
     readonly instruction: InstructionId | null
   }
+  'object.marked': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly replaced: OriginId | null
+    readonly by: By
+  }
+  'object.unmarked': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly by: By
+  }
   refusal: {
     readonly principal: string
     readonly rule: string
@@ -125,7 +138,10 @@ type EntryBodies = {
   }
 }
 
-type By = { readonly accessKeyId: string } | { readonly approver: string } | { readonly region: string }
+export type By =
+  | { readonly accessKeyId: string }
+  | { readonly approver: string }
+  | { readonly region: string }
 
 type Endpoint = { readonly address: string; readonly port: number; readonly country: string | null }
 

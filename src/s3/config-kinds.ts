@@ -7,6 +7,7 @@ import { defaultEncryption, encryptionXml, parseEncryption } from './configs/enc
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
 import { parsePublicAccessBlock } from './configs/public-access-block.ts'
 import { parseBucketTagging } from './configs/tagging.ts'
+import { parseVersioning } from './configs/versioning.ts'
 import type { S3ErrorCode } from './errors.ts'
 import type { LocatedBucket } from './operation.ts'
 import { type XmlNode, xmlDocument } from './xml.ts'
@@ -149,6 +150,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketVersioning',
     iamPut: 's3:PutBucketVersioning',
     absent: empty('VersioningConfiguration'),
+    parse: parseVersioning,
     doc: 'whether what is replaced or deleted is kept',
   },
   {

@@ -13,6 +13,7 @@ const table = {
   ExpiredToken: [400, 'The provided token has expired.'],
   IllegalLocationConstraintException: [400, 'The location constraint is incompatible with this endpoint.'],
   IncompleteBody: [400, 'You did not provide the number of bytes specified by the Content-Length header.'],
+  IllegalVersioningConfigurationException: [400, 'The versioning configuration is not valid.'],
   InternalError: [500, 'An internal error occurred. Try again.'],
   InvalidAccessKeyId: [403, 'The access key ID that you provided does not exist in our records.'],
   InvalidArgument: [400, 'Invalid argument.'],
@@ -34,6 +35,7 @@ const table = {
   MissingSecurityHeader: [400, 'Your request is missing a required header.'],
   NoSuchBucket: [404, 'The specified bucket does not exist.'],
   NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchVersion: [404, 'The specified version does not exist.'],
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
   NotImplemented: [
     501,
@@ -66,14 +68,21 @@ const table = {
 
 export type S3ErrorCode = keyof typeof table
 
-/** Ends a request with an S3 answer. `fields` become elements of the error's XML. */
+/** Ends a request with an S3 answer. `fields` become elements of the error's XML, `headers` go out with it. */
 export class S3Error extends Error {
   readonly code: S3ErrorCode
   readonly status: number
   readonly fields: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(code: S3ErrorCode, message?: string, fields: Record<string, string> = {}) {
+  constructor(
+    code: S3ErrorCode,
+    message?: string,
+    fields: Record<string, string> = {},
+    headers: Record<string, string> = {},
+  ) {
     super(message ?? table[code][1])
+    this.headers = headers
     this.name = 'S3Error'
     this.code = code
     this.status = table[code][0]

@@ -48,14 +48,13 @@ export async function listPage(query: ListQuery): Promise<ListPage> {
     if (page.length < Math.min(1000, room + 1)) next = null
     for (const row of page) {
       const key = query.keyOf(row)
-      const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
+      const group = groupOf(key, prefix, delimiter)
       if (rows.length + commonPrefixes.length >= limit) return { rows, commonPrefixes, truncated: true, last }
-      if (cut < 0) {
+      if (group === null) {
         rows.push({ key, row })
         last = key
         continue
       }
-      const group = key.slice(0, cut + delimiter.length)
       commonPrefixes.push(group)
       last = group
       next = prefixEnd(concat(base, utf8(group)))
@@ -69,12 +68,16 @@ export async function listPage(query: ListQuery): Promise<ListPage> {
 /** After a marker that is itself a common prefix, or lies in one, the whole group is behind us. */
 function startAfter({ base, prefix, delimiter, after }: ListQuery, lower: Uint8Array): Uint8Array | null {
   if (after === '') return lower
-  const cut = delimiter === '' || !after.startsWith(prefix) ? -1 : after.indexOf(delimiter, prefix.length)
-  const key = concat(base, utf8(after))
-  const start =
-    cut < 0 ? concat(key, zero) : prefixEnd(concat(base, utf8(after.slice(0, cut + delimiter.length))))
+  const group = after.startsWith(prefix) ? groupOf(after, prefix, delimiter) : null
+  const start = group === null ? concat(base, utf8(after), zero) : prefixEnd(concat(base, utf8(group)))
   if (start === null) return null
   return Buffer.compare(start, lower) > 0 ? start : lower
+}
+
+/** The common prefix that a key is folded into; `null` when it is listed itself. */
+export function groupOf(key: string, prefix: string, delimiter: string): string | null {
+  const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
+  return cut < 0 ? null : key.slice(0, cut + delimiter.length)
 }
 
 export function textAfter(row: Row, baseBytes: number): string {

@@ -70,7 +70,7 @@ export function objectHeaders(row: ObjectRow, query: ReadonlyMap<string, string>
 }
 
 /** Seconds are all that HTTP dates have; comparisons with them round down the same way. */
-function httpDate(unixMs: number): string {
+export function httpDate(unixMs: number): string {
   return new Date(unixMs).toUTCString()
 }
 

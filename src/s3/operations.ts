@@ -10,13 +10,15 @@ import {
   listBucketsOperation,
 } from './ops/buckets.ts'
 import { copyObjectOperation } from './ops/copy-object.ts'
-import { deleteObjectOperation, deleteObjectsOperation } from './ops/delete-objects.ts'
+import { deleteObjectOperation } from './ops/delete-object.ts'
+import { deleteObjectsOperation } from './ops/delete-objects.ts'
 import { getObjectOperation, headObjectOperation } from './ops/get-object.ts'
 import {
   listMultipartUploadsOperation,
   listObjectsOperation,
   listObjectsV2Operation,
 } from './ops/list-objects.ts'
+import { listObjectVersionsOperation } from './ops/list-versions.ts'
 import {
   abortMultipartUploadOperation,
   completeMultipartUploadOperation,
@@ -92,6 +94,14 @@ export const routes: readonly Route[] = [
     operation: listObjectsV2Operation,
     iam: [need('s3:ListBucket')],
     doc: 'Lists objects, a page at a time.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['versions'],
+    operation: listObjectVersionsOperation,
+    iam: [need('s3:ListBucketVersions')],
+    doc: 'Lists all versions and delete markers, newest first within a key.',
   },
   {
     method: 'GET',
@@ -196,7 +206,7 @@ export const routes: readonly Route[] = [
     reads: ['versionId'],
     operation: deleteObjectOperation,
     iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' })],
-    doc: 'Deletes an object.',
+    doc: 'Deletes an object, or one version; where versions are kept, puts a delete marker on top.',
   },
 ]
 
@@ -247,20 +257,13 @@ export function findRoute(request: S3Request): Route {
     const wanted = route.query ?? []
     if (!wanted.every(pair => hasParameter(request, pair))) continue
     const read = [...wanted, ...(route.reads ?? [])]
-    if (named.every(name => read.includes(name))) return checkVersion(request, route)
+    if (named.every(name => read.includes(name))) return route
   }
+  if (named.includes('versionId') && level === 'object')
+    throw new S3Error('InvalidArgument', 'This operation does not accept a version-id.')
   if (named.length > 0)
     throw new S3Error('NotImplemented', `${request.method} ?${named[0]} is not implemented.`)
   throw new S3Error('MethodNotAllowed')
-}
-
-/** Buckets keep one version so far; S3 calls it `null`. */
-function checkVersion(request: S3Request, found: Route): Route {
-  const versionId = request.query.get('versionId')
-  if (versionId !== undefined && versionId !== 'null' && versionId !== '') {
-    throw new S3Error('NotImplemented', 'Versions are not implemented; a bucket keeps the null version only.')
-  }
-  return found
 }
 
 function hasParameter(request: S3Request, pair: string): boolean {

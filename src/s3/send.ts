@@ -55,7 +55,11 @@ export async function sendError(
     response.destroy()
     return
   }
-  const headers: Record<string, string> = { 'x-amz-request-id': requestId, server: 'Holdfast' }
+  const headers: Record<string, string> = {
+    ...error.headers,
+    'x-amz-request-id': requestId,
+    server: 'Holdfast',
+  }
   if (error.status === 503) headers['retry-after'] = '1'
   if (!continued) headers.connection = 'close'
   if (error.fields.Region !== undefined) headers['x-amz-bucket-region'] = error.fields.Region

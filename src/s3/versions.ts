@@ -2,17 +2,19 @@
 import { createHash } from 'node:crypto'
 import { toBase64, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { type EntryId, newSortableId, type OriginId } from '../core/ids.ts'
+import type { EntryId, OriginId } from '../core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
 import { ciphertextSha256, encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
 import type { CatalogBatch, Put } from '../store/catalog.ts'
-import { contentOf, findObject, makeContent, type NewObject, publishObject } from '../store/objects.ts'
+import { contentOf, makeContent } from '../store/content.ts'
+import { type NewObject, publishObject } from '../store/objects.ts'
 import type { Place } from '../store/places.ts'
 import type { Checksum, ObjectRow } from '../store/rows.ts'
 import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
 import { S3Error } from './errors.ts'
+import { findReadable } from './find-readable.ts'
 import type { StoredHeaders } from './object-headers.ts'
 import {
   type LocatedBucket,
@@ -83,8 +85,7 @@ export async function publishVersion(
   const { key, parts, etag } = version
   const nowUnixMs = clock()
   const manifest = encodeManifest({ tenant: key.tenant, origin: key.origin, parts }, key.dataKey)
-  const row: Omit<ObjectRow, 'v' | 'content'> = {
-    versionId: newSortableId(nowUnixMs, randomBytes),
+  const row: NewObject['row'] = {
     originId: key.origin,
     sizeBytes: sum(parts, part => part.plainBytes),
     ciphertextBytes: sum(parts, part => part.cipherBytes),
@@ -100,14 +101,14 @@ export async function publishVersion(
   }
   // A lost race drafts again; the entry that counts is the last one.
   let entryId: EntryId | null = null
-  const entry = (replaced: ObjectRow | null): Put => {
+  const entry = ({ versionId }: ObjectRow, replaced: ObjectRow | null): Put => {
     const draft = bucket.region.drafts.draft({
       tenant: key.tenant,
       type: 'object.put',
       body: {
         bucket: bucket.row.name,
         key: objectKey,
-        versionId: row.versionId,
+        versionId,
         originId: key.origin,
         sizeBytes: row.sizeBytes,
         ciphertextBytes: row.ciphertextBytes,
@@ -134,11 +135,11 @@ export async function publishVersion(
     ...(version.also && { also: version.also }),
     ...(version.condition && { condition: version.condition }),
   }
-  const written = await publishObject(bucket.region.catalog, clock, authorized, object)
+  const written = await publishObject(bucket.region.catalog, { clock, randomBytes }, authorized, object)
   if (written === 'bucket-gone') throw new S3Error('NoSuchBucket')
   if (written === 'upload-gone') throw new S3Error('NoSuchUpload')
   if (entryId !== null) context.entered(entryId)
-  return { v: 1, ...row, content: null }
+  return written
 }
 
 export interface OpenedVersion {
@@ -149,16 +150,19 @@ export interface OpenedVersion {
   readShort(): Promise<Buffer | null>
 }
 
-/** Opens what a key holds now. A version that is replaced while it is looked up is looked up again. */
+/**
+ * Opens what a key holds now, or the version of that id. One that is replaced while it is looked up is looked up
+ * again.
+ */
 export async function openVersion(
   services: S3Services,
   bucket: LocatedBucket,
   objectKey: string,
+  versionId: string | null,
 ): Promise<OpenedVersion> {
   const { catalog } = bucket.region
   for (let attempt = 0; attempt < 100; attempt++) {
-    const row = await findObject(catalog, bucket.row.id, objectKey)
-    if (row === null) throw new S3Error('NoSuchKey', undefined, { Key: objectKey })
+    const row = await findReadable(bucket, objectKey, versionId)
     const content = await contentOf(catalog, row)
     if (content === null) continue
     const key = await openVersionKey(services, bucket, row)

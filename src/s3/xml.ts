@@ -12,7 +12,10 @@ export type XmlNode =
 const header = '<?xml version="1.0" encoding="UTF-8"?>\n'
 const s3Namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
 
-/** Arrays repeat their element, `undefined` leaves it out, an empty string writes it empty. */
+/**
+ * Arrays repeat their element, `undefined` leaves it out, an empty string writes it empty. Content that is itself an
+ * array is written item by item, for lists that mix elements of several names.
+ */
 export function xmlDocument(root: string, content: XmlNode, namespace: string | null = s3Namespace): string {
   const attribute = namespace === null ? '' : ` xmlns="${namespace}"`
   return `${header}<${root}${attribute}>${inner(content)}</${root}>`
@@ -20,6 +23,7 @@ export function xmlDocument(root: string, content: XmlNode, namespace: string | 
 
 function inner(node: XmlNode): string {
   if (typeof node !== 'object') return escapeXml(String(node))
+  if (isList(node)) return node.map(inner).join('')
   let out = ''
   for (const [name, value] of Object.entries(node)) {
     if (value === undefined) continue
@@ -29,6 +33,10 @@ function inner(node: XmlNode): string {
       out += `<${name}>${inner(each as XmlNode)}</${close}>`
   }
   return out
+}
+
+function isList(node: XmlNode): node is readonly XmlNode[] {
+  return Array.isArray(node)
 }
 
 /** Control characters that XML 1.0 cannot carry are written as references, as S3 does; `url` encoding avoids them. */

@@ -77,6 +77,9 @@ export function deleteBucket(
     checks: [
       { table: 'buckets', key, expected: bytes },
       { table: 'objects', emptyPrefix: bucketPrefix(row.id) },
+      { table: 'markers', emptyPrefix: bucketPrefix(row.id) },
+      { table: 'versions', emptyPrefix: bucketPrefix(row.id) },
+      { table: 'nullversions', emptyPrefix: bucketPrefix(row.id) },
     ],
     removes: [
       { table: 'buckets', key },

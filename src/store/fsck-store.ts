@@ -11,7 +11,8 @@ import { messageOf } from '../core/errors.ts'
 import { ciphertextSha256, readManifest } from '../crypto/manifest.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Catalog } from './catalog.ts'
-import { contentOf } from './objects.ts'
+import { contentOf } from './content.ts'
+import { fsckVersions, storedVersions } from './fsck-versions.ts'
 import type { Place } from './places.ts'
 import {
   type BucketConfigRow,
@@ -89,12 +90,12 @@ export async function fsckStore(
   let objects = 0
   const live = new Map<string, LiveVersion>()
   const manifests = new Set<string>()
-  for await (const { key, value } of rowsOf(catalog, 'objects')) {
-    objects++
-    const bucket = buckets.get(toHex(key.subarray(0, 8)))
-    const row = decodeRow<ObjectRow>(value)
-    const name = `${bucket ?? '?'}/${fromUtf8(key.subarray(8))} (${row.versionId})`
-    if (bucket === undefined) findings.push(`${name}: its bucket is gone`)
+  findings.push(...(await fsckVersions(catalog, id => buckets.get(id) ?? null)))
+  for await (const { bucketId, key, row, isCurrent } of storedVersions(catalog)) {
+    if (isCurrent) objects++
+    const bucket = buckets.get(bucketId)
+    const name = `${bucket ?? '?'}/${key} (${row.versionId})`
+    if (bucket === undefined && isCurrent) findings.push(`${name}: its bucket is gone`)
     if ((await catalog.get('bucketkeys', utf8(row.bucketKeyId))) === null)
       findings.push(`${name}: bucket key ${row.bucketKeyId} is missing`)
     if (row.content === null) manifests.add(row.versionId)

@@ -1,25 +1,28 @@
 /**
- * Objects in a region's catalog: the batches that publish and remove them. Each takes proof that policy agreed and
- * carries the draft entry, so that what is stored and what is entered are one transaction.
+ * Objects in a region's catalog: the batches that publish and remove their versions. Each takes proof that policy
+ * agreed and carries the draft entry, so that what is stored and what is entered are one transaction.
  */
-import { fromBase64, toBase64, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
+import { newSortableId, type RandomBytes, sortableIdTime } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations.ts'
 import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
-import { type Place, releasePlaces } from './places.ts'
+import { placeContent } from './content.ts'
+import { type FoundVersion, findOrigin, findVersion, readCurrent } from './key-versions.ts'
 import {
   type BucketRow,
   bucketRowKey,
   decodeRow,
-  encodeRow,
-  manifestRowKey,
+  isMarker,
+  type MarkerRow,
   type ObjectContent,
   type ObjectRow,
   objectRowKey,
+  type VersionRow,
 } from './rows.ts'
+import { putOnTop, type Transition, takeVersion } from './transitions.ts'
 
 /** A bucket with the exact bytes of its row: what a batch checks, so that no write outlives its bucket. */
 export interface KnownBucket {
@@ -27,10 +30,16 @@ export interface KnownBucket {
   readonly bytes: Uint8Array
 }
 
+export interface VersionMaking {
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+}
+
 export interface NewObject {
   readonly bucket: KnownBucket
   readonly key: string
-  readonly row: Omit<ObjectRow, 'v' | 'content'>
+  /** Its ids are given here: they must be greater than what is there when it is published. */
+  readonly row: Omit<ObjectRow, 'v' | 'content' | 'versionId' | 'versioned'>
   readonly content: ObjectContent
   /** Rows that publish the parts' places. */
   readonly claims: readonly Put[]
@@ -38,62 +47,45 @@ export interface NewObject {
   readonly also?: CatalogBatch
   /** Looks at what is there now; throws to stop the write (conditional requests). Asked again after a lost race. */
   readonly condition?: (current: ObjectRow | null) => void
-  readonly entry: (replaced: ObjectRow | null) => Put
+  /** `replaced`: the version whose bytes are given up for this one; one that stays as noncurrent is not. */
+  readonly entry: (row: ObjectRow, replaced: ObjectRow | null) => Put
 }
-
-export type Written = 'stored' | 'bucket-gone' | 'upload-gone'
 
 const maxRaces = 1000
 
 /**
- * Publishes a version: row, places, draft entry and the release of what it replaces, in one transaction.
- * Resolves when all of it is on stable storage.
+ * Publishes a version: row, places, draft entry and the release of what it replaces, in one transaction. The bucket's
+ * row may change meanwhile; what counts is how it stands at the commit. Resolves to the row when all of it is on
+ * stable storage.
  */
 export async function publishObject(
   catalog: Catalog,
-  clock: Clock,
+  making: VersionMaking,
   _authorized: Authorized<ObjectWrite | ObjectCopy>,
   object: NewObject,
-): Promise<Written> {
-  const { key } = object
-  let { bucket } = object
-  const rowKey = objectRowKey(bucket.row.id, key)
-  const single = object.row.partCount === 1
-  const row = encodeRow({ v: 1, ...object.row, content: single ? object.content : null } as ObjectRow)
-  const manifest: Put[] = single
-    ? []
-    : [
-        {
-          table: 'manifests',
-          key: manifestRowKey(object.row.versionId),
-          value: utf8(JSON.stringify(object.content)),
-        },
-      ]
+): Promise<ObjectRow | 'bucket-gone' | 'upload-gone'> {
+  const { key, content } = object
+  let bucket: KnownBucket | null = object.bucket
   for (let race = 0; race < maxRaces; race++) {
-    const currentBytes = await catalog.get('objects', rowKey)
-    const current = currentBytes === null ? null : decodeRow<ObjectRow>(currentBytes)
-    object.condition?.(current)
-    const released = current === null ? null : await releaseVersion(catalog, current, clock())
+    const current = await readCurrent(catalog, bucket.row, key)
+    object.condition?.(current === null || isMarker(current.row) ? null : current.row)
+    const ids = versionIds(making, bucket.row, current?.row ?? null)
+    const placed = placeContent({ v: 1, ...object.row, ...ids, content }, content)
+    const change = await putOnTop(catalog, bucket.row, key, current, placed.row, making.clock())
     const held = await catalog.commit({
-      checks: [
-        { table: 'buckets', key: bucketRowKey(bucket.row.name), expected: bucket.bytes },
-        { table: 'objects', key: rowKey, expected: currentBytes },
-        ...(object.also?.checks ?? []),
-      ],
-      removes: [...(released?.removes ?? []), ...(object.also?.removes ?? [])],
+      checks: [bucketCheck(bucket), ...change.checks, ...(object.also?.checks ?? [])],
+      removes: [...change.removes, ...(object.also?.removes ?? [])],
       puts: [
-        ...(released?.puts ?? []),
+        ...change.puts,
         ...(object.also?.puts ?? []),
         ...object.claims,
-        ...manifest,
-        { table: 'objects', key: rowKey, value: row },
-        object.entry(current),
+        ...placed.puts,
+        object.entry(placed.row, change.destroyed),
       ],
     })
-    if (held) return 'stored'
-    const now = await sameBucket(catalog, bucket)
-    if (now === null) return 'bucket-gone'
-    bucket = now
+    if (held) return placed.row
+    bucket = await sameBucket(catalog, bucket)
+    if (bucket === null) return 'bucket-gone'
     for (const check of object.also?.checks ?? []) {
       if (!('expected' in check)) continue
       const found = await catalog.get(check.table, check.key)
@@ -101,102 +93,131 @@ export async function publishObject(
         return 'upload-gone'
     }
   }
-  throw new HoldfastError('conflict', 'too many writers change this key at once')
+  throw tooManyWriters()
 }
 
-/** Removes a version. `null` when there was none (nothing is entered then); the row that went otherwise. */
-export async function removeObject(
+/** What a deletion did: nothing, for there was nothing; took a version away; or put a marker on top. */
+export type Deletion =
+  | { readonly did: 'nothing' }
+  | { readonly did: 'removed'; readonly version: VersionRow }
+  | { readonly did: 'marked'; readonly marker: MarkerRow; readonly replaced: ObjectRow | null }
+
+export interface DeleteRequest {
+  readonly bucket: KnownBucket
+  readonly key: string
+  /** The one that goes, as clients or as transfers name it; left out: the key, whatever that means in its bucket. */
+  readonly version?: { readonly versionId: string } | { readonly originId: string }
+  /** Looks at what is there now; throws to stop the deletion. Asked again after a lost race. */
+  readonly condition?: (current: VersionRow | null) => void
+  /** Throws when the bytes of this version must not go: it is locked. */
+  readonly guard?: (row: ObjectRow) => void
+  readonly entry: (deletion: Exclude<Deletion, { did: 'nothing' }>) => Put
+}
+
+/**
+ * Deletes as S3 does: a version that is named goes for good; a key goes for good where nothing was ever versioned, and
+ * gets a delete marker elsewhere. Nothing is entered when there was nothing.
+ */
+export async function deleteObject(
   catalog: Catalog,
-  clock: Clock,
+  making: VersionMaking,
   _authorized: Authorized<ObjectDelete | TransferStep>,
-  bucket: KnownBucket,
-  key: string,
-  entry: (removed: ObjectRow) => Put,
-  /** Only this version, when given: a move must not delete what was written after its departure. */
-  originId?: string,
-): Promise<ObjectRow | null> {
-  const rowKey = objectRowKey(bucket.row.id, key)
+  request: DeleteRequest,
+): Promise<Deletion | 'bucket-gone'> {
+  const { key, version } = request
+  let bucket: KnownBucket | null = request.bucket
   for (let race = 0; race < maxRaces; race++) {
-    const bytes = await catalog.get('objects', rowKey)
-    if (bytes === null) return null
-    const row = decodeRow<ObjectRow>(bytes)
-    if (originId !== undefined && row.originId !== originId) return null
-    const released = await releaseVersion(catalog, row, clock())
+    const found = await findTarget(catalog, bucket.row, key, version)
+    request.condition?.(found?.row ?? null)
+    let deletion: Deletion
+    let change: Transition
+    if (version !== undefined || bucket.row.versioning === undefined) {
+      if (found === null) return { did: 'nothing' }
+      change = await takeVersion(catalog, bucket.row, key, found, making.clock())
+      deletion = { did: 'removed', version: found.row }
+    } else {
+      const ids = versionIds(making, bucket.row, found?.row ?? null)
+      const marker: MarkerRow = { v: 1, marker: true, ...ids, modifiedUnixMs: making.clock() }
+      change = await putOnTop(catalog, bucket.row, key, found, marker, making.clock())
+      deletion = { did: 'marked', marker, replaced: change.destroyed }
+    }
+    if (change.destroyed !== null) request.guard?.(change.destroyed)
     const held = await catalog.commit({
-      checks: [{ table: 'objects', key: rowKey, expected: bytes }],
-      removes: [{ table: 'objects', key: rowKey }, ...released.removes],
-      puts: [...released.puts, entry(row)],
+      checks: [bucketCheck(bucket), ...change.checks],
+      removes: change.removes,
+      puts: [...change.puts, request.entry(deletion)],
     })
-    if (held) return row
+    if (held) return deletion
+    bucket = await sameBucket(catalog, bucket)
+    if (bucket === null) return 'bucket-gone'
   }
-  throw new HoldfastError('conflict', 'too many writers change this key at once')
+  throw tooManyWriters()
 }
 
+async function findTarget(
+  catalog: Catalog,
+  bucket: BucketRow,
+  key: string,
+  version: DeleteRequest['version'],
+): Promise<FoundVersion | null> {
+  if (version === undefined) {
+    const current = await readCurrent(catalog, bucket, key)
+    return current === null ? null : { ...current, isCurrent: true }
+  }
+  return 'versionId' in version
+    ? findVersion(catalog, bucket, key, version.versionId)
+    : findOrigin(catalog, bucket, key, version.originId)
+}
+
+/** Ids for a version that goes on top of `current`; a null version while versioning is not enabled. */
+function versionIds(
+  { clock, randomBytes }: VersionMaking,
+  bucket: BucketRow,
+  current: VersionRow | null,
+): { versionId: string; versioned?: true } {
+  let versionId = newSortableId(clock(), randomBytes)
+  if (bucket.versioning === undefined) return { versionId }
+  // Never one just above: an id that was given up with its version must not come again.
+  if (current !== null && versionId <= current.versionId)
+    versionId = newSortableId(sortableIdTime(current.versionId) + 1, randomBytes)
+  return bucket.versioning === 'Enabled' ? { versionId, versioned: true } : { versionId }
+}
+
+/** What a key holds now, if that is an object. */
 export async function findObject(catalog: Catalog, bucketId: string, key: string): Promise<ObjectRow | null> {
   const bytes = await catalog.get('objects', objectRowKey(bucketId, key))
   return bytes === null ? null : decodeRow<ObjectRow>(bytes)
 }
 
-/** Manifest and places of a version. `null` when it was replaced since its row was read. */
-export async function contentOf(
-  catalog: Catalog,
-  row: ObjectRow,
-): Promise<{ manifest: Uint8Array; places: readonly Place[] } | null> {
-  let content = row.content
-  if (content === null) {
-    const bytes = await catalog.get('manifests', manifestRowKey(row.versionId))
-    if (bytes === null) return null
-    content = JSON.parse(Buffer.from(bytes).toString('utf8')) as ObjectContent
-  }
-  const manifest = fromBase64(content.manifest)
-  if (manifest === null) throw new HoldfastError('store-damaged', 'the manifest of a version is not base64')
-  return { manifest, places: content.places }
-}
-
-export function makeContent(manifest: Uint8Array, places: readonly Place[]): ObjectContent {
-  return { manifest: toBase64(manifest), places }
-}
-
 export interface Arrival {
   readonly key: string
-  /** `content` inline, whatever the number of parts. */
+  /** `content` inline, whatever the number of parts. Its version id is given when it is published. */
   readonly row: ObjectRow
 }
 
 /**
- * Publishes versions that arrived from another region, all or none, with what else belongs to the transaction. A key
- * that already holds the same version is left as it is. False when something changed meanwhile: the caller looks again.
+ * Publishes versions that arrived from another region, all or none, with what else belongs to the transaction. False
+ * when something changed meanwhile: the caller looks again.
  */
 export async function publishArrivals(
   catalog: Catalog,
-  clock: Clock,
+  making: VersionMaking,
   _authorized: Authorized<TransferStep>,
   bucket: KnownBucket,
   arrivals: readonly Arrival[],
   also: CatalogBatch,
 ): Promise<boolean> {
-  const checks: Check[] = [{ table: 'buckets', key: bucketRowKey(bucket.row.name), expected: bucket.bytes }]
+  const checks: Check[] = [bucketCheck(bucket)]
   const removes: Remove[] = []
   const puts: Put[] = []
   for (const { key, row } of arrivals) {
-    const rowKey = objectRowKey(bucket.row.id, key)
-    const currentBytes = await catalog.get('objects', rowKey)
-    const current = currentBytes === null ? null : decodeRow<ObjectRow>(currentBytes)
-    checks.push({ table: 'objects', key: rowKey, expected: currentBytes })
-    if (current !== null) {
-      const released = await releaseVersion(catalog, current, clock())
-      removes.push(...released.removes)
-      puts.push(...released.puts)
-    }
-    const single = row.partCount === 1
-    puts.push({ table: 'objects', key: rowKey, value: encodeRow(single ? row : { ...row, content: null }) })
-    if (!single) {
-      puts.push({
-        table: 'manifests',
-        key: manifestRowKey(row.versionId),
-        value: utf8(JSON.stringify(row.content)),
-      })
-    }
+    const current = await readCurrent(catalog, bucket.row, key)
+    const ids = versionIds(making, bucket.row, current?.row ?? null)
+    const placed = placeContent({ ...row, ...ids }, row.content!)
+    const change = await putOnTop(catalog, bucket.row, key, current, placed.row, making.clock())
+    checks.push(...change.checks)
+    removes.push(...change.removes)
+    puts.push(...change.puts, ...placed.puts)
   }
   return catalog.commit({
     checks: [...checks, ...(also.checks ?? [])],
@@ -205,20 +226,18 @@ export async function publishArrivals(
   })
 }
 
-async function releaseVersion(catalog: Catalog, row: ObjectRow, nowUnixMs: number) {
-  const content = await contentOf(catalog, row)
-  const released = releasePlaces(content?.places ?? [], nowUnixMs)
-  if (row.content !== null) return released
-  return {
-    puts: released.puts,
-    removes: [...released.removes, { table: 'manifests' as const, key: manifestRowKey(row.versionId) }],
-  }
-}
-
 /** The bucket as it is now; `null` when it is gone, or another stands under its name. */
 export async function sameBucket(catalog: Catalog, { row }: KnownBucket): Promise<KnownBucket | null> {
   const bytes = await catalog.get('buckets', bucketRowKey(row.name))
   if (bytes === null) return null
   const now = decodeRow<BucketRow>(bytes)
   return now.id === row.id ? { row: now, bytes } : null
+}
+
+function bucketCheck({ row, bytes }: KnownBucket): Check {
+  return { table: 'buckets', key: bucketRowKey(row.name), expected: bytes }
+}
+
+function tooManyWriters(): HoldfastError {
+  return new HoldfastError('conflict', 'too many writers change this key at once')
 }

@@ -19,6 +19,8 @@ export interface BucketRow {
    * looks nothing up in vain, and what was parsed can be kept by its hash. Left out: none.
    */
   readonly configs?: Readonly<Partial<Record<ConfigKind, string>>>
+  /** Left out: never set. Once set it is never left out again, only suspended. */
+  readonly versioning?: 'Enabled' | 'Suspended'
 }
 
 /** Configurations of a bucket, each by the name of S3's subresource. */
@@ -51,7 +53,10 @@ export interface BucketConfigRow {
 
 export interface ObjectRow {
   readonly v: 1
+  /** Greater than that of every older version of its key. */
   readonly versionId: string
+  /** Written while versioning was enabled: clients know it by its id. Left out: it is the key's null version. */
+  readonly versioned?: true
   readonly originId: OriginId
   readonly sizeBytes: number
   readonly ciphertextBytes: number
@@ -71,6 +76,27 @@ export interface ObjectRow {
   /** Instruction that brought it here, for what was not stored by a client of this region. */
   readonly arrivedBy: string | null
 }
+
+/** A delete marker: a version that has no content and hides the older ones. */
+export interface MarkerRow {
+  readonly v: 1
+  readonly marker: true
+  readonly versionId: string
+  readonly versioned?: true
+  readonly modifiedUnixMs: number
+}
+
+export type VersionRow = ObjectRow | MarkerRow
+
+export function isMarker(row: VersionRow): row is MarkerRow {
+  return 'marker' in row
+}
+
+/** What S3 calls the version. */
+export function clientVersionId(row: VersionRow): string {
+  return row.versioned === true ? row.versionId : nullVersionId
+}
+export const nullVersionId = 'null'
 
 export interface Checksum {
   readonly algorithm: ChecksumAlgorithm

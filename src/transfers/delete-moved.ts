@@ -2,8 +2,11 @@
 import { randomInt } from 'node:crypto'
 import type { InstructionId } from '../core/ids.ts'
 import { readManifest } from '../crypto/manifest.ts'
-import { contentOf, findObject, removeObject } from '../store/objects.ts'
-import { encodeRow, type ObjectRow } from '../store/rows.ts'
+import { deletionEntry } from '../ledger/deletion-entry.ts'
+import { contentOf } from '../store/content.ts'
+import { findOrigin } from '../store/key-versions.ts'
+import { deleteObject } from '../store/objects.ts'
+import { encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
 import { type BatchRow, batchKey, findBatch } from './batches.ts'
 import type { PeerClient } from './peer-client.ts'
 import type { Peer } from './peers.ts'
@@ -21,7 +24,7 @@ export async function deleteMoved(
   client: PeerClient,
   id: InstructionId,
 ): Promise<void> {
-  const { region, clock } = deps
+  const { region, clock, randomBytes } = deps
   const { batches } = await transferRow(deps, id)
   for (let number = 0; number < batches; number++) {
     const found = await findBatch(region.catalog, id, number)
@@ -35,24 +38,18 @@ export async function deleteMoved(
     }
     for (const item of found.row.items) {
       if (!found.row.arrived.includes(item.originId)) continue
-      const { bucket, authorized, current } = await authorize(deps, peer, id, [], 'delete')
-      const row = await findObject(region.catalog, bucket.row.id, item.key)
-      if (row?.originId !== item.originId) continue
-      await challengeObject(deps, client, number, row)
-      const entry = (removed: ObjectRow) =>
-        region.drafts.draft({
-          tenant: current.row.tenant,
-          type: 'object.deleted',
-          body: {
-            bucket: bucket.row.name,
-            key: item.key,
-            versionId: removed.versionId,
-            originId: removed.originId,
-            by: { region: region.id },
-            instruction: id,
-          },
-        }).put
-      await removeObject(region.catalog, clock, authorized, bucket, item.key, entry, item.originId)
+      const { bucket, authorized } = await authorize(deps, peer, id, [], 'delete')
+      // In a versioned bucket what has departed may have become a noncurrent version since.
+      const version = await findOrigin(region.catalog, bucket.row, item.key, item.originId)
+      if (version === null || isMarker(version.row)) continue
+      await challengeObject(deps, client, number, version.row)
+      await deleteObject(region.catalog, { clock, randomBytes }, authorized, {
+        bucket,
+        key: item.key,
+        version: { originId: item.originId },
+        entry: deletion =>
+          region.drafts.draft(deletionEntry(bucket.row, item.key, deletion, { region: region.id }, id)).put,
+      })
     }
     const done: BatchRow = { ...found.row, state: 'done' }
     await region.catalog.commit({

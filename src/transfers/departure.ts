@@ -6,7 +6,8 @@ import { sha256Hex } from '../crypto/sigv4.ts'
 import { isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import { prefixEnd } from '../store/catalog.ts'
-import { contentOf, type KnownBucket } from '../store/objects.ts'
+import { contentOf } from '../store/content.ts'
+import type { KnownBucket } from '../store/objects.ts'
 import { bucketPrefix, decodeRow, encodeRow, type ObjectRow } from '../store/rows.ts'
 import { type BatchRow, batchKey, type TransferRow, transferKey } from './batches.ts'
 import type { Peer } from './peers.ts'
@@ -89,8 +90,12 @@ async function nextItems(
 
 /** Of a version, what the destination keeps as it is; version id and places are its own. */
 export function sentRow(row: ObjectRow): ObjectHead['row'] {
-  const { v: _v, versionId: _versionId, content: _content, arrivedBy: _arrivedBy, ...sent } = row
-  return sent
+  const { originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata } = row
+  const { checksum, bucketKeyId, wrappedDataKey, partCount } = row
+  return {
+    ...{ originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata },
+    ...{ checksum, bucketKeyId, wrappedDataKey, partCount },
+  }
 }
 
 /** Batch row, cursor and departure entry, in one transaction. */

@@ -28,9 +28,11 @@ import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import type { BlobId } from '../store/blob-store.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { Put } from '../store/catalog.ts'
-import { contentOf, findObject, type KnownBucket, publishArrivals } from '../store/objects.ts'
+import { contentOf } from '../store/content.ts'
+import { findOrigin } from '../store/key-versions.ts'
+import { type KnownBucket, publishArrivals } from '../store/objects.ts'
 import { claimPlace, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
-import { type BucketKeyRow, encodeRow, type ObjectRow } from '../store/rows.ts'
+import { type BucketKeyRow, encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import type { Frame } from './frame.ts'
@@ -275,7 +277,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
         }
         const published = await publishArrivals(
           catalog,
-          clock,
+          { clock, randomBytes },
           authorized,
           bucket,
           staged.map(({ staged: { key, row } }) => ({ key, row })),
@@ -307,8 +309,10 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       const { instruction } = await known(peer, id)
       const bucket = await findBucket(catalog, instruction.to.bucket)
       const object =
-        item === undefined || bucket === null ? null : await findObject(catalog, bucket.row.id, item.key)
-      const content = object?.originId === originId ? await contentOf(catalog, object) : null
+        item === undefined || bucket === null
+          ? null
+          : await findOrigin(catalog, bucket.row, item.key, originId)
+      const content = object === null || isMarker(object.row) ? null : await contentOf(catalog, object.row)
       if (content === null)
         throw new TransferRefused('instruction-out-of-scope', `Object ${originId} is not here.`)
       return hashCiphertext(region, readManifest(content.manifest), content.places, start, end)

@@ -4,9 +4,11 @@ import type { EntryId, InstructionId } from '../core/ids.ts'
 import { readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { KnownInstruction } from '../instructions/instruction-book.ts'
-import { contentOf, findObject, type KnownBucket } from '../store/objects.ts'
+import { contentOf } from '../store/content.ts'
+import { findOrigin } from '../store/key-versions.ts'
+import type { KnownBucket } from '../store/objects.ts'
 import { readPlace } from '../store/places.ts'
-import { type BucketKeyRow, decodeRow, encodeRow } from '../store/rows.ts'
+import { type BucketKeyRow, decodeRow, encodeRow, isMarker } from '../store/rows.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch } from './batches.ts'
 import { sentRow } from './departure.ts'
@@ -54,8 +56,9 @@ async function sendObject(
   item: TransferItem,
 ): Promise<string | null> {
   const { catalog, blobs } = deps.region
-  const row = await findObject(catalog, bucket.row.id, item.key)
-  if (row?.originId !== item.originId) return 'replaced or deleted at the source since it departed'
+  const found = await findOrigin(catalog, bucket.row, item.key, item.originId)
+  if (found === null || isMarker(found.row)) return 'replaced or deleted at the source since it departed'
+  const { row } = found
   const content = await contentOf(catalog, row)
   const keyBytes = await catalog.get('bucketkeys', utf8(row.bucketKeyId))
   if (content === null || keyBytes === null) return 'replaced or deleted at the source since it departed'

@@ -1,39 +1,48 @@
 import { createHash } from 'node:crypto'
 import type { ObjectCopy } from '../../policy/operations.ts'
+import { clientVersionId, type ObjectRow } from '../../store/rows.ts'
 import { sealStream } from '../../store/sealed-parts.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
+import { checkVersionId, versionHeader } from '../find-readable.ts'
 import { storedHeaders, xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
-import { newVersionKey, openVersion, publishVersion } from '../versions.ts'
+import { newVersionKey, type OpenedVersion, openVersion, publishVersion } from '../versions.ts'
 import { xmlDocument } from '../xml.ts'
 import { maxPutBytes } from './put-object.ts'
 
 export interface CopyTarget {
   readonly source: LocatedBucket
   readonly sourceKey: string
+  readonly sourceVersion: string | null
   readonly bucket: LocatedBucket
 }
 
 /** Both ends, so that policy sees whether the copy would cross a border before anything is read. */
 export async function objectCopy(context: S3Context): Promise<{ op: ObjectCopy; target: CopyTarget }> {
-  const { source, key } = parseCopySource(String(context.request.headers['x-amz-copy-source']))
+  const { source, key, versionId } = parseCopySource(String(context.request.headers['x-amz-copy-source']))
   const [from, bucket] = await Promise.all([context.locate(source), context.locate(context.request.bucket!)])
   return {
     op: { action: 'object.copy', source: from.facts, bucket: bucket.facts },
-    target: { source: from, sourceKey: key, bucket },
+    target: { source: from, sourceKey: key, sourceVersion: versionId, bucket },
   }
 }
 
-function parseCopySource(header: string): { source: string; key: string } {
-  let text = header.split('?', 1)[0]!
+interface CopySource {
+  readonly source: string
+  readonly key: string
+  readonly versionId: string | null
+}
+
+/** `/bucket/key?versionId=…`, the key URL-encoded; a question mark of its own would be `%3F`. */
+export function parseCopySource(header: string): CopySource {
+  const mark = header.lastIndexOf('?versionId=')
+  const versionId = mark < 0 ? null : checkVersionId(header.slice(mark + '?versionId='.length))
+  let text = mark < 0 ? header : header.slice(0, mark)
   try {
     text = decodeURIComponent(text)
   } catch {
     throw new S3Error('InvalidArgument', 'x-amz-copy-source is not URL-encoded.')
-  }
-  if (header.includes('?versionId=') && !header.endsWith('?versionId=null')) {
-    throw new S3Error('NotImplemented', 'Copying a version by its id is not implemented.')
   }
   const match = /^\/?([^/]+)\/(.+)$/s.exec(text)
   if (match === null)
@@ -41,7 +50,31 @@ function parseCopySource(header: string): { source: string; key: string } {
       'InvalidArgument',
       'Copy Source must mention the source bucket and key: sourcebucket/sourcekey.',
     )
-  return { source: match[1]!, key: match[2]! }
+  return { source: match[1]!, key: match[2]!, versionId }
+}
+
+/** A delete marker is nothing that could be copied; asked for by its id, S3 says so in words of its own. */
+export async function openSource(
+  { services }: S3Context,
+  { source, sourceKey, sourceVersion }: CopyTarget,
+): Promise<OpenedVersion> {
+  try {
+    return await openVersion(services, source, sourceKey, sourceVersion)
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error
+    if (error.code === 'MethodNotAllowed') {
+      throw new S3Error(
+        'InvalidRequest',
+        'The source of a copy request may not specifically refer to a delete marker by version id.',
+      )
+    }
+    throw new S3Error(error.code, error.message, error.fields)
+  }
+}
+
+export function sourceHeader(source: LocatedBucket, row: ObjectRow): Record<string, string> {
+  if (source.row.versioning === undefined) return {}
+  return { 'x-amz-copy-source-version-id': clientVersionId(row) }
 }
 
 /** Hashes what streams by; the digest is there when the stream has ended. */
@@ -61,9 +94,10 @@ export async function* withMd5(
 export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
   name: 'CopyObject',
   facts: objectCopy,
-  run: async (context, authorized, { source, sourceKey, bucket }) => {
+  run: async (context, authorized, copy) => {
+    const { source, sourceKey, sourceVersion, bucket } = copy
     const { headers, key: objectKey } = context.request
-    const version = await openVersion(context.services, source, sourceKey)
+    const version = await openSource(context, copy)
     const { row } = version
     checkCopySource(headers, row)
     if (row.sizeBytes > maxPutBytes)
@@ -71,10 +105,11 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
     const directive = headers['x-amz-metadata-directive'] ?? 'COPY'
     if (directive !== 'COPY' && directive !== 'REPLACE')
       throw new S3Error('InvalidArgument', 'Unknown metadata directive.')
-    if (directive === 'COPY' && source.row.id === bucket.row.id && sourceKey === objectKey) {
+    const isItself = source.row.id === bucket.row.id && sourceKey === objectKey && sourceVersion === null
+    if (directive === 'COPY' && isItself) {
       throw new S3Error(
         'InvalidRequest',
-        'This copy request is illegal because it changes nothing of the object.',
+        "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       )
     }
     const stored =
@@ -103,7 +138,8 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
         ...(condition && { condition }),
       })
       const result = { LastModified: xmlDate(made.modifiedUnixMs), ETag: `"${made.etag}"` }
-      return { status: 200, headers: {}, body: xmlDocument('CopyObjectResult', result) }
+      const answer = { ...versionHeader(bucket.row, made), ...sourceHeader(source, row) }
+      return { status: 200, headers: answer, body: xmlDocument('CopyObjectResult', result) }
     } catch (error) {
       if (error instanceof S3Error) await placed.abandon()
       throw error

@@ -1,11 +1,11 @@
 import { hasCode } from '../../core/errors.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectRead } from '../../policy/operations.ts'
-import { findObject } from '../../store/objects.ts'
 import type { ObjectRow } from '../../store/rows.ts'
 import { checksumHeaderOf } from '../body.ts'
 import { checkRead, parseRange } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
+import { findReadable, versionHeader, versionIdOf } from '../find-readable.ts'
 import { objectHeaders } from '../object-headers.ts'
 import {
   clientSeenFrom,
@@ -28,11 +28,10 @@ export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
   facts: objectRead,
   run: async (context, _authorized, bucket) => {
     const { request } = context
-    const row = await findObject(bucket.region.catalog, bucket.row.id, request.key!)
-    if (row === null) throw new S3Error('NoSuchKey', undefined, { Key: request.key! })
-    if (checkRead(request.headers, row) === 'not-modified') return notModified(row, request.query)
+    const row = await findReadable(bucket, request.key!, versionIdOf(request))
+    if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
     const range = parseRange(partRange(context, row) ?? request.headers.range, row.sizeBytes)
-    const headers = answerHeaders(context, row, range)
+    const headers = answerHeaders(context, bucket, row, range)
     return { status: range === null ? 200 : 206, headers, body: null }
   },
 })
@@ -42,20 +41,23 @@ export const getObjectOperation = operation<ObjectRead, LocatedBucket>({
   facts: objectRead,
   run: async (context, authorized, bucket) => {
     const { request } = context
+    const versionId = versionIdOf(request)
     for (let attempt = 0; ; attempt++) {
-      const version = await openVersion(context.services, bucket, request.key!)
+      const version = await openVersion(context.services, bucket, request.key!, versionId)
       const { row } = version
-      if (checkRead(request.headers, row) === 'not-modified') return notModified(row, request.query)
+      if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
       const range = parseRange(partRange(context, row) ?? request.headers.range, row.sizeBytes)
       const start = range?.start ?? 0
       const end = range?.end ?? row.sizeBytes
       try {
-        const answer = { status: range === null ? 200 : 206, headers: answerHeaders(context, row, range) }
-        return { ...answer, body: await openStream(context, authorized, bucket, version, start, end) }
+        const body = await openStream(context, authorized, bucket, version, start, end)
+        const headers = answerHeaders(context, bucket, row, range)
+        return { status: range === null ? 200 : 206, headers, body }
       } catch (error) {
         // Replaced between its row and its bytes: look again. A row that stays and has no bytes is damage.
-        const now = await findObject(bucket.region.catalog, bucket.row.id, request.key!)
-        if (!hasCode(error, 'not-found') || now?.versionId === row.versionId || attempt > 20) throw error
+        if (!hasCode(error, 'not-found') || attempt > 20) throw error
+        const now = await findReadable(bucket, request.key!, versionId)
+        if (now.versionId === row.versionId) throw error
       }
     }
   },
@@ -141,11 +143,12 @@ async function enterRead(
 
 function answerHeaders(
   context: S3Context,
+  bucket: LocatedBucket,
   row: ObjectRow,
   range: { start: number; end: number } | null,
 ): Record<string, string> {
   const { query, headers } = context.request
-  const out = objectHeaders(row, query)
+  const out = { ...objectHeaders(row, query), ...versionHeader(bucket.row, row) }
   out['content-length'] = String(range === null ? row.sizeBytes : range.end - range.start)
   if (range !== null) out['content-range'] = `bytes ${range.start}-${range.end - 1}/${row.sizeBytes}`
   else if (headers['x-amz-checksum-mode'] === 'ENABLED' && row.checksum !== null) {
@@ -171,10 +174,11 @@ function partRange(context: S3Context, row: ObjectRow): string | null {
   return row.sizeBytes === 0 ? null : `bytes=0-${row.sizeBytes - 1}`
 }
 
-function notModified(row: ObjectRow, query: ReadonlyMap<string, string>): S3Answer {
-  const { etag, 'last-modified': lastModified } = objectHeaders(row, query) as {
+function notModified({ request }: S3Context, bucket: LocatedBucket, row: ObjectRow): S3Answer {
+  const { etag, 'last-modified': lastModified } = objectHeaders(row, request.query) as {
     etag: string
     'last-modified': string
   }
-  return { status: 304, headers: { etag, 'last-modified': lastModified }, body: null }
+  const headers = { etag, 'last-modified': lastModified, ...versionHeader(bucket.row, row) }
+  return { status: 304, headers, body: null }
 }

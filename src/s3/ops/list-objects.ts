@@ -18,7 +18,7 @@ interface ListParameters {
   readonly encodingType: string | undefined
 }
 
-function listParameters({ request: { query } }: S3Context, limitName: string): ListParameters {
+export function listParameters({ request: { query } }: S3Context, limitName: string): ListParameters {
   const limit = query.get(limitName) ?? '1000'
   if (!/^\d{1,10}$/.test(limit) || Number(limit) > 2 ** 31 - 1) {
     throw new S3Error('InvalidArgument', `Argument ${limitName} must be an integer between 0 and 2147483647.`)

@@ -21,13 +21,21 @@ import { type PlacedPart, sealStream } from '../../store/sealed-parts.ts'
 import { checksumHeaderOf, parseChecksumName } from '../body.ts'
 import { checkCopySource, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
+import { versionHeader } from '../find-readable.ts'
 import { storedHeaders, xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
-import { newVersionKey, openVersion, openVersionKey, publishVersion } from '../versions.ts'
+import { newVersionKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 import { abortUpload, listParts } from './abort-uploads.ts'
 import { bucketUse, collectXml } from './buckets.ts'
-import { type CopyTarget, copySourceRange, objectCopy, withMd5 } from './copy-object.ts'
+import {
+  type CopyTarget,
+  copySourceRange,
+  objectCopy,
+  openSource,
+  sourceHeader,
+  withMd5,
+} from './copy-object.ts'
 import { checksumAnswer, objectWrite, sealBody } from './put-object.ts'
 
 const minPartBytes = 5 * 2 ** 20
@@ -184,19 +192,20 @@ export const uploadPartOperation = operation<ObjectWrite, LocatedBucket>({
 export const uploadPartCopyOperation = operation<ObjectCopy, CopyTarget>({
   name: 'UploadPartCopy',
   facts: objectCopy,
-  run: async (context, _authorized, { source, sourceKey, bucket }) => {
+  run: async (context, _authorized, target) => {
+    const { source, bucket } = target
     const partNumber = partNumberOf(context)
     const upload = await findUpload(context, bucket)
-    const version = await openVersion(context.services, source, sourceKey)
+    const version = await openSource(context, target)
     checkCopySource(context.request.headers, version.row)
     const { start, end } = copySourceRange(context, version.row.sizeBytes)
     const key = await openVersionKey(context.services, bucket, upload.row)
-    const target = {
+    const sealTarget = {
       blobs: bucket.region.blobs,
       clock: context.services.clock,
       randomBytes: context.services.randomBytes,
     }
-    const sealed = await sealStream(target, key, partNumber, withMd5(version.read(start, end)))
+    const sealed = await sealStream(sealTarget, key, partNumber, withMd5(version.read(start, end)))
     const md5 = sealed.end.md5.toString('hex')
     const part = await publishPart(context, bucket, upload, sealed.placed, {
       partNumber,
@@ -204,7 +213,8 @@ export const uploadPartCopyOperation = operation<ObjectCopy, CopyTarget>({
       checksum: null,
     })
     const result = { LastModified: xmlDate(part.modifiedUnixMs), ETag: `"${md5}"` }
-    return { status: 200, headers: {}, body: xmlDocument('CopyPartResult', result) }
+    const answer = sourceHeader(source, version.row)
+    return { status: 200, headers: answer, body: xmlDocument('CopyPartResult', result) }
   },
 })
 
@@ -299,7 +309,8 @@ export const completeMultipartUploadOperation = operation<ObjectWrite, LocatedBu
         ChecksumType: checksum.type,
       }),
     }
-    return { status: 200, headers: {}, body: xmlDocument('CompleteMultipartUploadResult', result) }
+    const answer = versionHeader(bucket.row, row)
+    return { status: 200, headers: answer, body: xmlDocument('CompleteMultipartUploadResult', result) }
   },
 })
 

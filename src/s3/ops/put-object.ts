@@ -12,6 +12,7 @@ import {
 } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
+import { versionHeader } from '../find-readable.ts'
 import { storedHeaders } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
 import { newVersionKey, publishVersion, type VersionKey } from '../versions.ts'
@@ -46,7 +47,8 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
         copiedFrom: null,
         ...(condition && { condition }),
       })
-      return { status: 200, headers: { etag: `"${row.etag}"`, ...checksumAnswer(end) }, body: null }
+      const headers = { etag: `"${row.etag}"`, ...checksumAnswer(end), ...versionHeader(bucket.row, row) }
+      return { status: 200, headers, body: null }
     } catch (error) {
       // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.
       if (error instanceof S3Error) await placed.abandon()

@@ -1,0 +1,22 @@
+import type { BucketRow } from '../../store/rows.ts'
+import type { ParsedConfig } from '../config-kinds.ts'
+import { S3Error } from '../errors.ts'
+import { childText, parseXml, xmlDocument } from '../xml.ts'
+
+export function parseVersioning(body: Uint8Array): ParsedConfig {
+  const root = parseXml(body, 'VersioningConfiguration')
+  const status = childText(root, 'Status')
+  const mfaDelete = childText(root, 'MfaDelete')
+  if (status !== 'Enabled' && status !== 'Suspended')
+    throw new S3Error('IllegalVersioningConfigurationException')
+  if (mfaDelete !== undefined && mfaDelete !== 'Disabled')
+    throw new S3Error('NotImplemented', 'MfaDelete is not implemented.')
+  return {
+    body: versioningXml(status),
+    row: (row): BucketRow => ({ ...row, versioning: status }),
+  }
+}
+
+export function versioningXml(status: NonNullable<BucketRow['versioning']>): string {
+  return xmlDocument('VersioningConfiguration', { Status: status })
+}

@@ -1,0 +1,68 @@
+/** Deleting one key or one version: what both the single deletion and the deletion of many are made of. */
+import type { EntryId } from '../../core/ids.ts'
+import { deletionEntry } from '../../ledger/deletion-entry.ts'
+import type { Authorized } from '../../policy/authorized.ts'
+import type { ObjectDelete } from '../../policy/operations.ts'
+import { type Deletion, deleteObject } from '../../store/objects.ts'
+import { clientVersionId, isMarker } from '../../store/rows.ts'
+import { S3Error } from '../errors.ts'
+import { versionIdOf } from '../find-readable.ts'
+import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
+
+export async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; target: LocatedBucket }> {
+  const target = await context.locate(context.request.bucket!)
+  return { op: { action: 'object.delete', bucket: target.facts }, target }
+}
+
+export interface Deleted {
+  readonly entryId: EntryId | null
+  /** What went, or was put on top, is a delete marker. */
+  readonly isMarker: boolean
+  /** Of the version that was named, or of the marker that was made; `null` where nothing was ever versioned. */
+  readonly versionId: string | null
+}
+
+export const deleteObjectOperation = operation<ObjectDelete, LocatedBucket>({
+  name: 'DeleteObject',
+  facts: objectDelete,
+  run: async (context, authorized, bucket) => {
+    const { request } = context
+    const deleted = await deleteVersion(context, authorized, bucket, request.key!, versionIdOf(request))
+    if (deleted.entryId !== null) context.entered(deleted.entryId)
+    const headers: Record<string, string> = {}
+    if (deleted.versionId !== null) headers['x-amz-version-id'] = deleted.versionId
+    if (deleted.isMarker) headers['x-amz-delete-marker'] = 'true'
+    return { status: 204, headers, body: null }
+  },
+})
+
+/** What is not there is deleted already: nothing changes and nothing is entered. */
+export async function deleteVersion(
+  context: S3Context,
+  authorized: Authorized<ObjectDelete>,
+  bucket: LocatedBucket,
+  key: string,
+  versionId: string | null,
+): Promise<Deleted> {
+  const { services, identity } = context
+  const { region } = bucket
+  const by = { accessKeyId: identity.accessKeyId }
+  let entryId: EntryId | null = null
+  const entry = (deletion: Exclude<Deletion, { did: 'nothing' }>) => {
+    const draft = region.drafts.draft(deletionEntry(bucket.row, key, deletion, by))
+    entryId = draft.entryId
+    return draft.put
+  }
+  const deletion = await deleteObject(region.catalog, services, authorized, {
+    bucket,
+    key,
+    ...(versionId !== null && { version: { versionId } }),
+    entry,
+  })
+  if (deletion === 'bucket-gone')
+    throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
+  if (deletion.did === 'marked')
+    return { entryId, isMarker: true, versionId: clientVersionId(deletion.marker) }
+  const wasMarker = deletion.did === 'removed' && isMarker(deletion.version)
+  return { entryId, isMarker: wasMarker, versionId }
+}
