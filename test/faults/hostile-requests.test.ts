@@ -378,7 +378,7 @@ describe('hostile requests', () => {
       400,
       'InvalidArgument',
     ],
-    ['a version that is not there', 'GET', '/papers/k', { versionId: 'abc' }, 501, 'NotImplemented'],
+    ['a version that is not there', 'GET', '/papers/k', { versionId: 'abc' }, 400, 'InvalidArgument'],
     ['a limit that is none', 'GET', '/papers', { 'max-keys': '-1' }, 400, 'InvalidArgument'],
     ['an encoding that is none', 'GET', '/papers', { 'encoding-type': 'rot13' }, 400, 'InvalidArgument'],
   ])('%s', async (_, method, path, query, status, code) => {
