@@ -15,6 +15,7 @@ import { createLeases } from './keys/leases.ts'
 import { closeServer, listenOn } from './listen.ts'
 import type { RegionAccess } from './open-region.ts'
 import { createRequestPipe } from './pipes/request.ts'
+import { createTargets } from './s3/iam/targets.ts'
 import type { S3Region } from './s3/operation.ts'
 import { createRowCache } from './store/row-cache.ts'
 import type { BucketKeyRow } from './store/rows.ts'
@@ -53,7 +54,8 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
   }
   const { bucketNames } = deps
   const decodeBucketKey = createRowCache<BucketKeyRow>()
-  const services = { regions, bucketNames, decodeBucketKey, clock, randomBytes, log, metrics }
+  const targets = createTargets()
+  const services = { regions, bucketNames, targets, decodeBucketKey, clock, randomBytes, log, metrics }
   const pipe = stack.use(
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )

@@ -20,6 +20,9 @@ export type RandomBytes = (length: number) => Uint8Array
 
 const hex64 = /^[0-9a-f]{64}$/
 
+/** Stands where a tenant stands and nobody signed. No genesis hashes to it. */
+export const anonymousTenant = '0'.repeat(64) as TenantId
+
 export function parseTenantId(text: string): TenantId | null {
   return hex64.test(text) ? (text as TenantId) : null
 }

@@ -15,16 +15,21 @@ import {
   type TrackedConnection,
   trackConnection,
 } from '../ledger/connections.ts'
+import { askAccess } from '../policy/access.ts'
 import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
-import type { ClientOperation } from '../policy/operations.ts'
+import type { ClientOperation, Principal } from '../policy/operations.ts'
 import { authenticate, createSigningKeys, type KnownKey } from '../s3/authenticate.ts'
 import { S3Error } from '../s3/errors.ts'
+import { anonymousIdentity, rootIdentity } from '../s3/iam/identities.ts'
+import { type AskingContext, listQuestion, questionOf, questionsOf } from '../s3/iam/questions.ts'
 import type {
+  AskedKeys,
   Client,
   ClientPlace,
   Identity,
   LocatedBucket,
+  PartNeed,
   S3Answer,
   S3Context,
   S3Region,
@@ -38,7 +43,7 @@ import { refuseUnsupported } from '../s3/unsupported-headers.ts'
 import { findBucket } from '../store/buckets.ts'
 import { createRowCache } from '../store/row-cache.ts'
 import type { BucketRow } from '../store/rows.ts'
-import { type AccessKeyRow, findAccessKey } from '../store/tenants.ts'
+import { type AccessKeyRow, accountOf, findAccessKey, findTenant } from '../store/tenants.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
@@ -70,7 +75,7 @@ interface Connection {
 
 export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   const { services } = options
-  const { regions, clock, randomBytes, log, metrics } = services
+  const { regions, targets, clock, randomBytes, log, metrics } = services
   const signingKey = createSigningKeys()
   const decodeAccessKey = createRowCache<AccessKeyRow>()
   const decodeBucket = createRowCache<BucketRow>()
@@ -100,10 +105,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     for (const region of regions.values()) {
       const row = await findAccessKey(region.catalog, accessKeyId, decodeAccessKey)
       if (row === null) continue
-      return {
-        secretAccessKey: row.secretAccessKey,
-        identity: { tenant: row.tenant, accessKeyId, home: row.home },
-      }
+      return { secretAccessKey: row.secretAccessKey, identity: rootIdentity(row) }
     }
     return null
   }
@@ -131,66 +133,116 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     trace: Trace,
   ): Promise<{ request: S3Request; answer: S3Answer }> => {
     const request = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
-    const { identity, payload } = await authenticate(request, {
+    const {
+      identity: signer,
+      proof,
+      payload,
+    } = await authenticate(request, {
       find: findKey,
       signingKey,
       nowUnixMs: clock(),
       regions: regionIds,
     })
-    if (identity === null) throw new S3Error('AccessDenied')
-    const { operation: found } = findRoute(request)
+    const identity = signer ?? anonymousIdentity(regionIds[0]!)
+    const principal: Principal =
+      identity.caller === null ? { kind: 'anonymous' } : { kind: 'tenant', caller: identity.caller }
+    const route = findRoute(request)
+    const { operation: found } = route
     trace.operation = found.name
     refuseUnsupported(request.headers)
-    const context: S3Context = {
+    const located = new Map<string, LocatedBucket>()
+    const asking: AskingContext = {
       services,
       request,
       message,
-      payload,
       identity,
+      proof,
       client: connection.client,
+      locate: async name => {
+        const known = located.get(name) ?? (await locate(name))
+        located.set(name, known)
+        // Another tenant's bucket is noted nowhere yet: nothing of this request concerns its owner until it is let in.
+        if (known.row.tenant === identity.tenant) trace.noted = notedOf(known)
+        return known
+      },
+    }
+    let asked: AskedKeys = {}
+    const context: S3Context = {
+      ...asking,
+      payload,
       connectionId: connection.tracked.id,
       requestId: trace.requestId,
       continueBody: trace.continueBody,
-      locate: async name => {
-        const bucket = await locate(name)
-        // Another tenant's bucket is noted nowhere: nothing of this request concerns its owner.
-        if (bucket.row.tenant === identity.tenant) {
-          trace.noted = { region: bucket.region, tenant: identity.tenant }
-        }
-        return bucket
-      },
       entered: entry => void trace.entries.push(entry),
+      decideOn: async (op, need) => {
+        const decision = decide(principal, op, [await questionOf(targets, asking, need, asked)])
+        if (isRefusal(decision)) await noteRefusal(identity, found.name, resourceOf(need), op, decision)
+        else trace.noted ??= notedOf(need.bucket)
+        return decision
+      },
+      mayAlso: async need => {
+        const question = await questionOf(targets, asking, need, asked)
+        return askAccess(identity.caller, question) === 'allowed'
+      },
     }
     const prepared = await found.prepare(context)
-    const decision = decide(
-      { kind: 'tenant', tenant: identity.tenant, accessKeyId: identity.accessKeyId },
-      prepared.op,
-    )
+    asked = prepared.asked
+    await checkExpectedOwners(asking)
+    const questions = await questionsOf(targets, asking, route, prepared.op, asked)
+    const decision = decide(principal, prepared.op, questions)
     if (isRefusal(decision)) {
-      metrics.count('holdfast_refusals_total', { rule: decision.rule })
-      await enterRefusal(context, found.name, prepared.op, decision)
+      const resource = `${request.bucket ?? ''}${request.key === null ? '' : `/${request.key}`}`
+      await noteRefusal(identity, found.name, resource, prepared.op, decision)
       throw new S3Error('AccessDenied', decision.message, { HoldfastRule: decision.rule })
     }
-    return { request, answer: await prepared.run(decision) }
+    for (const bucket of located.values()) trace.noted ??= notedOf(bucket)
+    try {
+      return { request, answer: await prepared.run(decision) }
+    } catch (error) {
+      throw await withoutTelling(error, asking, located.values())
+    }
+  }
+
+  /** That a key is not there is told to those who may list the bucket; to others it is as if it were and is not theirs. */
+  const withoutTelling = async (
+    error: unknown,
+    context: AskingContext,
+    buckets: Iterable<LocatedBucket>,
+  ): Promise<unknown> => {
+    if (!(error instanceof S3Error) || (error.code !== 'NoSuchKey' && error.code !== 'NoSuchVersion'))
+      return error
+    for (const bucket of buckets) {
+      const question = await listQuestion(targets, context, bucket)
+      if (askAccess(context.identity.caller, question) !== 'allowed') return new S3Error('AccessDenied')
+    }
+    return error
+  }
+
+  const checkExpectedOwners = async ({ request, locate }: AskingContext): Promise<void> => {
+    const expected = request.headers['x-amz-expected-bucket-owner']
+    if (expected === undefined || request.bucket === null) return
+    const { region, row } = await locate(request.bucket)
+    const owner = accountOf((await findTenant(region.catalog, row.tenant)) ?? row)
+    if (owner.accountId !== expected) throw new S3Error('AccessDenied')
   }
 
   /** In the books of every region that it concerns (of a copy, both), or of the tenant's home. */
-  const enterRefusal = async (
-    { identity, request }: S3Context,
+  const noteRefusal = async (
+    { tenant, home, accessKeyId, caller }: Identity,
     operation: string,
+    resource: string,
     op: ClientOperation,
     refusal: Refusal,
   ): Promise<void> => {
+    metrics.count('holdfast_refusals_total', { rule: refusal.rule })
+    // Nobody's books are those of the anonymous.
+    if (caller === null) return
     const buckets = 'source' in op ? [op.source, op.bucket] : 'bucket' in op ? [op.bucket] : []
     // A refusal about another tenant's bucket is the caller's own affair, and stands where the caller is at home.
-    const own = buckets.filter(bucket => bucket.tenant === identity.tenant).map(bucket => bucket.region)
-    for (const id of new Set(own.length > 0 ? own : [identity.home])) {
-      await regions.get(id)?.sums.refusal(identity.tenant, {
-        principal: identity.accessKeyId,
-        rule: refusal.rule,
-        operation,
-        resource: `${request.bucket ?? ''}${request.key === null ? '' : `/${request.key}`}`,
-      })
+    const own = buckets.filter(bucket => bucket.tenant === tenant).map(bucket => bucket.region)
+    for (const id of new Set(own.length > 0 ? own : [home])) {
+      const facts = { principal: accessKeyId, rule: refusal.rule, operation, resource }
+      await regions.get(id)?.sums.refusal(tenant, facts)
     }
   }
 
@@ -276,6 +328,14 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       await Promise.all(ending)
     },
   }
+}
+
+function notedOf({ region, row }: LocatedBucket): Trace['noted'] {
+  return { region, tenant: row.tenant }
+}
+
+function resourceOf({ bucket, key }: PartNeed): string {
+  return `${bucket.row.name}${key === null ? '' : `/${key}`}`
 }
 
 /** Both sockets of a TLS connection (the raw one and the decrypting one) have the same addresses and ports. */

@@ -2,7 +2,7 @@
  * May this caller do this, by the policies that the customers themselves set? ("How Amazon S3 authorizes a request",
  * "Policy evaluation logic".) Holdfast's own rules come after it and apply to everyone.
  */
-import type { TenantId } from '../core/ids.ts'
+import type { BucketName, TenantId } from '../core/ids.ts'
 import { type Acl, bucketPermissionOf, isGranted, isOfObject, objectPermissionOf } from './acl.ts'
 import { isPublicPolicy } from './bucket-policy.ts'
 import type { Keys } from './conditions.ts'
@@ -35,6 +35,7 @@ export interface AccessQuestion {
 }
 
 export interface AccessTarget {
+  readonly bucket: BucketName
   readonly tenant: TenantId
   readonly accountId: string
   readonly policy: Policy | null
@@ -128,6 +129,8 @@ function askFromOutside(
   said: ResourceVerdict,
 ): boolean {
   if (caller !== null && own !== 'allowed') return false
+  // A bucket's policy is its account's affair, even where it would let others change it.
+  if (ownersAlways.has(action)) return false
   const tenant = caller?.tenant ?? null
   const { acls, policy, publicAccess } = target
   if (acls !== null && acls.object !== null && isOfObject(action)) {

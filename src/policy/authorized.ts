@@ -26,6 +26,8 @@ export interface Refusal {
 export type RuleId =
   | 'authentication-required'
   | 'not-the-owner'
+  | 'policy-denies'
+  | 'policy-does-not-allow'
   | 'operator-needs-an-instruction'
   | 'copy-leaves-the-region'
   | 'copy-leaves-the-country'

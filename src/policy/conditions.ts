@@ -3,13 +3,20 @@
  * condition is compiled once; what is asked of it later is only the values that its key has in a request.
  */
 import { isInRange, parseIpRange } from './ip-range.ts'
-import { compilePattern, matchesPattern, type Resolve, resolvedText, variablesOf } from './pattern.ts'
+import {
+  compilePattern,
+  foldKey,
+  matchesPattern,
+  type Resolve,
+  resolvedText,
+  variablesOf,
+} from './pattern.ts'
 
-/** What a condition key, in lower case, is in a request; `null` when the request has no such key. */
+/** What a condition key, folded, is in a request; `null` when the request has no such key. */
 export type Keys = (key: string) => readonly string[] | null
 
 export interface Condition {
-  /** In lower case. */
+  /** Folded. */
   readonly key: string
   readonly holds: (keys: Keys, resolve: Resolve) => boolean
   /** Keys that its values ask for through variables. */
@@ -71,7 +78,7 @@ export function compileCondition(
 ): Condition | string {
   const match = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/.exec(name)
   const [, set, base, ifExists] = match ?? []
-  const about = { key: key.toLowerCase(), values, operator: name }
+  const about = { key: foldKey(key), values, operator: name }
   if (base === 'Null' && set === undefined && ifExists === undefined) {
     const wanted: string[] = values.map(value => value.toLowerCase())
     if (!wanted.every(value => value === 'true' || value === 'false')) return `Invalid value for ${name}`

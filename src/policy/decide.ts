@@ -3,6 +3,7 @@
  * order and the first that refuses speaks. Nothing unknown is ever allowed.
  */
 import { unreachable } from '../core/errors.ts'
+import { type AccessQuestion, askAccess, type Caller } from './access.ts'
 import type { Authorized, Obligations, Refusal, RuleId } from './authorized.ts'
 import { mint, noObligations } from './mint.ts'
 import {
@@ -14,8 +15,13 @@ import {
   type Principal,
 } from './operations.ts'
 
-export function decide<Op extends ClientOperation>(principal: Principal, op: Op): Authorized<Op> | Refusal {
-  const refusal = refusePrincipal(principal, op) ?? refuseOperation(op)
+/** `questions`: what the customers' policies must allow for it. */
+export function decide<Op extends ClientOperation>(
+  principal: Principal,
+  op: Op,
+  questions: readonly AccessQuestion[],
+): Authorized<Op> | Refusal {
+  const refusal = refusePrincipal(principal, op, questions) ?? refuseOperation(op)
   return refusal ?? mint(op, obligationsOf(op))
 }
 
@@ -32,25 +38,53 @@ export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
   return mint(op, noObligations)
 }
 
-function refusePrincipal(principal: Principal, op: ClientOperation): Refusal | null {
+function refusePrincipal(
+  principal: Principal,
+  op: ClientOperation,
+  questions: readonly AccessQuestion[],
+): Refusal | null {
   switch (principal.kind) {
-    case 'anonymous':
-      return refuse('authentication-required', 'Access Denied.')
     case 'operator':
     case 'region':
       return refuse(
         'operator-needs-an-instruction',
         'An operator has no access to a tenant’s data: it takes an instruction of kind access, signed by the customer.',
       )
+    case 'anonymous':
+      return refuseAccess(null, op, questions)
     case 'tenant':
-      for (const bucket of bucketsOf(op)) {
-        // The same words whether the bucket is another's or does not let this key in: existence is not told.
-        if (bucket.tenant !== principal.tenant) return refuse('not-the-owner', 'Access Denied.')
-      }
-      return null
+      return refuseAccess(principal.caller, op, questions)
     default:
       return unreachable(principal)
   }
+}
+
+function refuseAccess(
+  caller: Caller | null,
+  op: ClientOperation,
+  questions: readonly AccessQuestion[],
+): Refusal | null {
+  // The anonymous have no buckets, so there is nothing that the list could tell.
+  if (caller === null && op.action === 'bucket.list') return null
+  for (const question of questions) {
+    const verdict = askAccess(caller, question)
+    if (verdict === 'allowed') continue
+    const isOutside = question.target !== null && caller?.tenant !== question.target.tenant
+    if (caller === null) return refuse('authentication-required', 'Access Denied.')
+    // The same words whether the bucket is another's or does not let this key in: existence is not told.
+    if (isOutside) return refuse('not-the-owner', 'Access Denied.')
+    const does = `User: ${caller.policy.arn} is not authorized to perform: ${question.action} on resource: ${question.resource}`
+    return verdict === 'denied'
+      ? refuse('policy-denies', `${does} with an explicit deny in a policy.`)
+      : refuse('policy-does-not-allow', `${does} because no policy allows it.`)
+  }
+  // A bucket that no policy was asked about is its owner's alone.
+  for (const bucket of bucketsOf(op)) {
+    if (bucket.tenant === caller?.tenant) continue
+    if (!questions.some(({ target }) => target?.bucket === bucket.name))
+      return refuse('not-the-owner', 'Access Denied.')
+  }
+  return null
 }
 
 function refuseOperation(op: ClientOperation): Refusal | null {
@@ -58,6 +92,7 @@ function refuseOperation(op: ClientOperation): Refusal | null {
     case 'bucket.list':
     case 'bucket.use':
     case 'object.delete':
+    case 'objects.delete':
       return null
     case 'bucket.create':
       if (!op.joined) {
@@ -109,6 +144,8 @@ function bucketsOf(op: ClientOperation): readonly BucketFacts[] {
   switch (op.action) {
     case 'bucket.list':
     case 'bucket.create':
+    // Nothing is done to the bucket before each key was decided.
+    case 'objects.delete':
       return []
     case 'object.copy':
       return [op.source, op.bucket]

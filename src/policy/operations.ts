@@ -1,8 +1,10 @@
 /** What policy is asked about: operations with the facts that a decision needs, and nothing of how they arrive. */
 import type { BucketName, CountryCode, InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import type { Caller } from './access.ts'
 
 export type Principal =
-  | { readonly kind: 'tenant'; readonly tenant: TenantId; readonly accessKeyId: string }
+  /** The root of a tenant's account, a user of it, or a session of either. */
+  | { readonly kind: 'tenant'; readonly caller: Caller }
   | { readonly kind: 'operator' }
   | { readonly kind: 'region'; readonly region: RegionId }
   | { readonly kind: 'anonymous' }
@@ -53,6 +55,11 @@ export interface ObjectDelete {
   readonly action: 'object.delete'
   readonly bucket: BucketFacts
 }
+/** A list of keys in one request; each is decided by itself as an `ObjectDelete`. */
+export interface ObjectsDelete {
+  readonly action: 'objects.delete'
+  readonly bucket: BucketFacts
+}
 /** A client's own copy, of an object or a part. */
 export interface ObjectCopy {
   readonly action: 'object.copy'
@@ -67,6 +74,7 @@ export type ClientOperation =
   | ObjectRead
   | ObjectWrite
   | ObjectDelete
+  | ObjectsDelete
   | ObjectCopy
 
 /** A connection out: to whom, why, and what was registered for that. */

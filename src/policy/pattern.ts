@@ -52,7 +52,7 @@ export function compilePattern(text: string, hasVariables: boolean): Pattern | n
   }
 }
 
-/** Condition keys that the pattern asks for, in lower case. */
+/** Condition keys that the pattern asks for, folded. */
 export function variablesOf(pattern: Pattern): string[] {
   return pattern.parts.flatMap(part => (part.kind === 'variable' ? [part.key] : []))
 }
@@ -128,11 +128,17 @@ function tokensOf(text: string): Part {
   return { kind: 'tokens', tokens }
 }
 
+/** Names of condition keys have no case; the name of a tag behind the slash has. */
+export function foldKey(key: string): string {
+  const slash = key.indexOf('/')
+  return slash < 0 ? key.toLowerCase() : key.slice(0, slash).toLowerCase() + key.slice(slash)
+}
+
 /** `${*}`, `${?}` and `${$}` are the characters themselves; `${key, 'text'}` has a value for when the key has none. */
 function variableOf(inside: string): Part | null {
   if (inside === '*' || inside === '?' || inside === '$')
     return { kind: 'tokens', tokens: [inside.charCodeAt(0)] }
   const match = /^\s*([A-Za-z0-9-]+:[^\s,']+)\s*(?:,\s*'([^']*)'\s*)?$/.exec(inside)
   if (match === null) return null
-  return { kind: 'variable', key: match[1]!.toLowerCase(), fallback: match[2] ?? null }
+  return { kind: 'variable', key: foldKey(match[1]!), fallback: match[2] ?? null }
 }

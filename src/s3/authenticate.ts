@@ -28,9 +28,16 @@ export interface ChunkSigning {
   readonly seedSignature: string
 }
 
+/** What a signature says beside whose it is. */
+export interface Proof {
+  readonly authType: 'REST-HEADER' | 'REST-QUERY-STRING' | 'POST'
+  readonly signedUnixMs: number
+}
+
 export interface Authenticated<Identity> {
   /** `null`: nobody signed; policy decides what the anonymous may do. */
   readonly identity: Identity | null
+  readonly proof: Proof | null
   readonly payload: PayloadMode
 }
 
@@ -60,7 +67,7 @@ export async function authenticate<Identity>(
     return authenticateQuery(request, options)
   }
   const header = request.headers.authorization
-  if (header === undefined) return { identity: null, payload: payloadMode(request, null) }
+  if (header === undefined) return { identity: null, proof: null, payload: payloadMode(request, null) }
   return authenticateHeader(request, header, options)
 }
 
@@ -108,7 +115,11 @@ async function authenticateHeader<Identity>(
   )
   checkSignature(signatureOf(key, stringToSign(stamp, scope, canonical)), match[3]!)
   const signing = { key, amzDate: stamp, scope, seedSignature: match[3]! }
-  return { identity: known.identity, payload: payloadMode(request, signing) }
+  return {
+    identity: known.identity,
+    proof: { authType: 'REST-HEADER', signedUnixMs: sentUnixMs },
+    payload: payloadMode(request, signing),
+  }
 }
 
 async function authenticateQuery<Identity>(
@@ -179,6 +190,7 @@ async function authenticateQuery<Identity>(
   }
   return {
     identity: known.identity,
+    proof: { authType: 'REST-QUERY-STRING', signedUnixMs: sentUnixMs },
     payload: payloadMode(request, { key, amzDate, scope, seedSignature: given }),
   }
 }

@@ -5,6 +5,7 @@
 import type { BucketRow, ConfigKind } from '../store/rows.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
+import { parsePolicyConfig } from './configs/policy.ts'
 import { parsePublicAccessBlock } from './configs/public-access-block.ts'
 import { parseBucketTagging } from './configs/tagging.ts'
 import { parseVersioning } from './configs/versioning.ts'
@@ -55,6 +56,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamPut: 's3:PutBucketPolicy',
     iamDelete: 's3:DeleteBucketPolicy',
     absent: 'NoSuchBucketPolicy',
+    parse: parsePolicyConfig,
     contentType: 'application/json',
     putStatus: 204,
     doc: 'who may do what with the bucket and its objects',

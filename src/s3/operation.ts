@@ -8,12 +8,15 @@ import type { Clock } from '../core/time.ts'
 import type { Leases } from '../keys/leases.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { Sums } from '../ledger/sums.ts'
-import type { Authorized } from '../policy/authorized.ts'
+import type { Caller } from '../policy/access.ts'
+import type { Authorized, Refusal } from '../policy/authorized.ts'
 import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operations.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { BucketKeyRow } from '../store/rows.ts'
-import type { PayloadMode } from './authenticate.ts'
+import type { Account } from '../store/tenants.ts'
+import type { PayloadMode, Proof } from './authenticate.ts'
+import type { Targets } from './iam/targets.ts'
 import type { S3Request } from './request.ts'
 
 export interface S3Region extends RegionStores {
@@ -28,6 +31,7 @@ export interface S3Services {
   readonly regions: ReadonlyMap<RegionId, S3Region>
   /** Bucket names that are being given out, over all regions of the process. */
   readonly bucketNames: Holds
+  readonly targets: Targets
   readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes
@@ -36,9 +40,14 @@ export interface S3Services {
 }
 
 export interface Identity {
+  /** Of the anonymous, `anonymousTenant`, which owns nothing. */
   readonly tenant: TenantId
+  /** `anonymous` when nobody signed. */
   readonly accessKeyId: string
   readonly home: RegionId
+  readonly account: Account
+  /** `null`: anonymous. */
+  readonly caller: Caller | null
 }
 
 /** A bucket that was found, with where it is. */
@@ -72,9 +81,28 @@ export interface S3Context {
   readonly requestId: string
   /** Tells a client that waits for `100 Continue` to send its body. Called before the body is read. */
   readonly continueBody: () => void
+  /** Within a request a bucket is looked up once. */
   readonly locate: (bucket: string) => Promise<LocatedBucket>
+  /** How the request was authenticated; `null`: it was not. */
+  readonly proof: Proof | null
+  /**
+   * Decides on a part of a request that has several, one key of a list for instance. A refusal is entered; it is the
+   * operation's to answer with.
+   */
+  readonly decideOn: <Op extends ClientOperation>(op: Op, need: PartNeed) => Promise<Authorized<Op> | Refusal>
+  /** Whether policies allow what the request would like and does not need, such as a bypass of governance. */
+  readonly mayAlso: (need: PartNeed) => Promise<boolean>
   /** Notes an entry that this request made, for the answer and for the connection's record. */
   readonly entered: (entry: EntryId) => void
+}
+
+export interface PartNeed {
+  /** `s3:DeleteObject` */
+  readonly action: string
+  readonly bucket: LocatedBucket
+  /** `null`: of the bucket itself. */
+  readonly key: string | null
+  readonly versionId: string | null
 }
 
 export interface S3Answer {
@@ -90,10 +118,15 @@ export interface S3Stream {
   readonly onEnd: (sentBytes: number, complete: boolean) => void
 }
 
+/** Condition keys of policies whose values are in the request's body, by name in lower case: `s3:requestobjecttagkeys`. */
+export type AskedKeys = Readonly<Record<string, readonly string[]>>
+
 export interface OperationSpec<Op extends ClientOperation, Target> {
   readonly name: string
   /** Finds what the request is about and says it in policy's terms. */
-  readonly facts: (context: S3Context) => Promise<{ readonly op: Op; readonly target: Target }>
+  readonly facts: (
+    context: S3Context,
+  ) => Promise<{ readonly op: Op; readonly target: Target; readonly asked?: AskedKeys }>
   readonly run: (context: S3Context, authorized: Authorized<Op>, target: Target) => Promise<S3Answer>
 }
 
@@ -105,6 +138,7 @@ export interface Operation {
 
 export interface PreparedOperation<Op> {
   readonly op: Op
+  readonly asked: AskedKeys
   readonly run: (authorized: Authorized<Op>) => Promise<S3Answer>
 }
 
@@ -112,9 +146,9 @@ export function operation<Op extends ClientOperation, Target>(spec: OperationSpe
   return {
     name: spec.name,
     prepare: async context => {
-      const { op, target } = await spec.facts(context)
+      const { op, target, asked = {} } = await spec.facts(context)
       // The pipe decides on `op` itself and hands the proof of that very object back.
-      return { op, run: authorized => spec.run(context, authorized as Authorized<Op>, target) }
+      return { op, asked, run: authorized => spec.run(context, authorized as Authorized<Op>, target) }
     },
   }
 }

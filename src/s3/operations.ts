@@ -2,6 +2,7 @@
 import { S3Error } from './errors.ts'
 import { getBucketAclOperation } from './ops/bucket-acl.ts'
 import { configRoutes } from './ops/bucket-configs.ts'
+import { getBucketPolicyStatusOperation } from './ops/bucket-policy-status.ts'
 import {
   createBucketOperation,
   deleteBucketOperation,
@@ -110,6 +111,14 @@ export const routes: readonly Route[] = [
     operation: getBucketAclOperation,
     iam: [need('s3:GetBucketAcl')],
     doc: 'Answers that the owner has full control, and nobody else any.',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    query: ['policyStatus'],
+    operation: getBucketPolicyStatusOperation,
+    iam: [need('s3:GetBucketPolicyStatus')],
+    doc: 'Answers whether a policy or an ACL lets everyone in.',
   },
   ...configRoutes,
   {

@@ -21,6 +21,11 @@ export interface BucketRow {
   readonly configs?: Readonly<Partial<Record<ConfigKind, string>>>
   /** Left out: never set. Once set it is never left out again, only suspended. */
   readonly versioning?: 'Enabled' | 'Suspended'
+  /**
+   * Others than the owner could ever do anything here, by a policy or an ACL; so objects in it may be theirs. Never
+   * taken back. Left out: no.
+   */
+  readonly shared?: boolean
 }
 
 /** Configurations of a bucket, each by the name of S3's subresource. */

@@ -1,15 +1,22 @@
 import { S3Error } from '../errors.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 
-export const objectOwnerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
+const objectOwnerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
 export type ObjectOwnership = (typeof objectOwnerships)[number]
 
 export function parseOwnershipControls(body: Uint8Array): string {
+  return ownershipControlsXml(readOwnershipControls(body))
+}
+
+export function readOwnershipControls(body: Uint8Array): ObjectOwnership {
   const rules = children(parseXml(body, 'OwnershipControls'), 'Rule')
-  const ownership = rules.length === 1 ? childText(rules[0]!, 'ObjectOwnership') : undefined
-  if (!(objectOwnerships as readonly (string | undefined)[]).includes(ownership))
-    throw new S3Error('MalformedXML')
-  return ownershipControlsXml(ownership as ObjectOwnership)
+  const ownership = rules.length === 1 ? readOwnership(childText(rules[0]!, 'ObjectOwnership')) : null
+  if (ownership === null) throw new S3Error('MalformedXML')
+  return ownership
+}
+
+export function readOwnership(text: string | undefined): ObjectOwnership | null {
+  return objectOwnerships.find(each => each === text) ?? null
 }
 
 export function ownershipControlsXml(ownership: ObjectOwnership): string {

@@ -36,7 +36,7 @@ export const listBucketsOperation = operation<BucketList, null>({
       found.push(...(await listBuckets(region.catalog, identity.tenant)))
     found.sort((a, b) => (a.name < b.name ? -1 : 1))
     const body = xmlDocument('ListAllMyBucketsResult', {
-      Owner: { ID: identity.tenant, DisplayName: identity.tenant.slice(0, 12) },
+      Owner: { ID: identity.account.canonicalId, DisplayName: identity.account.displayName },
       Buckets: { Bucket: found.map(row => ({ Name: row.name, CreationDate: xmlDate(row.createdUnixMs) })) },
     })
     return { status: 200, headers: {}, body }
@@ -55,7 +55,8 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     const { request, identity } = context
     const name = parseBucketName(request.bucket!)
     if (name === null) throw new S3Error('InvalidBucketName', undefined, { BucketName: request.bucket! })
-    const region = regionOf(context, await locationConstraint(context))
+    const constraint = await locationConstraint(context)
+    const region = regionOf(context, constraint)
     const dataClass = String(request.headers[dataClassHeader] ?? 'personal')
     const etagMode = request.headers[etagHeader] ?? 'md5'
     if (etagMode !== 'md5' && etagMode !== 'opaque')
@@ -64,6 +65,7 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     return {
       op: { action: 'bucket.create', name, region: region.id, dataClass, joined },
       target: { region, dataClass, etagMode },
+      asked: constraint === null ? {} : { 's3:locationconstraint': [constraint] },
     }
   },
   run: async (context, authorized, { region, dataClass, etagMode }) => {

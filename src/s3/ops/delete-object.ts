@@ -9,7 +9,7 @@ import { S3Error } from '../errors.ts'
 import { versionIdOf } from '../find-readable.ts'
 import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
 
-export async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; target: LocatedBucket }> {
+async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; target: LocatedBucket }> {
   const target = await context.locate(context.request.bucket!)
   return { op: { action: 'object.delete', bucket: target.facts }, target }
 }

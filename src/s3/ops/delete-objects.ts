@@ -1,10 +1,11 @@
-import type { ObjectDelete } from '../../policy/operations.ts'
+import { isRefusal } from '../../policy/authorized.ts'
+import type { ObjectDelete, ObjectsDelete } from '../../policy/operations.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId } from '../find-readable.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
 import { childBoolean, children, childText, parseXml, type XmlNode, xmlDocument } from '../xml.ts'
 import { collectXml } from './buckets.ts'
-import { type Deleted, deleteVersion, objectDelete } from './delete-object.ts'
+import { type Deleted, deleteVersion } from './delete-object.ts'
 
 /** 1,000 keys of 1,024 bytes, every byte escaped, with their tags. */
 const maxDeleteBytes = 8 * 2 ** 20
@@ -15,22 +16,24 @@ interface Wanted {
   readonly versionId: string | undefined
 }
 
-export const deleteObjectsOperation = operation<ObjectDelete, LocatedBucket>({
+export const deleteObjectsOperation = operation<ObjectsDelete, LocatedBucket>({
   name: 'DeleteObjects',
-  facts: objectDelete,
-  run: async (context, authorized, bucket) => {
+  facts: async context => {
+    const target = await context.locate(context.request.bucket!)
+    return { op: { action: 'objects.delete', bucket: target.facts }, target }
+  },
+  run: async (context, _authorized, bucket) => {
     const { quiet, wanted } = parseDelete(await collectXml(context, maxDeleteBytes))
     // Together: their commits share the catalog's group commit.
     const outcomes = await Promise.allSettled(
-      wanted.map(async ({ key, versionId }) =>
-        deleteVersion(
-          context,
-          authorized,
-          bucket,
-          key,
-          versionId === undefined ? null : checkVersionId(versionId),
-        ),
-      ),
+      wanted.map(async ({ key, versionId: asked }) => {
+        const versionId = asked === undefined ? null : checkVersionId(asked)
+        const op: ObjectDelete = { action: 'object.delete', bucket: bucket.facts }
+        const action = versionId === null ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
+        const decision = await context.decideOn(op, { action, bucket, key, versionId })
+        if (isRefusal(decision)) throw new S3Error('AccessDenied', decision.message)
+        return deleteVersion(context, decision, bucket, key, versionId)
+      }),
     )
     const deleted: XmlNode[] = []
     const failed: XmlNode[] = []
