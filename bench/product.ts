@@ -15,7 +15,7 @@ const main = join(import.meta.dirname, '..', 'src', 'main.ts')
 
 export async function startProduct(folder: string): Promise<Product> {
   const [s3, api, holder] = await freePorts(3)
-  const child = spawn(process.execPath, [main, 'start'], {
+  const child = spawn(process.execPath, ['--single-threaded-gc', main, 'start'], {
     env: {
       ...process.env,
       // As `npm start` and `bin/holdfast` have it.

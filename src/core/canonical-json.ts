@@ -51,7 +51,11 @@ export function parseCanonicalJson(text: string): Json | null {
   }
 }
 
+/** Nothing in it needs an escape, and no surrogate can be in it. */
+const plain = /^[ !#-[\]-~]*$/
+
 function quote(text: string): string {
+  if (plain.test(text)) return `"${text}"`
   if (!text.isWellFormed()) throw new TypeError('a string with a lone surrogate has no UTF-8 form')
   return JSON.stringify(text)
 }

@@ -1,6 +1,6 @@
 import type { RandomBytes } from './ids.ts'
 
-const poolBytes = 16 * 1024
+const poolBytes = 64 * 1024
 
 /**
  * Takes random bytes from the system by the block: a PUT needs ten small draws and each system call costs as much as
@@ -19,7 +19,8 @@ export function createRandomPool(fill: (pool: Uint8Array) => void): RandomBytes 
       fill(pool)
       at = 0
     }
-    const out = pool.slice(at, at + length)
+    const out = Buffer.allocUnsafe(length)
+    out.set(pool.subarray(at, at + length))
     pool.fill(0, at, at + length)
     at += length
     return out

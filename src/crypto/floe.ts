@@ -151,7 +151,7 @@ function segmentKey(state: FloeState, position: number): KeyObject {
   const span = 2 ** state.parameters.rotationBits
   const rotation = Math.floor(position / span)
   if (state.rotation !== rotation) {
-    const purpose = Buffer.alloc(12)
+    const purpose = Buffer.allocUnsafe(12)
     purpose.write('DEK:', 0, 'ascii')
     purpose.writeBigUInt64BE(BigInt(rotation) * BigInt(span), 4)
     // As a key object: handed over as bytes, a key costs more to take in than a small segment to seal.
@@ -163,8 +163,11 @@ function segmentKey(state: FloeState, position: number): KeyObject {
   return state.segmentKey
 }
 
+const firstAads = [0, 1].map(last => Buffer.of(0, 0, 0, 0, 0, 0, 0, 0, last))
+
 function segmentAad(position: number, isLast: boolean): Buffer {
-  const aad = Buffer.alloc(9)
+  if (position === 0) return firstAads[isLast ? 1 : 0]!
+  const aad = Buffer.allocUnsafe(9)
   aad.writeUInt32BE(Math.floor(position / 2 ** 32), 0)
   aad.writeUInt32BE(position % 2 ** 32, 4)
   aad[8] = isLast ? 1 : 0

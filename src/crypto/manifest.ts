@@ -25,7 +25,7 @@ export interface Manifest {
 
 export function encodeManifest(manifest: Manifest, dataKey: Uint8Array): Buffer {
   const { parts } = manifest
-  const out = Buffer.alloc(headBytes + parts.length * rowBytes + macBytes)
+  const out = Buffer.allocUnsafe(headBytes + parts.length * rowBytes + macBytes)
   magic.copy(out)
   out.write(manifest.tenant, 16, 'hex')
   out.write(manifest.origin, 48, 'hex')

@@ -3,7 +3,7 @@
  * After "Signing AWS API requests" (IAM User Guide) and "Authenticating Requests" (S3 API Reference).
  */
 import { hash } from 'node:crypto'
-import { hmac } from './hmac.ts'
+import { hmac, hmacHex } from './hmac.ts'
 
 export interface SignedRequest {
   readonly method: string
@@ -31,25 +31,29 @@ export function sha256Hex(data: string | Uint8Array): string {
 /** URI-encodes every byte but the unreserved characters of RFC 3986; `/` is kept in paths. */
 export function uriEncode(text: string, keepSlash: boolean): string {
   if (plain.test(text)) return text
-  let out = encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  if (keepSlash) out = out.replaceAll('%2F', '/')
-  return out
+  if (keepSlash && plainPath.test(text)) return text
+  let out = encodeURIComponent(text)
+  if (marks.test(out)) out = out.replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  return keepSlash ? out.replaceAll('%2F', '/') : out
 }
 const plain = /^[A-Za-z0-9._~-]*$/
+const plainPath = /^[A-Za-z0-9._~/-]*$/
+const marks = /[!'()*]/
 
 export function canonicalRequest(
   request: SignedRequest,
   signedHeaders: readonly string[],
   payloadHash: string,
 ): string {
-  const query = request.query
-    .map(([name, value]) => [uriEncode(name, false), uriEncode(value, false)] as const)
-    .sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0))
-    .map(([name, value]) => `${name}=${value}`)
-    .join('&')
+  // `=` sorts below every character of an encoded name but `-` and `.` (and `%`): the pairs are compared apart.
+  const query =
+    request.query.length === 0
+      ? ''
+      : request.query
+          .map(([name, value]) => [uriEncode(name, false), uriEncode(value, false)] as const)
+          .sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0))
+          .map(([name, value]) => `${name}=${value}`)
+          .join('&')
   let headers = ''
   for (const name of signedHeaders) headers += `${name}:${canonicalValue(request.headers[name] ?? '')}\n`
   return `${request.method}\n${uriEncode(request.path, true)}\n${query}\n${headers}\n${signedHeaders.join(';')}\n${payloadHash}`
@@ -72,7 +76,7 @@ export function signingKey(secret: string, scope: CredentialScope): Buffer {
 }
 
 export function signatureOf(key: Uint8Array, text: string): string {
-  return hmac('sha256', key, Buffer.from(text)).toString('hex')
+  return hmacHex('sha256', key, Buffer.from(text))
 }
 
 /** `YYYYMMDDTHHMMSSZ` to milliseconds; `null` for anything else. */

@@ -25,5 +25,5 @@ export async function* storedEntries(
 }
 
 export async function* storedLeaves(catalog: Catalog, from: number, to: number): AsyncGenerator<Uint8Array> {
-  for await (const { leaf } of storedEntries(catalog, from, to)) yield leaf.slice()
+  for await (const { leaf } of storedEntries(catalog, from, to)) yield new Uint8Array(leaf)
 }

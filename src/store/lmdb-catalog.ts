@@ -78,7 +78,13 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
 
   return {
     async get(table, key) {
-      return db(table).get(key) ?? null
+      // The library's one buffer for values, good until the next read; copied into a pooled one, which costs less than
+      // one of its own.
+      const value = db(table).getBinaryFast(key) as Buffer | undefined
+      if (value === undefined) return null
+      const copy = Buffer.allocUnsafe(value.length)
+      value.copy(copy, 0, 0, copy.length)
+      return copy
     },
 
     async scan(table, range) {

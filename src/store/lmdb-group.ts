@@ -1,6 +1,6 @@
 /** Batches applied inside one LMDB write transaction, in order; reads in it see what was applied before. */
 import type { Database } from 'lmdb'
-import { equalBytes, readU64be, u64be } from '../core/bytes.ts'
+import { readU64be, u64be } from '../core/bytes.ts'
 import {
   type Add,
   addCounters,
@@ -82,10 +82,11 @@ function counterId({ table, key }: Add): string {
 
 function holds(check: Check, db: DbOf): boolean {
   if ('emptyPrefix' in check) return holdsEmpty(check.emptyPrefix, db(check.table))
-  // A view into the page, read and let go of at once.
-  const value = db(check.table).getBinaryFast(check.key as never)
-  if (check.expected === null) return value === undefined
-  return value !== undefined && equalBytes(value, check.expected)
+  // The library's one buffer for values, compared before the next read; its `length` is the value's.
+  const value = db(check.table).getBinaryFast(check.key as never) as Buffer | undefined
+  if (check.expected === null || value === undefined) return check.expected === null && value === undefined
+  const { length } = value
+  return length === check.expected.length && value.compare(check.expected, 0, length, 0, length) === 0
 }
 
 function holdsEmpty(prefix: Uint8Array, db: Db): boolean {

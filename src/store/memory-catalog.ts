@@ -83,7 +83,7 @@ export function createMemoryCatalog(): MemoryCatalog {
       const last = rows.at(-1)
       const key = given === next ? u64be(last === undefined ? 0 : readU64be(last.key) + 1) : given
       const { at, found } = find(rows, key)
-      rows.splice(at, found ? 1 : 0, { key: key.slice(), value: value.slice() })
+      rows.splice(at, found ? 1 : 0, { key: new Uint8Array(key), value: new Uint8Array(value) })
     }
     return true
   }
