@@ -48,6 +48,23 @@ type EntryBodies = {
     readonly parts: number
     readonly copiedFrom: { readonly bucket: string; readonly key: string; readonly originId: OriginId } | null
     readonly replaced: OriginId | null
+    readonly lock: LockBody | null
+    readonly by: By
+  }
+  'object.tagged': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly tags: { readonly [key: string]: string }
+    readonly by: By
+  }
+  'object.locked': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly lock: LockBody
     readonly by: By
   }
   'object.deleted': {
@@ -136,6 +153,12 @@ type EntryBodies = {
     readonly peer: string
     readonly objects: readonly (readonly [originId: OriginId, reason: string])[]
   }
+}
+
+export type LockBody = {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE' | null
+  readonly until: string | null
+  readonly legalHold: 'ON' | 'OFF' | null
 }
 
 export type By =

@@ -4,6 +4,7 @@
  */
 import type { BucketRow, ConfigKind } from '../store/rows.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
+import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
 import { parsePolicyConfig } from './configs/policy.ts'
 import { parsePublicAccessBlock } from './configs/public-access-block.ts'
@@ -132,6 +133,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketObjectLockConfiguration',
     iamPut: 's3:PutBucketObjectLockConfiguration',
     absent: 'ObjectLockConfigurationNotFoundError',
+    parse: parseObjectLock,
     doc: 'how long new versions are locked',
   },
   {

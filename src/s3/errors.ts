@@ -17,6 +17,7 @@ const table = {
   InternalError: [500, 'An internal error occurred. Try again.'],
   InvalidAccessKeyId: [403, 'The access key ID that you provided does not exist in our records.'],
   InvalidArgument: [400, 'Invalid argument.'],
+  InvalidBucketState: [409, 'The request is not valid with the current state of the bucket.'],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
   InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
@@ -37,6 +38,7 @@ const table = {
   NoSuchBucket: [404, 'The specified bucket does not exist.'],
   NoSuchKey: [404, 'The specified key does not exist.'],
   NoSuchVersion: [404, 'The specified version does not exist.'],
+  NoSuchObjectLockConfiguration: [404, 'The specified object does not have a ObjectLock configuration'],
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
   NotImplemented: [
     501,
@@ -68,7 +70,7 @@ const table = {
   NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration.'],
   NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found.'],
   ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found.'],
-  ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket.'],
+  ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket'],
   OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
 

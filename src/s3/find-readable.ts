@@ -6,6 +6,7 @@ import {
   type BucketRow,
   clientVersionId,
   isMarker,
+  type MarkerRow,
   nullVersionId,
   type ObjectRow,
   type VersionRow,
@@ -50,26 +51,34 @@ export async function findReadable(
     const row = await findObject(catalog, bucket.row.id, key)
     if (row !== null) return row
     const current = bucket.row.versioning === undefined ? null : await readCurrent(catalog, bucket.row, key)
-    if (current !== null && !isMarker(current.row)) return current.row
-    throw new S3Error(
-      'NoSuchKey',
-      undefined,
-      { Key: key },
-      current === null ? {} : { 'x-amz-delete-marker': 'true', ...versionHeader(bucket.row, current.row) },
-    )
+    if (current === null) throw noSuchVersion(key, null)
+    if (!isMarker(current.row)) return current.row
+    throw markerError(bucket.row, current.row, key, null)
   }
   const found = await findVersion(catalog, bucket.row, key, versionId)
-  if (found === null) throw new S3Error('NoSuchVersion', undefined, { Key: key, VersionId: versionId })
+  if (found === null) throw noSuchVersion(key, versionId)
   if (!isMarker(found.row)) return found.row
-  throw new S3Error(
+  throw markerError(bucket.row, found.row, key, versionId)
+}
+
+export function noSuchVersion(key: string, versionId: string | null): S3Error {
+  return versionId === null
+    ? new S3Error('NoSuchKey', undefined, { Key: key })
+    : new S3Error('NoSuchVersion', undefined, { Key: key, VersionId: versionId })
+}
+
+export function markerError(
+  bucket: BucketRow,
+  marker: MarkerRow,
+  key: string,
+  versionId: string | null,
+): S3Error {
+  const headers = { 'x-amz-delete-marker': 'true', ...versionHeader(bucket, marker) }
+  if (versionId === null) return new S3Error('NoSuchKey', undefined, { Key: key }, headers)
+  return new S3Error(
     'MethodNotAllowed',
     undefined,
-    { Method: 'GET', ResourceType: 'DeleteMarker' },
-    {
-      'x-amz-delete-marker': 'true',
-      ...versionHeader(bucket.row, found.row),
-      'last-modified': httpDate(found.row.modifiedUnixMs),
-      allow: 'DELETE',
-    },
+    { ResourceType: 'DeleteMarker' },
+    { ...headers, 'last-modified': httpDate(marker.modifiedUnixMs), allow: 'DELETE' },
   )
 }

@@ -1,5 +1,6 @@
 /** The table of operations: a request is the first row that fits it. What fits no row is not implemented. */
 import { S3Error } from './errors.ts'
+import type { Operation } from './operation.ts'
 import { getBucketAclOperation } from './ops/bucket-acl.ts'
 import { configRoutes } from './ops/bucket-configs.ts'
 import { getBucketPolicyStatusOperation } from './ops/bucket-policy-status.ts'
@@ -28,11 +29,33 @@ import {
   uploadPartCopyOperation,
   uploadPartOperation,
 } from './ops/multipart.ts'
+import {
+  getObjectLegalHoldOperation,
+  getObjectRetentionOperation,
+  putObjectLegalHoldOperation,
+  putObjectRetentionOperation,
+} from './ops/object-lock.ts'
+import {
+  deleteObjectTaggingOperation,
+  getObjectTaggingOperation,
+  putObjectTaggingOperation,
+} from './ops/object-tagging.ts'
 import { putObjectOperation } from './ops/put-object.ts'
 import type { S3Request } from './request.ts'
-import { type Level, need, type Route } from './route.ts'
+import { type IamNeed, type Level, need, type Route } from './route.ts'
 
-const copying = [need('s3:GetObject', { version: 's3:GetObjectVersion', on: 'source' }), need('s3:PutObject')]
+const reading = need('s3:GetObject', { version: 's3:GetObjectVersion' })
+const copying = [{ ...reading, on: 'source' as const }, need('s3:PutObject')]
+/** What a new version may be given beside its content. */
+const describing = [
+  need('s3:PutObjectTagging', { header: 'x-amz-tagging' }),
+  need('s3:PutObjectRetention', { header: 'x-amz-object-lock-mode' }),
+  need('s3:PutObjectLegalHold', { header: 'x-amz-object-lock-legal-hold' }),
+]
+const bypassing = need('s3:BypassGovernanceRetention', {
+  header: 'x-amz-bypass-governance-retention',
+  optional: true,
+})
 
 export const routes: readonly Route[] = [
   {
@@ -47,7 +70,11 @@ export const routes: readonly Route[] = [
     method: 'PUT',
     level: 'bucket',
     operation: createBucketOperation,
-    iam: [need('s3:CreateBucket')],
+    iam: [
+      need('s3:CreateBucket'),
+      need('s3:PutBucketObjectLockConfiguration', { header: 'x-amz-bucket-object-lock-enabled' }),
+      need('s3:PutBucketVersioning', { header: 'x-amz-bucket-object-lock-enabled' }),
+    ],
     doc: 'Makes a bucket in the region that `LocationConstraint` names, or at home.',
   },
   {
@@ -85,7 +112,10 @@ export const routes: readonly Route[] = [
     level: 'bucket',
     query: ['delete'],
     operation: deleteObjectsOperation,
-    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion', on: 'keys' })],
+    iam: [
+      need('s3:DeleteObject', { version: 's3:DeleteObjectVersion', on: 'keys' }),
+      { ...bypassing, on: 'keys' },
+    ],
     doc: 'Deletes up to 1,000 objects.',
   },
   {
@@ -134,7 +164,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     query: ['uploads'],
     operation: createMultipartUploadOperation,
-    iam: [need('s3:PutObject')],
+    iam: [need('s3:PutObject'), ...describing],
     doc: 'Begins an object of several parts.',
   },
   {
@@ -183,14 +213,53 @@ export const routes: readonly Route[] = [
     level: 'object',
     header: 'x-amz-copy-source',
     operation: copyObjectOperation,
-    iam: copying,
+    iam: [...copying, ...describing],
     doc: 'Makes an object of another in the same region.',
   },
+  ...objectDocument('tagging', [
+    [
+      'GET',
+      getObjectTaggingOperation,
+      need('s3:GetObjectTagging', { version: 's3:GetObjectVersionTagging' }),
+      'Answers the tags of an object.',
+    ],
+    [
+      'PUT',
+      putObjectTaggingOperation,
+      need('s3:PutObjectTagging', { version: 's3:PutObjectVersionTagging' }),
+      'Sets the tags of an object, up to 10.',
+    ],
+    [
+      'DELETE',
+      deleteObjectTaggingOperation,
+      need('s3:DeleteObjectTagging', { version: 's3:DeleteObjectVersionTagging' }),
+      'Takes the tags of an object away.',
+    ],
+  ]),
+  ...objectDocument('retention', [
+    [
+      'GET',
+      getObjectRetentionOperation,
+      need('s3:GetObjectRetention'),
+      'Answers until when a version is locked.',
+    ],
+    [
+      'PUT',
+      putObjectRetentionOperation,
+      need('s3:PutObjectRetention'),
+      'Locks a version until a date, or longer than it was.',
+      bypassing,
+    ],
+  ]),
+  ...objectDocument('legal-hold', [
+    ['GET', getObjectLegalHoldOperation, need('s3:GetObjectLegalHold'), 'Answers whether a version is held.'],
+    ['PUT', putObjectLegalHoldOperation, need('s3:PutObjectLegalHold'), 'Holds a version, or lets it go.'],
+  ]),
   {
     method: 'PUT',
     level: 'object',
     operation: putObjectOperation,
-    iam: [need('s3:PutObject')],
+    iam: [need('s3:PutObject'), ...describing],
     doc: 'Stores an object.',
   },
   {
@@ -198,7 +267,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     reads: ['partNumber', 'versionId'],
     operation: getObjectOperation,
-    iam: [need('s3:GetObject', { version: 's3:GetObjectVersion' })],
+    iam: [reading],
     doc: 'Answers an object, or one range of it.',
   },
   {
@@ -206,7 +275,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     reads: ['partNumber', 'versionId'],
     operation: headObjectOperation,
-    iam: [need('s3:GetObject', { version: 's3:GetObjectVersion' })],
+    iam: [reading],
     doc: 'Answers what GetObject would, without the bytes.',
   },
   {
@@ -214,7 +283,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     reads: ['versionId'],
     operation: deleteObjectOperation,
-    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' })],
+    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' }), bypassing],
     doc: 'Deletes an object, or one version; where versions are kept, puts a delete marker on top.',
   },
 ]
@@ -256,6 +325,27 @@ const subresources = new Set([
   'versions',
   'website',
 ]) // prettier-ignore
+
+type DocumentRow = readonly [
+  method: string,
+  operation: Operation,
+  iam: IamNeed,
+  doc: string,
+  ...more: IamNeed[],
+]
+
+/** Documents that belong to one version of an object. */
+function objectDocument(name: string, rows: readonly DocumentRow[]): Route[] {
+  return rows.map(([method, operation, iam, doc, ...more]) => ({
+    method,
+    level: 'object',
+    query: [name],
+    reads: ['versionId'],
+    operation,
+    iam: [iam, ...more],
+    doc,
+  }))
+}
 
 export function findRoute(request: S3Request): Route {
   const level: Level = request.bucket === null ? 'service' : request.key === null ? 'bucket' : 'object'

@@ -29,6 +29,8 @@ export interface IamNeed {
   readonly header?: string
   /** Of what it is asked, when not of the bucket or object that the request names. `keys`: of each in the body. */
   readonly on?: 'source' | 'keys'
+  /** The operation asks by itself (`mayAlso`), and goes on without when it is not allowed. */
+  readonly optional?: true
 }
 
 /** `s3:GetObject`, or with `version` `s3:GetObjectVersion`: the action names that S3 has in pairs. */
@@ -36,5 +38,8 @@ export const need = (action: string, more: Omit<IamNeed, 'action'> = {}): IamNee
 
 /** The needs that this request has: those whose header it carries. */
 export function needsOf(route: Route, request: S3Request): IamNeed[] {
-  return route.iam.filter(({ header }) => header === undefined || request.headers[header] !== undefined)
+  return route.iam.filter(
+    ({ header, optional }) =>
+      optional !== true && (header === undefined || request.headers[header] !== undefined),
+  )
 }

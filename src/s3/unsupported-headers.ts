@@ -10,10 +10,7 @@ const headers: readonly (readonly [name: string, harmless: readonly string[] | n
   ['x-amz-server-side-encryption', ['AES256']],
   ['x-amz-acl', ['private', 'bucket-owner-full-control', 'bucket-owner-read']],
   ['x-amz-object-ownership', ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter']],
-  ['x-amz-bucket-object-lock-enabled', ['false']],
-  ['x-amz-tagging-directive', ['COPY']],
   ['x-amz-request-payer', ['requester']],
-  ['x-amz-tagging', ['']],
   ['x-amz-website-redirect-location', null],
   ['x-amz-mfa', null],
   ['x-amz-write-offset-bytes', null],
@@ -21,7 +18,7 @@ const headers: readonly (readonly [name: string, harmless: readonly string[] | n
   ['x-amz-server-side-encryption-context', null],
 ]
 const prefixes = [
-  'x-amz-object-lock-',
+  'x-amz-object-lock-event-hold',
   'x-amz-grant-',
   'x-amz-server-side-encryption-customer-',
   'x-amz-copy-source-server-side-encryption-customer-',

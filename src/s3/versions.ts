@@ -5,17 +5,17 @@ import { HoldfastError } from '../core/errors.ts'
 import type { EntryId, OriginId } from '../core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
 import { ciphertextSha256, encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
+import { lockEntry } from '../ledger/lock-entry.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
 import type { CatalogBatch, Put } from '../store/catalog.ts'
 import { contentOf, makeContent } from '../store/content.ts'
 import { type NewObject, publishObject } from '../store/objects.ts'
 import type { Place } from '../store/places.ts'
-import type { Checksum, ObjectRow } from '../store/rows.ts'
+import type { Checksum, ObjectRow, VersionAttributes } from '../store/rows.ts'
 import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
 import { S3Error } from './errors.ts'
 import { findReadable } from './find-readable.ts'
-import type { StoredHeaders } from './object-headers.ts'
 import {
   type LocatedBucket,
   newOriginId,
@@ -23,6 +23,7 @@ import {
   type S3Region,
   type S3Services,
 } from './operation.ts'
+import { withDefaultRetention } from './version-attributes.ts'
 
 export interface VersionKey extends PartKey {
   readonly bucketKeyId: string
@@ -67,7 +68,7 @@ export interface FinishedVersion {
   readonly claims: readonly Put[]
   readonly etag: string
   readonly checksum: Checksum | null
-  readonly stored: StoredHeaders
+  readonly attributes: VersionAttributes
   readonly copiedFrom: { bucket: string; key: string; originId: OriginId } | null
   readonly also?: CatalogBatch
   readonly condition?: (current: ObjectRow | null) => void
@@ -91,8 +92,7 @@ export async function publishVersion(
     ciphertextBytes: sum(parts, part => part.cipherBytes),
     etag: bucket.row.etagMode === 'md5' ? etag : toHex(randomBytes(16)),
     modifiedUnixMs: nowUnixMs,
-    headers: version.stored.headers,
-    metadata: version.stored.metadata,
+    ...withDefaultRetention(version.attributes, bucket, nowUnixMs),
     checksum: version.checksum,
     bucketKeyId: key.bucketKeyId,
     wrappedDataKey: key.wrappedDataKey,
@@ -119,6 +119,7 @@ export async function publishVersion(
         parts: parts.length,
         copiedFrom: version.copiedFrom,
         replaced: replaced?.originId ?? null,
+        lock: row.retention === undefined && row.legalHold === undefined ? null : lockEntry(row),
         by: { accessKeyId: context.identity.accessKeyId },
       },
     })

@@ -51,6 +51,27 @@ export function createConfigCache<Parsed>(
   }
 }
 
+export interface ConfigDocument {
+  readonly kind: ConfigKind
+  readonly body: string
+}
+
+/** Configurations that a bucket is made with: what its row says of them, and their own rows. */
+export function firstConfigs(
+  bucketId: string,
+  documents: readonly ConfigDocument[],
+): { readonly configs: Partial<Record<ConfigKind, string>>; readonly puts: Put[] } {
+  return {
+    configs: Object.fromEntries(documents.map(({ kind, body }) => [kind, sha256(body)])),
+    puts: documents.map(({ kind, body }) => putConfig(bucketId, kind, body)),
+  }
+}
+
+function putConfig(bucketId: string, kind: ConfigKind, body: string): Put {
+  const row: BucketConfigRow = { v: 1, kind, body }
+  return { table: 'bucketconfigs', key: bucketConfigRowKey(bucketId, kind), value: encodeRow(row) }
+}
+
 export interface ConfigChange {
   readonly kind: ConfigKind
   /** The new document; `null` takes the configuration away. */
@@ -82,15 +103,7 @@ export async function changeConfig(
       checks: [{ table: 'buckets', key: bucketRowKey(known.row.name), expected: known.bytes }],
       removes: body === null ? [{ table: 'bucketconfigs', key }] : [],
       puts: [
-        ...(body === null
-          ? []
-          : [
-              {
-                table: 'bucketconfigs' as const,
-                key,
-                value: encodeRow({ v: 1, kind, body } as BucketConfigRow),
-              },
-            ]),
+        ...(body === null ? [] : [putConfig(known.row.id, kind, body)]),
         { table: 'buckets', key: bucketRowKey(known.row.name), value: encodeRow(changed) },
         entry(hash),
       ],

@@ -11,6 +11,7 @@ import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations
 import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
 import { placeContent } from './content.ts'
 import { type FoundVersion, findOrigin, findVersion, readCurrent } from './key-versions.ts'
+import { isLocked } from './locks.ts'
 import {
   type BucketRow,
   bucketRowKey,
@@ -109,8 +110,8 @@ export interface DeleteRequest {
   readonly version?: { readonly versionId: string } | { readonly originId: string }
   /** Looks at what is there now; throws to stop the deletion. Asked again after a lost race. */
   readonly condition?: (current: VersionRow | null) => void
-  /** Throws when the bytes of this version must not go: it is locked. */
-  readonly guard?: (row: ObjectRow) => void
+  /** Locks of governance mode may be passed over. */
+  readonly bypassGovernance?: boolean
   readonly entry: (deletion: Exclude<Deletion, { did: 'nothing' }>) => Put
 }
 
@@ -123,8 +124,8 @@ export async function deleteObject(
   making: VersionMaking,
   _authorized: Authorized<ObjectDelete | TransferStep>,
   request: DeleteRequest,
-): Promise<Deletion | 'bucket-gone'> {
-  const { key, version } = request
+): Promise<Deletion | 'bucket-gone' | 'locked'> {
+  const { key, version, bypassGovernance = false } = request
   let bucket: KnownBucket | null = request.bucket
   for (let race = 0; race < maxRaces; race++) {
     const found = await findTarget(catalog, bucket.row, key, version)
@@ -141,7 +142,8 @@ export async function deleteObject(
       change = await putOnTop(catalog, bucket.row, key, found, marker, making.clock())
       deletion = { did: 'marked', marker, replaced: change.destroyed }
     }
-    if (change.destroyed !== null) request.guard?.(change.destroyed)
+    const order = { nowUnixMs: making.clock(), bypassGovernance }
+    if (change.destroyed !== null && isLocked(change.destroyed, order)) return 'locked'
     const held = await catalog.commit({
       checks: [bucketCheck(bucket), ...change.checks],
       removes: change.removes,

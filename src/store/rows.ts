@@ -21,11 +21,20 @@ export interface BucketRow {
   readonly configs?: Readonly<Partial<Record<ConfigKind, string>>>
   /** Left out: never set. Once set it is never left out again, only suspended. */
   readonly versioning?: 'Enabled' | 'Suspended'
+  /** There: object lock is enabled, and stays so. */
+  readonly objectLock?: { readonly default?: DefaultRetention }
   /**
    * Others than the owner could ever do anything here, by a policy or an ACL; so objects in it may be theirs. Never
    * taken back. Left out: no.
    */
   readonly shared?: boolean
+}
+
+/** How long a new version is locked that comes without a lock of its own. A year has 365 days. */
+export interface DefaultRetention {
+  readonly mode: LockMode
+  readonly unit: 'Days' | 'Years'
+  readonly count: number
 }
 
 /** Configurations of a bucket, each by the name of S3's subresource. */
@@ -56,7 +65,31 @@ export interface BucketConfigRow {
   readonly body: string
 }
 
-export interface ObjectRow {
+/** What a client says of a version beside its content. Not sealed. */
+export interface VersionAttributes {
+  /** `content-type` and the other headers that S3 stores and returns as they came. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Without the `x-amz-meta-` in front. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** In the order in which they were given. Left out: none. */
+  readonly tags?: readonly Tag[]
+  readonly retention?: Retention
+  /** Left out: there never was one. */
+  readonly legalHold?: 'ON' | 'OFF'
+}
+
+export interface Tag {
+  readonly key: string
+  readonly value: string
+}
+
+export interface Retention {
+  readonly mode: LockMode
+  readonly untilUnixMs: number
+}
+export type LockMode = 'GOVERNANCE' | 'COMPLIANCE'
+
+export interface ObjectRow extends VersionAttributes {
   readonly v: 1
   /** Greater than that of every older version of its key. */
   readonly versionId: string
@@ -67,10 +100,6 @@ export interface ObjectRow {
   readonly ciphertextBytes: number
   readonly etag: string
   readonly modifiedUnixMs: number
-  /** `content-type` and the other headers that S3 stores and returns as they came. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Without the `x-amz-meta-` in front. */
-  readonly metadata: Readonly<Record<string, string>>
   readonly checksum: Checksum | null
   readonly bucketKeyId: string
   /** Base64. */
@@ -116,15 +145,13 @@ export interface ObjectContent {
   readonly places: readonly Place[]
 }
 
-export interface UploadRow {
+export interface UploadRow extends VersionAttributes {
   readonly v: 1
   readonly uploadId: string
   readonly originId: OriginId
   readonly bucketKeyId: string
   readonly wrappedDataKey: string
   readonly startedUnixMs: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly metadata: Readonly<Record<string, string>>
   readonly checksumAlgorithm: ChecksumAlgorithm | null
   readonly checksumType: 'FULL_OBJECT' | 'COMPOSITE' | null
 }

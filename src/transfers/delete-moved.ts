@@ -43,13 +43,16 @@ export async function deleteMoved(
       const version = await findOrigin(region.catalog, bucket.row, item.key, item.originId)
       if (version === null || isMarker(version.row)) continue
       await challengeObject(deps, client, number, version.row)
-      await deleteObject(region.catalog, { clock, randomBytes }, authorized, {
+      const deletion = await deleteObject(region.catalog, { clock, randomBytes }, authorized, {
         bucket,
         key: item.key,
         version: { originId: item.originId },
         entry: deletion =>
           region.drafts.draft(deletionEntry(bucket.row, item.key, deletion, { region: region.id }, id)).put,
       })
+      // No instruction passes over a lock: the version has arrived, and stays here as well.
+      if (deletion === 'locked')
+        deps.log('warn', 'move-left-locked', { instruction: id, object: item.originId })
     }
     const done: BatchRow = { ...found.row, state: 'done' }
     await region.catalog.commit({

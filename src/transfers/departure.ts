@@ -88,13 +88,14 @@ async function nextItems(
   return { items, cursor: last, atEnd: rows.length < maxBatchObjects }
 }
 
-/** Of a version, what the destination keeps as it is; version id and places are its own. */
+/** Of a version, what the destination keeps as it is; version id, places and lock are its own. */
 export function sentRow(row: ObjectRow): ObjectHead['row'] {
   const { originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata } = row
-  const { checksum, bucketKeyId, wrappedDataKey, partCount } = row
+  const { checksum, bucketKeyId, wrappedDataKey, partCount, tags } = row
   return {
     ...{ originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata },
     ...{ checksum, bucketKeyId, wrappedDataKey, partCount },
+    ...(tags && { tags }),
   }
 }
 

@@ -64,6 +64,11 @@ export const objectHeadSchema = z.strictObject({
     bucketKeyId: z.string().max(100),
     wrappedDataKey: z.base64().max(200),
     partCount: z.int().min(1).max(10_000),
+    tags: z
+      .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
+      .max(10)
+      .readonly()
+      .optional(),
   }),
   manifest: z.base64().max(2 << 20),
   bucketKey: z.strictObject({

@@ -177,9 +177,11 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       const { head } = frame
       const manifest = checkHead(head, item, current)
       const { places, claims } = await takeParts(manifest, frame)
+      const { tags, ...described } = head.row
       const row: ObjectRow = {
         v: 1,
-        ...head.row,
+        ...described,
+        ...(tags && { tags }),
         originId: originId as OriginId,
         versionId: newSortableId(clock(), randomBytes),
         content: { manifest: head.manifest, places },

@@ -357,8 +357,8 @@ describe('hostile requests', () => {
 
   it.each<[string, string, string, Record<string, string>, number, string]>([
     ['an unknown subresource', 'GET', '/papers', { torrent: '' }, 501, 'NotImplemented'],
-    ['a configuration that cannot be set yet', 'PUT', '/papers', { policy: '' }, 501, 'NotImplemented'],
-    ['a subresource of an object', 'GET', '/papers/k', { retention: '' }, 501, 'NotImplemented'],
+    ['a configuration that cannot be set', 'PUT', '/papers', { website: '' }, 501, 'NotImplemented'],
+    ['a subresource of an object', 'GET', '/papers/k', { torrent: '' }, 501, 'NotImplemented'],
     ['a method that is none', 'PATCH', '/papers/k', {}, 405, 'MethodNotAllowed'],
     ['a bucket name that is none', 'PUT', '/UPPER', {}, 400, 'InvalidBucketName'],
     ['a bucket that is not there', 'GET', '/nobody-has-this/k', {}, 404, 'NoSuchBucket'],

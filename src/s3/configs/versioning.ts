@@ -13,7 +13,13 @@ export function parseVersioning(body: Uint8Array): ParsedConfig {
     throw new S3Error('NotImplemented', 'MfaDelete is not implemented.')
   return {
     body: versioningXml(status),
-    row: (row): BucketRow => ({ ...row, versioning: status }),
+    row: (row): BucketRow => {
+      if (row.objectLock === undefined || status === 'Enabled') return { ...row, versioning: status }
+      throw new S3Error(
+        'InvalidBucketState',
+        'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+      )
+    },
   }
 }
 

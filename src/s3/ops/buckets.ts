@@ -1,10 +1,15 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { toHex, utf8 } from '../../core/bytes.ts'
 import { parseBucketName, parseRegionId, type RegionId } from '../../core/ids.ts'
 import type { BucketCreate, BucketList, BucketUse } from '../../policy/operations.ts'
+import { type ConfigDocument, firstConfigs } from '../../store/bucket-configs.ts'
 import { createBucket, deleteBucket, findBucket, listBuckets } from '../../store/buckets.ts'
-import { type BucketKeyRow, type BucketRow, encodeRow } from '../../store/rows.ts'
+import type { Put } from '../../store/catalog.ts'
+import { type BucketKeyRow, type BucketRow, type ConfigKind, encodeRow } from '../../store/rows.ts'
 import { findTenant } from '../../store/tenants.ts'
 import { collectContent, createBodyDecoder, planBody } from '../body.ts'
+import { objectLockXml } from '../configs/object-lock.ts'
+import { versioningXml } from '../configs/versioning.ts'
 import { S3Error } from '../errors.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Context, type S3Region } from '../operation.ts'
@@ -47,6 +52,7 @@ interface NewBucket {
   readonly region: S3Region
   readonly dataClass: string
   readonly etagMode: 'md5' | 'opaque'
+  readonly hasObjectLock: boolean
 }
 
 export const createBucketOperation = operation<BucketCreate, NewBucket>({
@@ -64,11 +70,11 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     const joined = (await findTenant(region.catalog, identity.tenant)) !== null
     return {
       op: { action: 'bucket.create', name, region: region.id, dataClass, joined },
-      target: { region, dataClass, etagMode },
+      target: { region, dataClass, etagMode, hasObjectLock: hasObjectLock(request.headers) },
       asked: constraint === null ? {} : { 's3:locationconstraint': [constraint] },
     }
   },
-  run: async (context, authorized, { region, dataClass, etagMode }) => {
+  run: async (context, authorized, { region, dataClass, etagMode, hasObjectLock }) => {
     const { services, identity } = context
     const { name } = authorized.op
     const { tenant } = identity
@@ -85,15 +91,26 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     const before = await taken()
     if (before !== null) throw before
     const key = await region.leases.create(tenant)
+    const id = toHex(services.randomBytes(8))
+    // Locks are of versions: a bucket with object lock keeps versions from the start.
+    const documents: ConfigDocument[] = hasObjectLock
+      ? [
+          { kind: 'versioning', body: versioningXml('Enabled') },
+          { kind: 'object-lock', body: objectLockXml(null) },
+        ]
+      : []
+    const first = firstConfigs(id, documents)
     const row: BucketRow = {
       v: 1,
-      id: toHex(services.randomBytes(8)),
+      id,
       name,
       tenant,
       createdUnixMs: services.clock(),
       dataClass,
       etagMode,
       bucketKeyId: key.bucketKeyId,
+      ...(documents.length > 0 && { configs: first.configs }),
+      ...(hasObjectLock && { versioning: 'Enabled', objectLock: {} }),
     }
     const by = { accessKeyId: identity.accessKeyId }
     const created = region.drafts.draft({
@@ -111,12 +128,18 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
         checkValue: key.checkValue,
       },
     })
+    const configured = (kind: ConfigKind): Put => {
+      const body = { bucket: name, kind, sha256: first.configs[kind] ?? null, by }
+      return region.drafts.draft({ tenant, type: 'bucket.configured', body }).put
+    }
     const keyRow: BucketKeyRow = { v: 1, ...key }
     const held = await createBucket(region.catalog, authorized, row, {
       puts: [
         { table: 'bucketkeys', key: utf8(key.bucketKeyId), value: encodeRow(keyRow) },
+        ...first.puts,
         created.put,
         keyed.put,
+        ...documents.map(({ kind }) => configured(kind)),
       ],
     })
     if (!held) throw (await taken()) ?? new S3Error('ConditionalRequestConflict')
@@ -124,6 +147,16 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     return { status: 200, headers: { location: `/${name}` }, body: null }
   },
 })
+
+function hasObjectLock(headers: IncomingHttpHeaders): boolean {
+  const header = headers['x-amz-bucket-object-lock-enabled']
+  const text = header === undefined ? 'false' : String(header).toLowerCase()
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw new S3Error('InvalidArgument', 'x-amz-bucket-object-lock-enabled is true or false.', {
+    ArgumentName: 'x-amz-bucket-object-lock-enabled',
+    ArgumentValue: String(header),
+  })
+}
 
 async function locationConstraint(context: S3Context): Promise<string | null> {
   const body = await collectXml(context, maxConfigurationBytes)

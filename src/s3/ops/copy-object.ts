@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { ObjectCopy } from '../../policy/operations.ts'
-import { clientVersionId, type ObjectRow } from '../../store/rows.ts'
+import { clientVersionId, type ObjectRow, type VersionAttributes } from '../../store/rows.ts'
 import { sealStream } from '../../store/sealed-parts.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId, versionHeader } from '../find-readable.ts'
-import { storedHeaders, xmlDate } from '../object-headers.ts'
+import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
+import { versionAttributes } from '../version-attributes.ts'
 import { newVersionKey, type OpenedVersion, openVersion, publishVersion } from '../versions.ts'
 import { xmlDocument } from '../xml.ts'
 import { maxPutBytes } from './put-object.ts'
@@ -91,6 +93,32 @@ export async function* withMd5(
   return { md5: md5.digest(), bytes }
 }
 
+function directiveOf(headers: IncomingHttpHeaders, name: string): 'COPY' | 'REPLACE' {
+  const directive = headers[name] ?? 'COPY'
+  if (directive === 'COPY' || directive === 'REPLACE') return directive
+  const what = name === 'x-amz-tagging-directive' ? 'tagging' : 'metadata'
+  throw new S3Error('InvalidArgument', `Unknown ${what} directive.`, {
+    ArgumentName: name,
+    ArgumentValue: String(directive),
+  })
+}
+
+/** Metadata and tags come along unless the request has its own. A lock never does: it is of the source. */
+function copiedAttributes(
+  headers: IncomingHttpHeaders,
+  source: ObjectRow,
+  bucket: LocatedBucket,
+  nowUnixMs: number,
+): VersionAttributes {
+  const { tags: given, headers: stored, metadata, ...lock } = versionAttributes(headers, bucket, nowUnixMs)
+  const tags = directiveOf(headers, 'x-amz-tagging-directive') === 'REPLACE' ? given : source.tags
+  const described =
+    directiveOf(headers, 'x-amz-metadata-directive') === 'REPLACE'
+      ? { headers: stored, metadata }
+      : { headers: source.headers, metadata: source.metadata }
+  return { ...described, ...(tags && { tags }), ...lock }
+}
+
 export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
   name: 'CopyObject',
   facts: objectCopy,
@@ -102,20 +130,14 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
     checkCopySource(headers, row)
     if (row.sizeBytes > maxPutBytes)
       throw new S3Error('InvalidRequest', 'The source is larger than a copy may be: 5 GiB.')
-    const directive = headers['x-amz-metadata-directive'] ?? 'COPY'
-    if (directive !== 'COPY' && directive !== 'REPLACE')
-      throw new S3Error('InvalidArgument', 'Unknown metadata directive.')
     const isItself = source.row.id === bucket.row.id && sourceKey === objectKey && sourceVersion === null
-    if (directive === 'COPY' && isItself) {
+    if (isItself && directiveOf(headers, 'x-amz-metadata-directive') === 'COPY') {
       throw new S3Error(
         'InvalidRequest',
         "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       )
     }
-    const stored =
-      directive === 'REPLACE'
-        ? storedHeaders(headers)
-        : { headers: { ...row.headers }, metadata: { ...row.metadata } }
+    const attributes = copiedAttributes(headers, row, bucket, context.services.clock())
     const condition = writeCondition(headers)
     const key = await newVersionKey(context.services, bucket)
     const target = {
@@ -133,7 +155,7 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
         etag: end.md5.toString('hex'),
         // A composite checksum speaks of parts that the copy no longer has.
         checksum: row.checksum?.type === 'FULL_OBJECT' ? row.checksum : null,
-        stored,
+        attributes,
         copiedFrom: { bucket: source.row.name, key: sourceKey, originId: row.originId },
         ...(condition && { condition }),
       })

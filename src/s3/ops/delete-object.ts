@@ -7,6 +7,7 @@ import { type Deletion, deleteObject } from '../../store/objects.ts'
 import { clientVersionId, isMarker } from '../../store/rows.ts'
 import { S3Error } from '../errors.ts'
 import { versionIdOf } from '../find-readable.ts'
+import { bypassesGovernance, lockedError } from '../object-lock.ts'
 import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
 
 async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; target: LocatedBucket }> {
@@ -57,10 +58,12 @@ export async function deleteVersion(
     bucket,
     key,
     ...(versionId !== null && { version: { versionId } }),
+    bypassGovernance: await bypassesGovernance(context, bucket, key, versionId),
     entry,
   })
   if (deletion === 'bucket-gone')
     throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
+  if (deletion === 'locked') throw lockedError()
   if (deletion.did === 'marked')
     return { entryId, isMarker: true, versionId: clientVersionId(deletion.marker) }
   const wasMarker = deletion.did === 'removed' && isMarker(deletion.version)

@@ -7,6 +7,7 @@ import { checkRead, parseRange } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { findReadable, versionHeader, versionIdOf } from '../find-readable.ts'
 import { objectHeaders } from '../object-headers.ts'
+import { lockHeaders } from '../object-lock.ts'
 import {
   clientSeenFrom,
   type LocatedBucket,
@@ -17,7 +18,7 @@ import {
 } from '../operation.ts'
 import { type OpenedVersion, openVersion } from '../versions.ts'
 
-async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
+export async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
   const target = await context.locate(context.request.bucket!)
   const client = clientSeenFrom(context.client, target.region)
   return { op: { action: 'object.read', bucket: target.facts, client }, target }
@@ -148,7 +149,12 @@ function answerHeaders(
   range: { start: number; end: number } | null,
 ): Record<string, string> {
   const { query, headers } = context.request
-  const out = { ...objectHeaders(row, query), ...versionHeader(bucket.row, row) }
+  const out: Record<string, string> = {
+    ...objectHeaders(row, query),
+    ...versionHeader(bucket.row, row),
+    ...lockHeaders(row),
+  }
+  if (row.tags !== undefined) out['x-amz-tagging-count'] = String(row.tags.length)
   out['content-length'] = String(range === null ? row.sizeBytes : range.end - range.start)
   if (range !== null) out['content-range'] = `bytes ${range.start}-${range.end - 1}/${row.sizeBytes}`
   else if (headers['x-amz-checksum-mode'] === 'ENABLED' && row.checksum !== null) {

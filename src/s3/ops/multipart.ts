@@ -22,8 +22,9 @@ import { checksumHeaderOf, parseChecksumName } from '../body.ts'
 import { checkCopySource, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
-import { storedHeaders, xmlDate } from '../object-headers.ts'
+import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
+import { attributesOf, versionAttributes } from '../version-attributes.ts'
 import { newVersionKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 import { abortUpload, listParts } from './abort-uploads.ts'
@@ -48,7 +49,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
   run: async (context, _authorized, bucket) => {
     const { headers, key: objectKey } = context.request
     const { services } = context
-    const stored = storedHeaders(headers)
+    const attributes = versionAttributes(headers, bucket, services.clock())
     const named = headers['x-amz-checksum-algorithm']
     const algorithm = typeof named === 'string' ? parseChecksumName(named) : null
     const type = checksumType(algorithm, headers['x-amz-checksum-type'])
@@ -61,7 +62,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       bucketKeyId: key.bucketKeyId,
       wrappedDataKey: key.wrappedDataKey,
       startedUnixMs: services.clock(),
-      ...stored,
+      ...attributes,
       checksumAlgorithm: algorithm,
       checksumType: type,
     }
@@ -282,10 +283,7 @@ export const completeMultipartUploadOperation = operation<ObjectWrite, LocatedBu
       claims: [],
       etag: multipartEtag(chosen),
       checksum: wholeChecksum(upload.row, chosen, headers),
-      stored: {
-        headers: upload.row.headers as Record<string, string>,
-        metadata: upload.row.metadata as Record<string, string>,
-      },
+      attributes: attributesOf(upload.row),
       copiedFrom: null,
       also: {
         checks: [{ table: 'uploads', key: upload.rowKey, expected: upload.bytes }],

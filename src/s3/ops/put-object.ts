@@ -13,8 +13,9 @@ import {
 import { writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
-import { storedHeaders } from '../object-headers.ts'
+import { demandIntegrity } from '../object-lock.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
+import { versionAttributes, withDefaultRetention } from '../version-attributes.ts'
 import { newVersionKey, publishVersion, type VersionKey } from '../versions.ts'
 
 /** What one PUT may carry; larger objects are multipart. */
@@ -31,7 +32,9 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   run: async (context, authorized, bucket): Promise<S3Answer> => {
     const { headers } = context.request
     const objectKey = context.request.key!
-    const stored = storedHeaders(headers)
+    const attributes = versionAttributes(headers, bucket, context.services.clock())
+    const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
+    if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
     const condition = writeCondition(headers)
     const key = await newVersionKey(context.services, bucket)
     const { placed, end } = await sealBody(context, bucket, key, 1)
@@ -43,7 +46,7 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
         claims: placed.claim.puts,
         etag: toHex(end.md5!),
         checksum: end.checksum === null ? null : { ...end.checksum, type: 'FULL_OBJECT' },
-        stored,
+        attributes,
         copiedFrom: null,
         ...(condition && { condition }),
       })

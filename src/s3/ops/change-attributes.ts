@@ -1,0 +1,54 @@
+import type { EntryId } from '../../core/ids.ts'
+import type { DraftBox } from '../../ledger/drafts.ts'
+import type { Authorized } from '../../policy/authorized.ts'
+import type { ObjectWrite } from '../../policy/operations.ts'
+import { changeVersion } from '../../store/change-version.ts'
+import { isMarker, type ObjectRow } from '../../store/rows.ts'
+import { markerError, noSuchVersion, versionIdOf } from '../find-readable.ts'
+import type { LocatedBucket, S3Context } from '../operation.ts'
+
+/** What every entry about one version says of it. */
+export interface VersionName {
+  readonly bucket: string
+  readonly key: string
+  readonly versionId: string
+  readonly originId: ObjectRow['originId']
+  readonly by: { readonly accessKeyId: string }
+}
+
+/** Changes what is said of the version that the request names, and enters it. */
+export async function changeAttributes(
+  context: S3Context,
+  authorized: Authorized<ObjectWrite>,
+  bucket: LocatedBucket,
+  change: (row: ObjectRow) => ObjectRow,
+  draft: (row: ObjectRow, name: VersionName) => ReturnType<DraftBox['draft']>,
+): Promise<ObjectRow> {
+  const { request, identity } = context
+  const key = request.key!
+  const versionId = versionIdOf(request)
+  let entryId: EntryId | null = null
+  const entry = (row: ObjectRow) => {
+    const name = {
+      bucket: bucket.row.name,
+      key,
+      versionId: row.versionId,
+      originId: row.originId,
+      by: { accessKeyId: identity.accessKeyId },
+    }
+    const made = draft(row, name)
+    entryId = made.entryId
+    return made.put
+  }
+  const row = await changeVersion(bucket.region.catalog, authorized, {
+    bucket,
+    key,
+    versionId,
+    change,
+    entry,
+  })
+  if (row === null) throw noSuchVersion(key, versionId)
+  if (isMarker(row)) throw markerError(bucket.row, row, key, versionId)
+  if (entryId !== null) context.entered(entryId)
+  return row
+}
