@@ -1,6 +1,6 @@
 /** Conditional requests (RFC 9110 section 13, as S3 reads it) and ranges. */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ObjectRow } from '../store/rows.ts'
+import { isMarker, type ObjectRow, type VersionRow } from '../store/rows.ts'
 import { S3Error } from './errors.ts'
 
 type Names = { ifMatch: string; ifNoneMatch: string; ifModifiedSince: string; ifUnmodifiedSince: string }
@@ -32,7 +32,7 @@ export function checkCopySource(headers: IncomingHttpHeaders, row: ObjectRow): v
 function check(headers: IncomingHttpHeaders, row: ObjectRow, names: Names): ReadOutcome {
   const ifMatch = text(headers, names.ifMatch)
   const ifNoneMatch = text(headers, names.ifNoneMatch)
-  const modified = Math.floor(row.modifiedUnixMs / 1000) * 1000
+  const modified = wholeSeconds(row.modifiedUnixMs)
   if (ifMatch !== null) {
     if (!matches(ifMatch, row.etag))
       throw new S3Error('PreconditionFailed', undefined, { Condition: 'If-Match' })
@@ -66,6 +66,47 @@ export function writeCondition(
       if (!matches(ifMatch, current.etag))
         throw new S3Error('PreconditionFailed', undefined, { Condition: 'If-Match' })
     }
+  }
+}
+
+/** What a deletion may demand of the object that is there now. */
+export interface DeleteDemand {
+  readonly etag: string | undefined
+  readonly modified: string | undefined
+  readonly sizeBytes: string | undefined
+}
+
+export function deleteDemand(headers: IncomingHttpHeaders): DeleteDemand {
+  return {
+    etag: headers['if-match'],
+    modified: headers['x-amz-if-match-last-modified-time']?.toString(),
+    sizeBytes: headers['x-amz-if-match-size']?.toString(),
+  }
+}
+
+/**
+ * Of a deletion ("How to perform conditional deletes", S3 User Guide): judged against the current version, whichever
+ * is deleted, and in the transaction that deletes it. Time and size let a missing object pass, an ETag does not.
+ */
+export function deleteCondition(demand: DeleteDemand): ((current: VersionRow | null) => void) | undefined {
+  const { etag, modified, sizeBytes } = demand
+  if (etag === undefined && modified === undefined && sizeBytes === undefined) return undefined
+  const modifiedUnixMs = modified === undefined ? null : Date.parse(modified)
+  if (Number.isNaN(modifiedUnixMs) || (sizeBytes !== undefined && !/^\d{1,15}$/.test(sizeBytes)))
+    throw new S3Error('InvalidArgument', 'The precondition of the deletion is not valid.')
+  const failed = (condition: string): S3Error =>
+    new S3Error('PreconditionFailed', undefined, { Condition: condition })
+  return row => {
+    const current = row === null || isMarker(row) ? null : row
+    if (etag !== undefined) {
+      if (current === null) throw etag.trim() === '*' ? failed('If-Match') : new S3Error('NoSuchKey')
+      if (!matches(etag, current.etag)) throw failed('If-Match')
+    }
+    if (current === null) return
+    if (modifiedUnixMs !== null && wholeSeconds(current.modifiedUnixMs) !== wholeSeconds(modifiedUnixMs))
+      throw failed('x-amz-if-match-last-modified-time')
+    if (sizeBytes !== undefined && Number(sizeBytes) !== current.sizeBytes)
+      throw failed('x-amz-if-match-size')
   }
 }
 
@@ -103,6 +144,11 @@ function matches(list: string, etag: string): boolean {
 function text(headers: IncomingHttpHeaders, name: string): string | null {
   const value = headers[name]
   return typeof value === 'string' ? value : null
+}
+
+/** HTTP dates have no more. */
+function wholeSeconds(unixMs: number): number {
+  return Math.floor(unixMs / 1000) * 1000
 }
 
 function date(headers: IncomingHttpHeaders, name: string): number | null {

@@ -52,6 +52,8 @@ const describing = [
   need('s3:PutObjectRetention', { header: 'x-amz-object-lock-mode' }),
   need('s3:PutObjectLegalHold', { header: 'x-amz-object-lock-legal-hold' }),
 ]
+/** An ETag that is demanded tells of what is there. */
+const matching = need('s3:GetObject', { header: 'if-match', unless: '*' })
 const bypassing = need('s3:BypassGovernanceRetention', {
   header: 'x-amz-bypass-governance-retention',
   optional: true,
@@ -189,7 +191,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     query: ['uploadId'],
     operation: completeMultipartUploadOperation,
-    iam: [need('s3:PutObject')],
+    iam: [need('s3:PutObject'), matching],
     doc: 'Makes an object of the parts that are listed.',
   },
   {
@@ -213,7 +215,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     header: 'x-amz-copy-source',
     operation: copyObjectOperation,
-    iam: [...copying, ...describing],
+    iam: [...copying, ...describing, matching],
     doc: 'Makes an object of another in the same region.',
   },
   ...objectDocument('tagging', [
@@ -259,7 +261,7 @@ export const routes: readonly Route[] = [
     method: 'PUT',
     level: 'object',
     operation: putObjectOperation,
-    iam: [need('s3:PutObject'), ...describing],
+    iam: [need('s3:PutObject'), ...describing, matching],
     doc: 'Stores an object.',
   },
   {
@@ -283,7 +285,7 @@ export const routes: readonly Route[] = [
     level: 'object',
     reads: ['versionId'],
     operation: deleteObjectOperation,
-    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' }), bypassing],
+    iam: [need('s3:DeleteObject', { version: 's3:DeleteObjectVersion' }), bypassing, matching],
     doc: 'Deletes an object, or one version; where versions are kept, puts a delete marker on top.',
   },
 ]

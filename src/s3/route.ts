@@ -25,8 +25,9 @@ export interface IamNeed {
   readonly action: string
   /** Asked instead when the request (of a source: the copy source; of keys in a body: the key) names a version. */
   readonly version?: string
-  /** Asked only when the request has this header. */
+  /** Asked only when the request has this header, with another value than `unless`. */
   readonly header?: string
+  readonly unless?: string
   /** Of what it is asked, when not of the bucket or object that the request names. `keys`: of each in the body. */
   readonly on?: 'source' | 'keys'
   /** The operation asks by itself (`mayAlso`), and goes on without when it is not allowed. */
@@ -39,7 +40,8 @@ export const need = (action: string, more: Omit<IamNeed, 'action'> = {}): IamNee
 /** The needs that this request has: those whose header it carries. */
 export function needsOf(route: Route, request: S3Request): IamNeed[] {
   return route.iam.filter(
-    ({ header, optional }) =>
-      optional !== true && (header === undefined || request.headers[header] !== undefined),
+    ({ header, unless, optional }) =>
+      optional !== true &&
+      (header === undefined || (request.headers[header] !== undefined && request.headers[header] !== unless)),
   )
 }

@@ -10,7 +10,14 @@ import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations.ts'
 import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
 import { placeContent } from './content.ts'
-import { type FoundVersion, findOrigin, findVersion, readCurrent } from './key-versions.ts'
+import {
+  currentChecks,
+  type FoundVersion,
+  findOrigin,
+  findVersion,
+  type KnownVersion,
+  readCurrent,
+} from './key-versions.ts'
 import { isLocked } from './locks.ts'
 import {
   type BucketRow,
@@ -108,7 +115,7 @@ export interface DeleteRequest {
   readonly key: string
   /** The one that goes, as clients or as transfers name it; left out: the key, whatever that means in its bucket. */
   readonly version?: { readonly versionId: string } | { readonly originId: string }
-  /** Looks at what is there now; throws to stop the deletion. Asked again after a lost race. */
+  /** Looks at the current version, whichever is deleted; throws to stop it. Asked again after a lost race. */
   readonly condition?: (current: VersionRow | null) => void
   /** Locks of governance mode may be passed over. */
   readonly bypassGovernance?: boolean
@@ -129,7 +136,7 @@ export async function deleteObject(
   let bucket: KnownBucket | null = request.bucket
   for (let race = 0; race < maxRaces; race++) {
     const found = await findTarget(catalog, bucket.row, key, version)
-    request.condition?.(found?.row ?? null)
+    const demanded = await checkCurrent(catalog, bucket.row, request, found)
     let deletion: Deletion
     let change: Transition
     if (version !== undefined || bucket.row.versioning === undefined) {
@@ -145,7 +152,7 @@ export async function deleteObject(
     const order = { nowUnixMs: making.clock(), bypassGovernance }
     if (change.destroyed !== null && isLocked(change.destroyed, order)) return 'locked'
     const held = await catalog.commit({
-      checks: [bucketCheck(bucket), ...change.checks],
+      checks: [bucketCheck(bucket), ...change.checks, ...demanded],
       removes: change.removes,
       puts: [...change.puts, request.entry(deletion)],
     })
@@ -169,6 +176,18 @@ async function findTarget(
   return 'versionId' in version
     ? findVersion(catalog, bucket, key, version.versionId)
     : findOrigin(catalog, bucket, key, version.originId)
+}
+
+async function checkCurrent(
+  catalog: Catalog,
+  bucket: BucketRow,
+  { key, version, condition }: DeleteRequest,
+  target: KnownVersion | null,
+): Promise<Check[]> {
+  if (condition === undefined) return []
+  const current = version === undefined ? target : await readCurrent(catalog, bucket, key)
+  condition(current?.row ?? null)
+  return currentChecks(bucket, key, current)
 }
 
 /** Ids for a version that goes on top of `current`; a null version while versioning is not enabled. */

@@ -5,6 +5,7 @@ import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectDelete } from '../../policy/operations.ts'
 import { type Deletion, deleteObject } from '../../store/objects.ts'
 import { clientVersionId, isMarker } from '../../store/rows.ts'
+import { type DeleteDemand, deleteCondition, deleteDemand } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { versionIdOf } from '../find-readable.ts'
 import { bypassesGovernance, lockedError } from '../object-lock.ts'
@@ -28,7 +29,9 @@ export const deleteObjectOperation = operation<ObjectDelete, LocatedBucket>({
   facts: objectDelete,
   run: async (context, authorized, bucket) => {
     const { request } = context
-    const deleted = await deleteVersion(context, authorized, bucket, request.key!, versionIdOf(request))
+    const demand = deleteDemand(request.headers)
+    const versionId = versionIdOf(request)
+    const deleted = await deleteVersion(context, authorized, bucket, request.key!, versionId, demand)
     if (deleted.entryId !== null) context.entered(deleted.entryId)
     const headers: Record<string, string> = {}
     if (deleted.versionId !== null) headers['x-amz-version-id'] = deleted.versionId
@@ -44,10 +47,12 @@ export async function deleteVersion(
   bucket: LocatedBucket,
   key: string,
   versionId: string | null,
+  demand: DeleteDemand,
 ): Promise<Deleted> {
   const { services, identity } = context
   const { region } = bucket
   const by = { accessKeyId: identity.accessKeyId }
+  const condition = deleteCondition(demand)
   let entryId: EntryId | null = null
   const entry = (deletion: Exclude<Deletion, { did: 'nothing' }>) => {
     const draft = region.drafts.draft(deletionEntry(bucket.row, key, deletion, by))
@@ -58,6 +63,7 @@ export async function deleteVersion(
     bucket,
     key,
     ...(versionId !== null && { version: { versionId } }),
+    ...(condition && { condition }),
     bypassGovernance: await bypassesGovernance(context, bucket, key, versionId),
     entry,
   })

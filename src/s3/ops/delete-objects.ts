@@ -1,5 +1,6 @@
 import { isRefusal } from '../../policy/authorized.ts'
 import type { ObjectDelete, ObjectsDelete } from '../../policy/operations.ts'
+import type { DeleteDemand } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId } from '../find-readable.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
@@ -14,6 +15,7 @@ const maxObjects = 1000
 interface Wanted {
   readonly key: string
   readonly versionId: string | undefined
+  readonly demand: DeleteDemand
 }
 
 export const deleteObjectsOperation = operation<ObjectsDelete, LocatedBucket>({
@@ -26,13 +28,13 @@ export const deleteObjectsOperation = operation<ObjectsDelete, LocatedBucket>({
     const { quiet, wanted } = parseDelete(await collectXml(context, maxDeleteBytes))
     // Together: their commits share the catalog's group commit.
     const outcomes = await Promise.allSettled(
-      wanted.map(async ({ key, versionId: asked }) => {
+      wanted.map(async ({ key, versionId: asked, demand }) => {
         const versionId = asked === undefined ? null : checkVersionId(asked)
         const op: ObjectDelete = { action: 'object.delete', bucket: bucket.facts }
         const action = versionId === null ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
         const decision = await context.decideOn(op, { action, bucket, key, versionId })
         if (isRefusal(decision)) throw new S3Error('AccessDenied', decision.message)
-        return deleteVersion(context, decision, bucket, key, versionId)
+        return deleteVersion(context, decision, bucket, key, versionId, demand)
       }),
     )
     const deleted: XmlNode[] = []
@@ -58,7 +60,12 @@ function parseDelete(body: Uint8Array): { quiet: boolean; wanted: Wanted[] } {
   const wanted = children(root, 'Object').map(object => {
     const key = childText(object, 'Key')
     if (key === undefined || key === '') throw new S3Error('MalformedXML')
-    return { key, versionId: childText(object, 'VersionId') }
+    const demand = {
+      etag: childText(object, 'ETag'),
+      modified: childText(object, 'LastModifiedTime'),
+      sizeBytes: childText(object, 'Size'),
+    }
+    return { key, versionId: childText(object, 'VersionId'), demand }
   })
   if (wanted.length === 0 || wanted.length > maxObjects) throw new S3Error('MalformedXML')
   return { quiet, wanted }

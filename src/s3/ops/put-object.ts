@@ -1,5 +1,6 @@
 import { toHex } from '../../core/bytes.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
+import { findObject } from '../../store/objects.ts'
 import { smallBytes } from '../../store/places.ts'
 import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
 import {
@@ -36,6 +37,8 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
     const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
     if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
     const condition = writeCondition(headers)
+    // Judged again where it counts; here it spares the body of a write that is bound to fail.
+    condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
     const key = await newVersionKey(context.services, bucket)
     const { placed, end } = await sealBody(context, bucket, key, 1)
     try {
