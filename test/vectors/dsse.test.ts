@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromUtf8, utf8 } from '../../src/core/bytes.ts'
+import { fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
 import { pae, parseEnvelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import {
   approverKeyId,
@@ -24,9 +24,7 @@ describe('DSSE', () => {
 
   it('reads both base64 alphabets', () => {
     expect(parseEnvelope(envelope('+/+/'))?.payload).toEqual(parseEnvelope(envelope('-_-_'))?.payload)
-    expect(parseEnvelope(envelope('', '-_8='))?.signatures[0]?.signature).toEqual(
-      new Uint8Array([0xfb, 0xff]),
-    )
+    expect(toHex(parseEnvelope(envelope('', '-_8='))!.signatures[0]!.signature)).toBe('fbff')
   })
 
   it.each([
@@ -45,7 +43,9 @@ describe('DSSE', () => {
 
   it('is read as it was printed', () => {
     const signed = signDocument(createDocument('t', { b: 1, a: 'x' }), generatePrivateKey('ed25519'))
-    expect(parseEnvelope(JSON.parse(JSON.stringify(printEnvelope(signed))))).toEqual(signed)
+    const read = parseEnvelope(JSON.parse(JSON.stringify(printEnvelope(signed))))!
+    expect(printEnvelope(read)).toEqual(printEnvelope(signed))
+    expect(documentId(read)).toBe(documentId(signed))
   })
 
   it('names the content by its id, whoever signs', () => {
