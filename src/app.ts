@@ -14,7 +14,7 @@ import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { messageOf } from './core/errors.ts'
 import { createHolds } from './core/holds.ts'
-import type { RegionId, TenantId } from './core/ids.ts'
+import { newSortableId, type RegionId, type TenantId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import { printMetrics } from './core/metrics.ts'
 import { createRandomPool } from './core/random-pool.ts'
@@ -55,6 +55,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
   const operatorToken = await loadOperatorToken(config.dataFolder, randomBytes)
   const faults = new Map<RegionId, string>()
+  const writer = newSortableId(clock(), randomBytes)
+  const writers = new Set([writer])
   const metrics = createAppMetrics()
   let workers: WorkerPool | null = null
 
@@ -63,6 +65,9 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     const region = await openRegion(regionConfig, {
       folder: config.dataFolder,
       publicHost: config.publicHost,
+      writer,
+      liveWriters: () => writers,
+      trashGraceMs: config.trashGraceMs,
       clock,
       randomBytes,
       log,
@@ -119,7 +124,9 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   }
   let s3: { readonly port: number; readonly tlsPort: number | null; reloadCertificate(): void }
   if (config.workers > 0) {
-    workers = stack.use(await startWorkers(config.workers, config, log))
+    workers = stack.use(
+      await startWorkers({ count: config.workers, config, writers, clock, randomBytes, log }),
+    )
     for (const [id, reason] of faults) workers.fault(id, reason)
     s3 = workers
   } else {

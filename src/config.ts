@@ -22,6 +22,8 @@ export interface Config {
   readonly leaseMs: number
   /** How long a moved object stays at its source after its arrival is in the books. */
   readonly moveUndoMs: number
+  /** How long bytes that were given up stay readable for whoever began to read them. */
+  readonly trashGraceMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -72,6 +74,7 @@ const schema = z.strictObject({
     .min(0)
     .max(30 * 86_400)
     .default(0),
+  trashGraceSeconds: z.int().min(0).max(86_400).default(120),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
   regions: z
@@ -170,6 +173,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
     leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,
+    trashGraceMs: config.trashGraceSeconds * 1000,
     regions: config.regions,
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

@@ -18,9 +18,8 @@ import { loadLogKey } from './ledger/log-keys.ts'
 import type { LogStores } from './ledger/recover.ts'
 import { storedEntries } from './ledger/stored-leaves.ts'
 import { decodeTreeState, payloadOf, treeKey } from './ledger/tables.ts'
-import { regionFiles } from './open-region.ts'
+import { openBlobs, regionFiles } from './open-region.ts'
 import type { Catalog } from './store/catalog.ts'
-import { createFileBlobStore } from './store/file-blob-store.ts'
 import { type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { stagedParts } from './transfers/batches.ts'
@@ -70,11 +69,14 @@ async function fsckRegion(dataFolder: string, region: string): Promise<RegionRep
   const key = { name, publicKey, keyId: noteKeyId(name, publicKey, nodeVerifyCrypto) }
   const tiles = createFileTileStore(files.tiles)
   const ledger = await fsckLedgerAtRest({ catalog, tiles, key, crypto: nodeVerifyCrypto }, region)
-  const store = await fsckStoreTwice({
-    catalog,
-    // It only lists: no id is ever made.
-    blobs: createFileBlobStore(files.blobs, Date.now, length => new Uint8Array(length)),
+  // It only lists: no id is ever made, nothing is ever written.
+  const { blobs } = openBlobs(files, catalog, {
+    writer: '0'.repeat(26),
+    clock: Date.now,
+    randomBytes: length => new Uint8Array(length),
   })
+  await using _blobs = blobs
+  const store = await fsckStoreTwice({ catalog, blobs })
   const entries = await treeSize(catalog)
   return { region, entries, ...store, findings: [...ledger, ...store.findings] }
 }

@@ -16,15 +16,22 @@ import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
-import { writeFileDurable } from './store/durable-file.ts'
-import { createFileBlobStore, type FileBlobStore } from './store/file-blob-store.ts'
+import type { Catalog } from './store/catalog.ts'
+import { compactSegments, forgetRemovedSegments } from './store/compaction.ts'
+import { makeFolderDurable, writeFileDurable } from './store/durable-file.ts'
+import { createFileBlobStore } from './store/file-blob-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { createPackedBlobStore, type PackedBlobStore } from './store/packed-blob-store.ts'
 import { emptyTrash } from './store/places.ts'
 import type { RegionStores } from './store/region.ts'
+import { createSegmentFiles, type SegmentFiles } from './store/segment-files.ts'
+import { createSegmentWriter, type SegmentWriter } from './store/segment-writer.ts'
 
 /** What any process that serves a region has of it: its stores, its drafts, its way out. */
 export interface RegionAccess extends RegionStores, AsyncDisposable {
-  readonly blobs: FileBlobStore
+  readonly blobs: PackedBlobStore
+  readonly segments: SegmentFiles
+  readonly segmentWriter: SegmentWriter
   readonly drafts: DraftBox
   readonly sums: Sums
   readonly door: Door
@@ -40,6 +47,8 @@ export interface Region extends RegionAccess {
 
 export interface RegionAccessDeps {
   readonly folder: string
+  /** Names this process's segments: 26 characters that no process used before. */
+  readonly writer: string
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -47,20 +56,24 @@ export interface RegionAccessDeps {
 
 export interface RegionDeps extends RegionAccessDeps {
   readonly publicHost: string
+  /** Of all processes that may append to segments now, this one included. */
+  readonly liveWriters: () => ReadonlySet<string>
+  /** A reader opens a part's bytes when it gets to it; what was given up stays readable for so long. */
+  readonly trashGraceMs: number
   readonly onEntered: (count: number) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
   readonly onFatal: (region: string, error: Error) => void
 }
 
-const trashEveryMs = 5000
-/** A reader opens a part's file when it gets to it; a part that was given up stays readable for so long. */
-const trashGraceMs = 120_000
+const housekeepingEveryMs = 5000
+const segmentBytes = 64 << 20
 
 export interface RegionFiles {
   readonly folder: string
   readonly catalog: string
   readonly tiles: string
   readonly blobs: string
+  readonly segments: string
   readonly logKey: string
 }
 
@@ -71,12 +84,13 @@ export function regionFiles(dataFolder: string, id: string): RegionFiles {
     catalog: join(folder, 'catalog'),
     tiles: join(folder, 'tiles'),
     blobs: join(folder, 'blobs'),
+    segments: join(folder, 'segments'),
     logKey: join(folder, 'log.key'),
   }
 }
 
 export async function openRegion(config: RegionConfig, deps: RegionDeps): Promise<Region> {
-  const { clock, log } = deps
+  const { log, clock } = deps
   const { id, peer } = config
   const files = regionFiles(deps.folder, id)
   mkdirSync(files.folder, { recursive: true, mode: 0o700 })
@@ -91,6 +105,8 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     await logOrigin(files.folder, deps.publicHost, id),
     nodeVerifyCrypto,
   )
+  // Made here and not by the sequencer, which works beside the answers: a PUT is answered in folders that are durable.
+  for (const path of ['tile/0', 'tile/entries']) await makeFolderDurable(join(files.tiles, path))
   let fatal = false
   const sequencer = startSequencerThread(
     {
@@ -111,12 +127,8 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
       },
     },
   )
-  const reaper = setInterval(() => {
-    emptyTrash(catalog, blobs, clock() - trashGraceMs).catch(error => {
-      log('error', 'trash-not-emptied', { region: id, error: messageOf(error) })
-    })
-  }, trashEveryMs)
-  reaper.unref()
+  await forgetRemovedSegments(catalog, access.segments)
+  const housekeeping = startHousekeeping(access, deps)
 
   return {
     ...access,
@@ -125,7 +137,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     logKey,
     identity,
     async [Symbol.asyncDispose]() {
-      clearInterval(reaper)
+      await housekeeping[Symbol.asyncDispose]()
       await access.sums[Symbol.asyncDispose]()
       if (!fatal) await sequencer.stop()
       await access[Symbol.asyncDispose]()
@@ -139,7 +151,7 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
   const { id, country, operator, peer } = config
   const files = regionFiles(deps.folder, id)
   const catalog = await openLmdbCatalog(files.catalog)
-  const blobs = createFileBlobStore(files.blobs, clock, randomBytes)
+  const { blobs, segments, segmentWriter } = openBlobs(files, catalog, deps)
   const drafts = createDraftBox(clock, randomBytes)
   const sums = createSums(catalog, drafts, clock, log)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
@@ -150,13 +162,69 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
     operator,
     catalog,
     blobs,
+    segments,
+    segmentWriter,
     drafts,
     sums,
     door,
     async [Symbol.asyncDispose]() {
       await sums[Symbol.asyncDispose]()
       door[Symbol.dispose]()
+      await blobs[Symbol.asyncDispose]()
       await catalog[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Writes nothing until it is written to, so that fsck can use it too. */
+export function openBlobs(
+  files: RegionFiles,
+  catalog: Catalog,
+  { writer, clock, randomBytes }: Pick<RegionAccessDeps, 'writer' | 'clock' | 'randomBytes'>,
+) {
+  const segments = createSegmentFiles(files.segments)
+  const segmentWriter = createSegmentWriter(segments, { writer, rollBytes: segmentBytes })
+  const own = createFileBlobStore(files.blobs, clock, randomBytes)
+  const blobs = createPackedBlobStore({
+    catalog,
+    files: own,
+    segments,
+    writer: segmentWriter,
+    clock,
+    randomBytes,
+  })
+  return { blobs, segments, segmentWriter }
+}
+
+/** Empties the trash and compacts, one after the other and never two at once. */
+function startHousekeeping(
+  { id, catalog, blobs, segments, segmentWriter }: RegionAccess,
+  { clock, log, liveWriters, trashGraceMs }: RegionDeps,
+): AsyncDisposable {
+  let running: Promise<void> | null = null
+  const round = async (): Promise<void> => {
+    try {
+      await emptyTrash(catalog, blobs, clock() - trashGraceMs)
+      const deps = { catalog, segments, writer: segmentWriter, liveWriters, clock, graceMs: trashGraceMs }
+      const report = await compactSegments(deps)
+      if (report.compacted > 0) log('info', 'segments-compacted', { region: id, ...report })
+    } catch (error) {
+      log('error', 'housekeeping-failed', { region: id, error: messageOf(error) })
+    } finally {
+      running = null
+    }
+  }
+  const timer = setInterval(
+    () => {
+      running ??= round()
+    },
+    Math.min(housekeepingEveryMs, Math.max(100, trashGraceMs)),
+  )
+  timer.unref()
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await running
     },
   }
 }

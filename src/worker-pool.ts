@@ -8,9 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { HoldfastError } from './core/errors.ts'
 import { createHolds } from './core/holds.ts'
-import type { RegionId } from './core/ids.ts'
+import { newSortableId, type RandomBytes, type RegionId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import type { MetricsSnapshot } from './core/metrics.ts'
+import type { Clock } from './core/time.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
 export interface WorkerPool extends AsyncDisposable {
@@ -33,7 +34,18 @@ const restartAfterMs = 500
 const stopMs = 15_000
 const metricsMs = 1000
 
-export async function startWorkers(count: number, config: Config, log: Log): Promise<WorkerPool> {
+export interface WorkerPoolOptions {
+  readonly count: number
+  readonly config: Config
+  /** Who may append to segments: a worker is in it from before it starts until after it has ended. */
+  readonly writers: Set<string>
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+}
+
+export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPool> {
+  const { count, config, writers, clock, randomBytes, log } = options
   const names = createHolds()
   const faults = new Map<RegionId, string>()
   const live = new Map<number, Worker>()
@@ -51,7 +63,12 @@ export async function startWorkers(count: number, config: Config, log: Log): Pro
     new Promise((resolve, reject) => {
       // Whoever takes a dead worker's place must have its ports, also where the first ones were chosen by the system.
       const own = ports === null ? config : withPorts(config, ports)
-      const worker = cluster.fork({ HOLDFAST_WORKER_CONFIG: JSON.stringify(own) })
+      const writer = newSortableId(clock(), randomBytes)
+      writers.add(writer)
+      const worker = cluster.fork({
+        HOLDFAST_WORKER_CONFIG: JSON.stringify(own),
+        HOLDFAST_WORKER_WRITER: writer,
+      })
       const holds = new Map<number, Disposable | null>()
       let reason = 'it ended before it was ready'
       worker.on('message', (message: FromWorker) => {
@@ -84,6 +101,7 @@ export async function startWorkers(count: number, config: Config, log: Log): Pro
       })
       worker.once('exit', (code, signal) => {
         const wasServing = live.delete(worker.id)
+        writers.delete(writer)
         for (const held of holds.values()) held?.[Symbol.dispose]()
         holds.clear()
         if (!wasServing) return reject(new HoldfastError('conflict', `a worker could not start: ${reason}`))

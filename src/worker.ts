@@ -16,6 +16,7 @@ import { startS3Face } from './s3-face.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
 const config = JSON.parse(process.env.HOLDFAST_WORKER_CONFIG ?? '') as Config
+const writer = process.env.HOLDFAST_WORKER_WRITER ?? ''
 const clock = Date.now
 const log = jsonLinesLog(line => process.stderr.write(line), clock)
 const randomBytes = createRandomPool(randomFillSync)
@@ -49,7 +50,7 @@ async function start(): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const regions = new Map<RegionId, RegionAccess>()
   for (const region of config.regions) {
-    const deps = { folder: config.dataFolder, clock, randomBytes, log }
+    const deps = { folder: config.dataFolder, writer, clock, randomBytes, log }
     regions.set(region.id, stack.use(await openRegionAccess(region, deps)))
   }
   const face = stack.use(

@@ -2,7 +2,7 @@
  * One part of an object as one FLOE message (docs/formats/sealed-object.md): a sealer that is fed plaintext of any
  * chunking, and an opener that is fed ciphertext from a segment's start on.
  */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { OriginId, RandomBytes, TenantId } from '../core/ids.ts'
@@ -121,6 +121,24 @@ export function createPartSealer(
       return { chunks, part }
     },
   }
+}
+
+/** A part of one segment, in one piece: what most objects are. The same format as of the sealer, at half its cost. */
+export function sealShort(
+  dataKey: Uint8Array,
+  associatedData: Uint8Array,
+  randomBytes: RandomBytes,
+  plaintext: Uint8Array,
+): { ciphertext: Buffer; part: SealedPart } {
+  const { state, header } = startEncryption(dataKey, associatedData, randomBytes)
+  const ciphertext = Buffer.concat([header, ...encryptSegment(state, plaintext, 0, true, randomBytes(12))])
+  const part = {
+    plainBytes: plaintext.length,
+    cipherBytes: ciphertext.length,
+    headerTag: headerTagOf(header),
+    sha256: Buffer.from(hash('sha256', ciphertext, 'binary'), 'binary'),
+  }
+  return { ciphertext, part }
 }
 
 /**

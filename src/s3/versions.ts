@@ -173,7 +173,7 @@ export async function openVersion(
       throw new HoldfastError('sealed-damaged', 'the record has another size than the manifest')
     return {
       row,
-      readShort: () => openShort(catalog, manifest, content.places, key.dataKey),
+      readShort: () => openShort(bucket.region, manifest, content.places, key.dataKey),
       read: (start, end) => openObject(bucket.region, manifest, content.places, key.dataKey, start, end),
     }
   }

@@ -1,3 +1,5 @@
+import type { CatalogBatch, Put } from './catalog.ts'
+
 /**
  * The port to a region's ciphertext at rest, for parts too long to sit in the catalog.
  *
@@ -5,13 +7,19 @@
  * - A blob MUST be complete and on stable storage, its name included, before `finish` resolves. Before that it
  *   MUST NOT be readable, and after a crash an unfinished one MUST be gone or listed as garbage by `list`.
  * - Blobs are immutable. Ids are never used twice.
- * - `remove` is idempotent; a reader that has opened a blob before keeps reading it to its end.
+ * - Where a blob is, rows of the catalog say. `finish` gives them out; the caller MUST commit them along with whatever
+ *   refers to the blob, and `read` may rely on them.
+ * - `remove` is idempotent; a reader that has opened a blob before keeps reading it to its end. What it gives out MUST
+ *   be committed by the caller; until then `remove` may be called again.
  * - `read` of a blob that is not there rejects with `not-found`; of one shorter than asked with `store-damaged`.
  */
 export interface BlobStore {
-  create(): Promise<BlobWriter>
+  /** `expectedBytes`: an upper bound, where there is one; a store may put short blobs together. */
+  create(expectedBytes?: number): Promise<BlobWriter>
   read(id: BlobId, range: ByteRange): Promise<BlobReader>
-  remove(id: BlobId): Promise<void>
+  /** All of a blob of `bytes` in one piece, where the store can do that at little cost; `null`: read it in pieces. */
+  readWhole(id: BlobId, bytes: number): Promise<Buffer | null>
+  remove(id: BlobId): Promise<CatalogBatch>
   /** Every finished blob, in no order; for fsck. */
   list(): AsyncIterable<{ readonly id: BlobId; readonly bytes: number }>
 }
@@ -33,7 +41,7 @@ export interface BlobWriter {
   readonly id: BlobId
   /** Takes the chunks over: the caller MUST NOT change them afterwards. Resolves when more may be given. */
   write(chunks: readonly Uint8Array[]): Promise<void>
-  finish(): Promise<void>
+  finish(): Promise<Put[]>
   /** Gives the blob up; nothing of it stays. Safe to call at any time, also after `finish` (then it does nothing). */
   abandon(): Promise<void>
 }

@@ -37,6 +37,7 @@ export const tables = [
   'uploads',
   'parts',
   'blobs',
+  'packed',
   'segments',
   'usage',
   'trash',
@@ -83,6 +84,8 @@ export interface Put {
   readonly table: Table
   readonly key: Uint8Array | typeof next
   readonly value: Uint8Array
+  /** The batch does not hold when there is a row there: a check that travels with what needs it. */
+  readonly unless?: { readonly table: Table; readonly key: Uint8Array }
 }
 
 /**

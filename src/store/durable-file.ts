@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { mkdir, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { HoldfastError } from '../core/errors.ts'
 
 let temporaryNumber = 0
 
@@ -74,4 +75,11 @@ export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code } = error as { code?: unknown }
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 28 || code === 122
+}
+
+/** For `catch` behind a write: what the user is told, and whether another disk would help. */
+export function storeFault(error: unknown): never {
+  const full = isDiskFull(error)
+  const message = full ? 'the disk is full' : 'the disk refused a write'
+  throw new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
 }

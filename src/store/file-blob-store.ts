@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { type FileHandle, open, opendir, rename, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { type BlobId, type BlobReader, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
-import { isDiskFull, syncUpwards } from './durable-file.ts'
+import { storeFault, syncUpwards } from './durable-file.ts'
+import { dropBytes } from './segment-writer.ts'
 
 const readBytes = 1 << 20
 const fanOut = 256
@@ -56,7 +58,10 @@ export function createFileBlobStore(folder: string, clock: Clock, randomBytes: R
 
     async remove(id) {
       await unlink(join(folderOf(id), id)).catch(ignoreMissing)
+      return { removes: [{ table: 'blobs', key: utf8(id) }] }
     },
+
+    readWhole: async () => null,
 
     async *list() {
       for (let i = 0; i < fanOut; i++) {
@@ -120,6 +125,7 @@ function fileWriter(
       open = false
       await rename(`${path}.part`, path)
       await folders.sync(home)
+      return [{ table: 'blobs', key: utf8(id), value: utf8(String(at)) }]
     },
 
     async abandon() {
@@ -230,25 +236,6 @@ function createFolderSync(): FolderSync {
     return current
   }
   return { sync }
-}
-
-function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
-  const rest: Uint8Array[] = []
-  let left = count
-  for (const chunk of chunks) {
-    if (left >= chunk.length) left -= chunk.length
-    else {
-      rest.push(chunk.subarray(left))
-      left = 0
-    }
-  }
-  return rest
-}
-
-function storeFault(error: unknown): never {
-  const full = isDiskFull(error)
-  const message = full ? 'the disk is full' : 'the disk refused a write'
-  throw new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
 }
 
 function ignoreMissing(error: unknown): void {

@@ -6,13 +6,14 @@
  * versions and blobs, so what is found twice stands.
  */
 import { createHash } from 'node:crypto'
-import { fromUtf8, toHex, utf8 } from '../core/bytes.ts'
+import { compareBytes, fromUtf8, toHex, utf8 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
 import { ciphertextSha256, readManifest } from '../crypto/manifest.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Catalog } from './catalog.ts'
 import { contentOf } from './content.ts'
 import { fsckVersions, storedVersions } from './fsck-versions.ts'
+import { decodeLocation, packedKey } from './packed-blob-store.ts'
 import type { Place } from './places.ts'
 import {
   type BucketConfigRow,
@@ -126,7 +127,7 @@ export async function fsckStore(
     const versionId = fromUtf8(key)
     if (!manifests.has(versionId)) orphans.push(`manifest of ${versionId}`)
   }
-  findings.push(...places.trashedInUse())
+  findings.push(...places.trashedInUse(), ...(await fsckPacked(catalog)))
   return { findings, orphans, objects }
 }
 
@@ -174,6 +175,25 @@ async function demandEntries(
     if (!same) findings.push(`${version.name}: its entry is of other bytes`)
   }
   for (const { name } of missing.values()) findings.push(`${name}: it is in no entry`)
+}
+
+/** What a blob's row says and what the segment's index says must be one thing: compaction moves what the index names. */
+async function fsckPacked(catalog: Catalog): Promise<string[]> {
+  const findings: string[] = []
+  for await (const { key, value } of rowsOf(catalog, 'packed')) {
+    const row = await catalog.get('blobs', value)
+    const place = row === null ? null : decodeLocation(row).place
+    if (place === null || compareBytes(packedKey(place), key) !== 0)
+      findings.push(`blob ${fromUtf8(value)}: a segment's index names it where it is not`)
+  }
+  for await (const { key, value } of rowsOf(catalog, 'blobs')) {
+    const { place } = decodeLocation(value)
+    if (place === null) continue
+    const id = await catalog.get('packed', packedKey(place))
+    if (id === null || compareBytes(id, key) !== 0)
+      findings.push(`blob ${fromUtf8(key)}: its segment's index does not name it`)
+  }
+  return findings
 }
 
 interface PlaceLedger {

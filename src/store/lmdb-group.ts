@@ -56,6 +56,10 @@ export function createGroup(db: DbOf): Group {
   return {
     apply({ checks, removes, puts, adds }) {
       if (checks !== undefined) for (const check of checks) if (!holds(check, db)) return false
+      if (puts !== undefined)
+        for (const { unless } of puts)
+          if (unless !== undefined && db(unless.table).getBinaryFast(unless.key as never) !== undefined)
+            return false
       if (adds !== undefined) {
         const values = added(adds)
         if (values === null) return false

@@ -65,6 +65,8 @@ export function createMemoryCatalog(): MemoryCatalog {
         check.expected === null ? value === null : value !== null && equalBytes(value, check.expected)
       if (!holds) return false
     }
+    for (const { unless } of batch.puts ?? [])
+      if (unless !== undefined && read(unless.table, unless.key) !== null) return false
     const counted = new Map<string, Put>()
     for (const add of batch.adds ?? []) {
       const id = `${add.table}/${toHex(add.key)}`

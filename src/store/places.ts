@@ -5,28 +5,28 @@
 import { fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { BlobId, BlobReader, BlobStore, ByteRange } from './blob-store.ts'
-import type { Catalog, CatalogBatch } from './catalog.ts'
+import type { Add, Catalog, CatalogBatch, Put, Remove } from './catalog.ts'
 
 export interface Place {
   readonly in: 'catalog' | 'blobs'
   readonly id: BlobId
 }
 
-/** Ciphertext up to here goes into the catalog. */
-export const smallBytes = 16 * 1024
+/**
+ * Ciphertext up to here goes into the catalog: one commit makes it durable, and it fits beside others on a page. What
+ * is longer would fill pages of its own, and shares a segment's sync instead.
+ */
+export const smallBytes = 3 * 1024
 
-/** The rows that publish a place along with whatever refers to it. */
-export function claimPlace(
-  place: Place,
-  ciphertext: Uint8Array | null,
-  bytes: number,
-): Required<Pick<CatalogBatch, 'puts'>> {
-  if (place.in === 'catalog')
-    return { puts: [{ table: 'smallblobs', key: utf8(place.id), value: ciphertext! }] }
-  return { puts: [{ table: 'blobs', key: utf8(place.id), value: utf8(String(bytes)) }] }
+/** The row that publishes a short ciphertext along with whatever refers to it. */
+export function claimSmall(place: Place, ciphertext: Uint8Array): Put {
+  return { table: 'smallblobs', key: utf8(place.id), value: ciphertext }
 }
 
-/** The changes that give places up: rows go now, blobs when the reaper finds that nobody reads them any more. */
+/**
+ * The changes that give places up: short ciphertexts go now; blobs, with the rows that say where they are, when the
+ * reaper finds that nobody reads them any more.
+ */
 export function releasePlaces(
   places: readonly Place[],
   nowUnixMs: number,
@@ -39,10 +39,7 @@ export function releasePlaces(
       key: utf8(id),
       value: utf8(String(nowUnixMs)),
     })),
-    removes: [
-      ...inCatalog.map(({ id }) => ({ table: 'smallblobs' as const, key: utf8(id) })),
-      ...inBlobs.map(({ id }) => ({ table: 'blobs' as const, key: utf8(id) })),
-    ],
+    removes: [...inCatalog.map(({ id }) => ({ table: 'smallblobs' as const, key: utf8(id) }))],
   }
 }
 
@@ -71,17 +68,22 @@ export async function readPlace(
 }
 
 /**
- * Unlinks the blobs in the trash. Crash points: after the unlink and before its row goes, the blob is unlinked
- * again at the next run, which does nothing.
+ * Removes the blobs in the trash. Crash points: between the removal and its commit, the blob is removed again at the
+ * next run, which does nothing more.
  */
 export async function emptyTrash(catalog: Catalog, blobs: BlobStore, beforeUnixMs: number): Promise<number> {
   let removed = 0
   for (let from: Uint8Array | undefined; ; ) {
     const rows = await catalog.scan('trash', { limit: 500, ...(from && { from }) })
     const due = rows.filter(row => Number(fromUtf8(row.value)) <= beforeUnixMs)
-    for (const { key } of due) await blobs.remove(fromUtf8(key) as BlobId)
-    if (due.length > 0)
-      await catalog.commit({ removes: due.map(({ key }) => ({ table: 'trash' as const, key })) })
+    const removes: Remove[] = due.map(({ key }) => ({ table: 'trash', key }))
+    const adds: Add[] = []
+    for (const { key } of due) {
+      const batch = await blobs.remove(fromUtf8(key) as BlobId)
+      removes.push(...(batch.removes ?? []))
+      adds.push(...(batch.adds ?? []))
+    }
+    if (due.length > 0) await catalog.commit({ removes, adds })
     removed += due.length
     if (rows.length < 500) return removed
     from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])

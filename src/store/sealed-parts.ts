@@ -10,11 +10,12 @@ import {
   createPartSealer,
   partAssociatedData,
   type SealedPart,
+  sealShort,
   segmentPlainBytes,
 } from '../crypto/part-sealing.ts'
 import type { BlobId, BlobStore, BlobWriter } from './blob-store.ts'
-import type { Catalog, CatalogBatch } from './catalog.ts'
-import { claimPlace, type Place, readPlace, smallBytes } from './places.ts'
+import type { Catalog, CatalogBatch, Put } from './catalog.ts'
+import { claimSmall, type Place, readPlace, smallBytes } from './places.ts'
 
 export interface SealTarget {
   readonly blobs: BlobStore
@@ -44,11 +45,12 @@ export async function sealWhole(
   partNumber: number,
   content: Buffer,
 ): Promise<PlacedPart> {
-  const sealer = createPartSealer(
-    key.dataKey,
-    partAssociatedData(key.tenant, key.origin, partNumber),
-    target.randomBytes,
-  )
+  const associatedData = partAssociatedData(key.tenant, key.origin, partNumber)
+  if (content.length <= segmentPlainBytes) {
+    const { ciphertext, part } = sealShort(key.dataKey, associatedData, target.randomBytes, content)
+    return placeSealed(target, [ciphertext], part)
+  }
+  const sealer = createPartSealer(key.dataKey, associatedData, target.randomBytes)
   const chunks = sealer.update(content)
   const { chunks: last, part } = sealer.finish()
   return placeSealed(target, [...chunks, ...last], part)
@@ -80,8 +82,7 @@ export async function sealStream<End>(
         if (writer === null)
           return { placed: await placeSealed(target, [...held, ...chunks], part), end: step.value }
         await writer.write([...held, ...chunks])
-        await writer.finish()
-        return { placed: placedBlob(target.blobs, writer.id, part), end: step.value }
+        return { placed: placedBlob(target.blobs, writer.id, part, await writer.finish()), end: step.value }
       }
       for (const chunk of sealer.update(step.value)) {
         held.push(chunk)
@@ -112,24 +113,27 @@ async function placeSealed(
     return {
       part,
       place,
-      claim: claimPlace(place, concat(...chunks), part.cipherBytes),
+      claim: { puts: [claimSmall(place, chunks.length === 1 ? chunks[0]! : concat(...chunks))] },
       abandon: async () => {},
     }
   }
-  const writer = await target.blobs.create()
+  const writer = await target.blobs.create(part.cipherBytes)
   try {
     await writer.write(chunks)
-    await writer.finish()
+    return placedBlob(target.blobs, writer.id, part, await writer.finish())
   } catch (error) {
     await writer.abandon()
     throw error
   }
-  return placedBlob(target.blobs, writer.id, part)
 }
 
-function placedBlob(blobs: BlobStore, id: BlobId, part: SealedPart): PlacedPart {
-  const place: Place = { in: 'blobs', id }
-  return { part, place, claim: claimPlace(place, null, part.cipherBytes), abandon: () => blobs.remove(id) }
+function placedBlob(blobs: BlobStore, id: BlobId, part: SealedPart, puts: Put[]): PlacedPart {
+  return {
+    part,
+    place: { in: 'blobs', id },
+    claim: { puts },
+    abandon: async () => void (await blobs.remove(id)),
+  }
 }
 
 /**
@@ -162,24 +166,22 @@ export async function* openObject(
 }
 
 /**
- * The same for a short object of one part that rests in the catalog, in one step: most objects are such, and a
- * generator in a generator costs them more than their decryption. `null` when the object is not such a one.
+ * The same for an object of one part that can be had in one piece, in one step: most objects are such, and a generator
+ * in a generator costs them more than their decryption. `null` when the object is not such a one.
  */
 export async function openShort(
-  catalog: Catalog,
+  stores: { readonly catalog: Catalog; readonly blobs: BlobStore },
   manifest: Manifest,
   places: readonly Place[],
   dataKey: Uint8Array,
 ): Promise<Buffer | null> {
   const part = manifest.parts[0]
   const place = places[0]
-  if (part === undefined || place?.in !== 'catalog' || places.length !== 1 || manifest.parts.length !== 1)
+  if (part === undefined || place === undefined || places.length !== 1 || manifest.parts.length !== 1)
     return null
-  const bytes = await catalog.get('smallblobs', Buffer.from(place.id, 'latin1'))
-  if (bytes === null) throw new HoldfastError('not-found', `small blob ${place.id} is not in the catalog`)
-  if (bytes.length !== part.cipherBytes) {
-    throw new HoldfastError('store-damaged', `small blob ${place.id} has another length than its record says`)
-  }
+  if (part.cipherBytes > shortBytes) return null
+  const bytes = await readShort(stores, place, part.cipherBytes)
+  if (bytes === null) return null
   const associatedData = partAssociatedData(manifest.tenant, manifest.origin, part.partNumber)
   const open = createPartOpener(dataKey, associatedData, bytes.subarray(0, headerBytes), part)
   const chunks = open(bytes.subarray(headerBytes))
@@ -188,6 +190,23 @@ export async function openShort(
     throw new HoldfastError('sealed-damaged', 'the part ends before its manifest says')
   }
   return plaintext
+}
+
+/** Above it, the first bytes of an answer should not wait for the last ones to be opened. */
+const shortBytes = 256 * 1024
+
+async function readShort(
+  { catalog, blobs }: { readonly catalog: Catalog; readonly blobs: BlobStore },
+  { in: where, id }: Place,
+  bytes: number,
+): Promise<Uint8Array | null> {
+  if (where === 'blobs') return blobs.readWhole(id, bytes)
+  const found = await catalog.get('smallblobs', Buffer.from(id, 'latin1'))
+  if (found === null) throw new HoldfastError('not-found', `small blob ${id} is not in the catalog`)
+  if (found.length !== bytes) {
+    throw new HoldfastError('store-damaged', `small blob ${id} has another length than its record says`)
+  }
+  return found
 }
 
 async function* openPart(

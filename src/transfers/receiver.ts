@@ -31,7 +31,7 @@ import type { Put } from '../store/catalog.ts'
 import { contentOf } from '../store/content.ts'
 import { findOrigin } from '../store/key-versions.ts'
 import { type KnownBucket, publishArrivals } from '../store/objects.ts'
-import { claimPlace, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
+import { claimSmall, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
 import { type BucketKeyRow, encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
@@ -352,22 +352,21 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
           }
           const place: Place = { in: 'catalog', id: newSortableId(clock(), randomBytes) as BlobId }
           places.push(place)
-          claims.push(...claimPlace(place, Buffer.concat(chunks), part.cipherBytes).puts)
+          claims.push(claimSmall(place, Buffer.concat(chunks)))
         } else {
-          const writer = await blobs.create()
+          // Not packed among several: a segment's record must be claimed soon, and other parts are still to come.
+          const writer = await blobs.create(manifest.parts.length === 1 ? part.cipherBytes : undefined)
           try {
             for await (const chunk of frame.read(part.cipherBytes)) {
               digest.update(chunk)
-              await writer.write([chunk])
+              await writer.write([Buffer.from(chunk)])
             }
-            await writer.finish()
+            claims.push(...(await writer.finish()))
           } catch (error) {
             await writer.abandon()
             throw error
           }
-          const place: Place = { in: 'blobs', id: writer.id }
-          places.push(place)
-          claims.push(...claimPlace(place, null, part.cipherBytes).puts)
+          places.push({ in: 'blobs', id: writer.id })
         }
         if (!digest.digest().equals(part.sha256)) {
           throw new TransferRefused('instruction-out-of-scope', 'The bytes are not those that departed.')

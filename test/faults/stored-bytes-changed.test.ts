@@ -1,14 +1,16 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { utf8 } from '../../src/core/bytes.ts'
 import { floeParameters, headerBytes } from '../../src/crypto/floe.ts'
+import { decodeLocation } from '../../src/store/packed-blob-store.ts'
 import { type Disk, operateOnDisk } from '../support/catalog-surgery.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
 import { createChance } from '../support/random.ts'
 
 const { segmentBytes } = floeParameters
 const chance = createChance(1)
-const small = chance.bytes(5000)
+const small = chance.bytes(2500)
+const medium = chance.bytes(100_000)
 const large = chance.bytes(3 * 2 ** 20 + 17)
 const parts = [chance.bytes(5 * 2 ** 20), chance.bytes(5 * 2 ** 20)]
 
@@ -36,6 +38,20 @@ const damages: Damage[] = [
   inCatalog('a changed byte', bytes => flip(bytes, bytes.length - 1)),
   inCatalog('a changed byte in the header', bytes => flip(bytes, 0)),
   inCatalog('a cut tail', bytes => bytes.subarray(0, bytes.length - 1)),
+  inSegment('a changed byte', bytes => flip(bytes, headerBytes + 100)),
+  inSegment('a changed byte in the header', bytes => flip(bytes, 0)),
+  inSegment('a changed byte in the last segment', bytes => flip(bytes, bytes.length - 1)),
+  {
+    name: 'in a segment: the place of another blob',
+    key: 'packed, other place',
+    truth: medium,
+    does: async (disk, key) => {
+      const [place] = await disk.places('papers', key)
+      const [other] = await disk.places('papers', 'medium')
+      const value = (await disk.catalog.get('blobs', utf8(other!.id)))!
+      await disk.catalog.commit({ puts: [{ table: 'blobs', key: utf8(place!.id), value }] })
+    },
+  },
   {
     name: 'two parts of an object swapped',
     key: 'swapped parts',
@@ -111,6 +127,23 @@ function file(name: string, truth: Buffer, change: (bytes: Buffer) => Uint8Array
   }
 }
 
+function inSegment(name: string, change: (bytes: Buffer) => Buffer): Damage {
+  return {
+    name: `in a segment: ${name}`,
+    key: `packed, ${name}`,
+    truth: medium,
+    does: async (disk, key) => {
+      const [place] = await disk.places('papers', key)
+      const { bytes, place: at } = decodeLocation((await disk.catalog.get('blobs', utf8(place!.id)))!)
+      const file = openSync(disk.segmentPath(at!.segment), 'r+')
+      const ciphertext = Buffer.alloc(bytes)
+      readSync(file, ciphertext, 0, bytes, at!.at)
+      writeSync(file, change(ciphertext), 0, bytes, at!.at)
+      closeSync(file)
+    },
+  }
+}
+
 function inCatalog(name: string, change: (bytes: Buffer) => Uint8Array): Damage {
   return {
     name: `in the catalog: ${name}`,
@@ -155,6 +188,7 @@ describe('stored bytes that somebody changed', () => {
     const { s3 } = holdfast
     await s3.makeBucket('papers')
     await s3.put('/papers/untouched', chance.bytes(large.length))
+    await s3.put('/papers/medium', chance.bytes(medium.length))
     for (const { key, truth } of [...damages, appended]) {
       if (truth.length === 2 * parts[0]!.length) await s3.putParts(`/papers/${key}`, parts)
       else await s3.put(`/papers/${key}`, truth)
@@ -207,6 +241,7 @@ describe('stored bytes that somebody changed', () => {
       'other object',
       'other row',
       'other size',
+      'packed, other place',
     ]
     for (const key of visible) expect(found.filter(text => text.includes(`papers/${key} `))).not.toEqual([])
     expect(found.filter(text => text.includes('papers/untouched') && !text.includes('used twice'))).toEqual(

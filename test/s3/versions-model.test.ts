@@ -8,7 +8,7 @@ import { findOrigin, findVersion } from '../../src/store/key-versions.ts'
 import { createMemoryCatalog } from '../../src/store/memory-catalog.ts'
 import type { KnownBucket } from '../../src/store/objects.ts'
 import { deleteObject, publishArrivals, publishObject } from '../../src/store/objects.ts'
-import { claimPlace, type Place } from '../../src/store/places.ts'
+import { claimSmall, type Place } from '../../src/store/places.ts'
 import {
   type BucketRow,
   bucketRowKey,
@@ -160,7 +160,7 @@ async function createStore() {
     ({ originId: origin, partCount: 1, checksum: null }) as unknown as ObjectRow
   const makePlace = (origin: string) => {
     const place = { in: 'catalog', id: origin } as unknown as Place
-    return { place, claims: claimPlace(place, utf8('bytes'), 5).puts }
+    return { place, claims: [claimSmall(place, utf8('bytes'))] }
   }
   return {
     catalog,

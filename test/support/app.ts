@@ -66,6 +66,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     publicHost: 'holdfast.test',
     leaseMs: 60_000,
     moveUndoMs: 0,
+    trashGraceMs: 120_000,
     regions,
     places: [],
     loopbackIsHome: true,

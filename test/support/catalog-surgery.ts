@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
-import { regionFiles } from '../../src/open-region.ts'
+import { type RegionFiles, regionFiles } from '../../src/open-region.ts'
 import { type Catalog, prefixEnd } from '../../src/store/catalog.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import type { Place } from '../../src/store/places.ts'
@@ -29,6 +29,7 @@ export interface Disk {
   setContent(bucket: string, key: string, content: ObjectContent): Promise<void>
   content(bucket: string, key: string): Promise<ObjectContent>
   blobPath(place: Place): string
+  segmentPath(segment: string): string
 }
 
 /** Stops the server, lets `operate` at the disk, and starts the server again. */
@@ -40,13 +41,13 @@ export async function operateOnDisk<Result>(
   try {
     const files = regionFiles(holdfast.data, region)
     await using catalog = await openLmdbCatalog(files.catalog)
-    return await operate(createDisk(catalog, files.blobs))
+    return await operate(createDisk(catalog, files))
   } finally {
     await holdfast.server.start()
   }
 }
 
-function createDisk(catalog: Catalog, blobs: string): Disk {
+function createDisk(catalog: Catalog, { blobs, segments }: RegionFiles): Disk {
   const bucketId = async (name: string): Promise<string> =>
     decodeRow<BucketRow>((await catalog.get('buckets', bucketRowKey(name as never)))!).id
   const rowKey = async (bucket: string, key: string) => objectRowKey(await bucketId(bucket), key)
@@ -79,6 +80,7 @@ function createDisk(catalog: Catalog, blobs: string): Disk {
             }
       await catalog.commit({ puts: [put] })
     },
+    segmentPath: segment => join(segments, `${segment}.seg`),
     blobPath(place) {
       const name = readdirSync(blobs, { recursive: true, encoding: 'utf8' }).find(path =>
         path.endsWith(place.id),

@@ -1,7 +1,6 @@
 import { toHex } from '../../core/bytes.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { findObject } from '../../store/objects.ts'
-import { smallBytes } from '../../store/places.ts'
 import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
 import {
   type BodyEnd,
@@ -18,6 +17,9 @@ import { demandIntegrity } from '../object-lock.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
 import { versionAttributes, withDefaultRetention } from '../version-attributes.ts'
 import { newVersionKey, publishVersion, type VersionKey } from '../versions.ts'
+
+/** A body that is known to be no longer is taken in one piece. */
+const wholeBytes = 64 * 1024
 
 /** What one PUT may carry; larger objects are multipart. */
 export const maxPutBytes = 5 * 2 ** 30
@@ -86,8 +88,8 @@ export async function sealBody(
     randomBytes: context.services.randomBytes,
   }
   context.continueBody()
-  if (plan.contentBytes !== null && plan.contentBytes <= smallBytes) {
-    const { content, end } = await collectContent(context.message, decoder, smallBytes)
+  if (plan.contentBytes !== null && plan.contentBytes <= wholeBytes) {
+    const { content, end } = await collectContent(context.message, decoder, wholeBytes)
     return { placed: await sealWhole(target, key, partNumber, content), end }
   }
   return sealStream(target, key, partNumber, readContent(context.message, decoder))
