@@ -86,16 +86,18 @@ export function unsyncedNames(trace: string, answerText: string, root: string): 
   const made = before
     .filter(call => call.name.startsWith('mkdir'))
     .map(call => ({ call, path: quoted(call)[0]! }))
-  return made
-    .filter(({ path }) => path.startsWith(root))
-    // Of partial tiles: made by the sequencer beside the answer, and made again from the catalog after any crash
-    // (`test/faults/sequencer.test.ts`), so no answer promises them.
-    .filter(({ path }) => !/\/tiles\/tile\/\w+\/[^/]+\.p$/.test(path))
-    .filter(
-      ({ call, path }) =>
-        !before.some(sync => isSync(sync) && pathOf(sync) === dirname(path) && sync.start > call.end),
-    )
-    .map(({ path }) => path)
+  return (
+    made
+      .filter(({ path }) => path.startsWith(root))
+      // Of partial tiles: made by the sequencer beside the answer, and made again from the catalog after any crash
+      // (`test/faults/sequencer.test.ts`), so no answer promises them.
+      .filter(({ path }) => !/\/tiles\/tile\/\w+\/[^/]+\.p$/.test(path))
+      .filter(
+        ({ call, path }) =>
+          !before.some(sync => isSync(sync) && pathOf(sync) === dirname(path) && sync.start > call.end),
+      )
+      .map(({ path }) => path)
+  )
 }
 
 function parseTrace(trace: string): Call[] {

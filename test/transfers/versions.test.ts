@@ -72,7 +72,8 @@ it('a move takes the version that departed, brings a new version, and leaves wha
   await expect
     .poll(async () => {
       const entries = await booksOf(customer.credentials, 'in-mumbai')
-      return entries.filter(({ type }) => type === 'object.deleted').map(({ versionId }) => versionId)
+      const deleted = entries.filter(({ type }) => type === 'object.deleted')
+      return deleted.map(({ body }) => (body as { versionId?: string }).versionId)
     })
     .toEqual([departed])
 }, 30_000)
