@@ -21,9 +21,12 @@ import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
+import { plainAddress } from './ledger/connections.ts'
 import { closeServer, listenOn } from './listen.ts'
 import { openRegion, type Region } from './open-region.ts'
+import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
+import { createKeyFinder } from './s3/iam/find-key.ts'
 import { httpLimits, startS3Face } from './s3-face.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken } from './store/tenants.ts'
@@ -142,6 +145,15 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       }),
     )
   }
+  const account = createAccountPipe({
+    regions: new Map(
+      [...regions].map(([id, region]) => [id, { ...region, stopped: () => faults.get(id) ?? null }]),
+    ),
+    findKey: createKeyFinder(regions, clock),
+    clock,
+    randomBytes,
+    log,
+  })
   const api = createApiHandler({
     routes: [
       ...tenantRoutes(regions, clock, randomBytes),
@@ -162,6 +174,11 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       return printMetrics(snapshots)
     },
     log,
+    account: (message, response) => {
+      const { remoteAddress, remotePort } = message.socket
+      const client = { address: plainAddress(remoteAddress), port: remotePort ?? 0, place: null }
+      return account(message, response, client)
+    },
   })
   const apiPort = await listen(createServer(httpLimits, api), config.apiPort)
 

@@ -19,8 +19,24 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/keyholder.ts')).keyholderCommand,
   },
   tenant: {
-    usage: 'holdfast tenant create|list …',
+    usage:
+      'holdfast tenant create --name NAME --home REGION [--customer DIR] [--approvers N --quorum K]\n' +
+      '                              [--user-id ID] [--account-id ID] [--display-name NAME] [--email ADDRESS]\n' +
+      '                              [--access-key KEY --secret-key SECRET] [--user NAME] [--classic-buckets]\n' +
+      '       holdfast tenant list',
     load: async () => (await import('./cli/tenant.ts')).tenantCommand,
+  },
+  user: {
+    usage:
+      'holdfast user create --name NAME [--user-id ID] [--display-name NAME] [--email ADDRESS] [--path /P/]\n' +
+      '                            [--admin | --policy FILE] [--access-key KEY --secret-key SECRET] [--tenant NAME | --customer DIR]\n' +
+      '       holdfast user list|delete …',
+    load: async () => (await import('./cli/user.ts')).userCommand,
+  },
+  key: {
+    usage:
+      'holdfast key create|rotate|list|disable|enable|delete [KEY] [--user NAME] [--tenant NAME | --customer DIR]',
+    load: async () => (await import('./cli/key.ts')).keyCommand,
   },
   keygen: {
     usage: 'holdfast keygen -o approver.key',

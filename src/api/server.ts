@@ -6,6 +6,7 @@ import type { TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import { equalSecrets } from '../crypto/constant-time.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
+import { isAccountRequest } from '../pipes/account.ts'
 import { openApiDocument } from './openapi.ts'
 import { type ApiAnswer, type ApiRoute, type Caller, readJson, statusOf } from './routes.ts'
 
@@ -24,6 +25,8 @@ export interface ApiOptions {
   /** Prometheus text. */
   readonly metrics: () => Promise<string>
   readonly log: Log
+  /** Answers queries of IAM and STS. */
+  readonly account: (message: IncomingMessage, response: ServerResponse) => Promise<void>
 }
 
 const prefix = '/api/v1'
@@ -47,6 +50,7 @@ export function createApiHandler(
 }
 
 async function serve(options: ApiOptions, message: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (isAccountRequest(message)) return options.account(message, response)
   const url = new URL(message.url ?? '/', 'http://api')
   const { pathname } = url
   if (pathname.startsWith('/log/')) return serveLog(options, message, response, pathname)

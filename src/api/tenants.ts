@@ -3,7 +3,7 @@
  * entries drafted and its first access key made, in one transaction a region.
  */
 import { z } from 'zod'
-import { fromHex, toHex } from '../core/bytes.ts'
+import { fromHex, fromUtf8, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { parseRegionId, type RandomBytes, type RegionId, type TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
@@ -11,12 +11,16 @@ import { parseEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { Catalog } from '../store/catalog.ts'
+import { ownedKeyKey } from '../store/iam.ts'
 import type { RegionPlace } from '../store/region.ts'
-import { encodeRow } from '../store/rows.ts'
+import { decodeRow, encodeRow } from '../store/rows.ts'
 import {
   type AccessKeyRow,
+  type Account,
   type ApiTokenRow,
   accessKeyRowKey,
+  accountOf,
+  accountRowKey,
   apiTokenRowKey,
   findTenant,
   type TenantRow,
@@ -33,9 +37,36 @@ export interface TenantRegion extends RegionPlace {
   readonly identity: { readonly certificate: string }
 }
 
+/** Anything that can be shown on a line. */
+const name = z.string().regex(/^[^\p{C}]{1,128}$/u)
+
+/** What a tenant brings along from where it was. Left out, each is made here. */
+const accountSchema = z.strictObject({
+  accountId: z
+    .string()
+    .regex(/^[A-Za-z0-9]{1,64}$/)
+    .optional(),
+  canonicalId: z
+    .string()
+    .regex(/^[\w.@+=:$-]{1,128}$/)
+    .optional(),
+  displayName: name.optional(),
+  email: z.email().max(254).optional(),
+  accessKeyId: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{3,128}$/)
+    .optional(),
+  secretAccessKey: z
+    .string()
+    .regex(/^[\u0021-\u007e]{8,128}$/)
+    .optional(),
+  newBuckets: z.enum(['current', 'classic']).optional(),
+})
+
 const joinSchema = z.strictObject({
   genesis: z.unknown(),
   home: z.string(),
+  account: accountSchema.optional(),
   /** Hex, one for each region that is joined. */
   chainKeys: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
   holder: z.strictObject({
@@ -97,12 +128,13 @@ export function tenantRoutes(
 }
 
 async function listTenants(regions: ReadonlyMap<RegionId, TenantRegion>): Promise<object[]> {
-  const found = new Map<string, { tenant: string; name: string; home: string; regions: string[] }>()
+  const found = new Map<string, { tenant: string; name: string; home: string; regions: string[] } & Account>()
   for (const region of regions.values()) {
     const rows = await region.catalog.scan('tenants', { limit: 100_000 })
     for (const { value } of rows) {
-      const { tenant, name, home } = JSON.parse(Buffer.from(value).toString('utf8')) as TenantRow
-      const known = found.get(tenant) ?? { tenant, name, home, regions: [] }
+      const row = decodeRow<TenantRow>(value)
+      const { tenant, name, home } = row
+      const known = found.get(tenant) ?? { tenant, name, home, regions: [], ...accountOf(row) }
       known.regions.push(region.id)
       found.set(tenant, known)
     }
@@ -133,13 +165,33 @@ async function join(
   })
   if (!joined.some(({ region }) => region.id === home))
     throw new HoldfastError('bad-input', 'the home region must be joined')
-  const accessKeyId = `HF${toHex(randomBytes(9)).toUpperCase()}`
-  const secretAccessKey = Buffer.from(randomBytes(30)).toString('base64url')
+  const given = request.account ?? {}
+  if ((given.accessKeyId === undefined) !== (given.secretAccessKey === undefined))
+    throw new HoldfastError('bad-input', 'an access key that is given needs its secret, and a secret its key')
+  const accessKeyId = given.accessKeyId ?? `HF${toHex(randomBytes(9)).toUpperCase()}`
+  const secretAccessKey = given.secretAccessKey ?? Buffer.from(randomBytes(30)).toString('base64url')
+  const derived = accountOf({ tenant })
+  const account: Account = {
+    accountId: given.accountId ?? derived.accountId,
+    canonicalId: given.canonicalId ?? derived.canonicalId,
+    displayName: given.displayName ?? derived.displayName,
+    email: given.email ?? null,
+  }
+  const index = [
+    accountRowKey('account', account.accountId),
+    accountRowKey('canonical', account.canonicalId),
+    ...(account.email === null ? [] : [accountRowKey('email', account.email)]),
+  ]
   const apiToken = `hf_${Buffer.from(randomBytes(32)).toString('base64url')}`
   const now = clock()
   for (const { region } of joined) {
     if ((await findTenant(region.catalog, tenant)) !== null)
       throw new HoldfastError('conflict', `the tenant has joined ${region.id} before`)
+    for (const key of index)
+      if ((await region.catalog.get('accounts', key)) !== null)
+        throw new HoldfastError('conflict', `${fromUtf8(key).replace('/', ' ')} is another tenant’s`)
+    if ((await region.catalog.get('accesskeys', accessKeyRowKey(accessKeyId))) !== null)
+      throw new HoldfastError('conflict', `access key ${accessKeyId} exists`)
   }
   for (const { region, chainKey, credentials } of joined) {
     const { host, port, certificate, keyId } = request.holder
@@ -152,16 +204,32 @@ async function join(
       chainKey,
       joinedUnixMs: now,
       holder: { host, port, certificate, keyId, ...credentials },
+      account,
+      ...(given.newBuckets === 'classic' && { newBuckets: 'classic' as const }),
     }
-    const key: AccessKeyRow = { v: 1, accessKeyId, secretAccessKey, tenant, home, createdUnixMs: now }
+    const key: AccessKeyRow = {
+      v: 1,
+      accessKeyId,
+      secretAccessKey,
+      tenant,
+      home,
+      createdUnixMs: now,
+      account,
+    }
     const token: ApiTokenRow = { v: 1, tenant }
     const commitment = toHex(chainKeyCommitment(fromHex(chainKey)!, nodeVerifyCrypto))
     const held = await region.catalog.commit({
-      checks: [{ table: 'tenants', key: tenantRowKey(tenant), expected: null }],
+      checks: [
+        { table: 'tenants', key: tenantRowKey(tenant), expected: null },
+        { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), expected: null },
+        ...index.map(key => ({ table: 'accounts' as const, key, expected: null })),
+      ],
       puts: [
         { table: 'tenants', key: tenantRowKey(tenant), value: encodeRow(row) },
         { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), value: encodeRow(key) },
         { table: 'apitokens', key: apiTokenRowKey(apiToken), value: encodeRow(token) },
+        ...index.map(key => ({ table: 'accounts' as const, key, value: tenantRowKey(tenant) })),
+        { table: 'iam', key: ownedKeyKey(tenant, 'root', accessKeyId), value: utf8(accessKeyId) },
         region.drafts.draft({
           tenant,
           type: 'tenant.joined',
@@ -176,5 +244,5 @@ async function join(
     })
     if (!held) throw new HoldfastError('conflict', `the tenant has joined ${region.id} meanwhile`)
   }
-  return { tenant, home, accessKeyId, secretAccessKey, apiToken }
+  return { tenant, home, accessKeyId, secretAccessKey, apiToken, account }
 }

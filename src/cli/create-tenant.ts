@@ -36,6 +36,18 @@ export interface NewTenant {
   readonly quorum: number
   readonly nowUnixMs: number
   readonly randomBytes: RandomBytes
+  /** What it brings along; each that is left out is made. */
+  readonly account?: GivenAccount
+}
+
+export interface GivenAccount {
+  readonly accountId?: string
+  readonly canonicalId?: string
+  readonly displayName?: string
+  readonly email?: string
+  readonly accessKeyId?: string
+  readonly secretAccessKey?: string
+  readonly newBuckets?: 'classic'
 }
 
 interface RegionAnswer {
@@ -51,6 +63,12 @@ interface JoinAnswer {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly apiToken: string
+  readonly account: {
+    readonly accountId: string
+    readonly canonicalId: string
+    readonly displayName: string
+    readonly email: string | null
+  }
 }
 
 /**
@@ -107,6 +125,7 @@ export async function createTenant(options: NewTenant): Promise<CustomerCredenti
   const joined = (await callApi(options.api, 'POST', '/tenants', options.operatorToken, {
     genesis,
     home: options.home,
+    ...(options.account && { account: options.account }),
     chainKeys,
     holder: {
       ...options.holder,
@@ -138,6 +157,7 @@ export async function createTenant(options: NewTenant): Promise<CustomerCredenti
     approverKey: resolve(files.approverKey),
     trust: resolve(files.trust),
     apiToken: joined.apiToken,
+    account: joined.account,
   }
   await saveSecret(files.credentials, credentials)
   return credentials

@@ -1,5 +1,5 @@
 /** The customer's side on disk: everything that the provider must not have. One folder, files mode 0600. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { utf8 } from '../core/bytes.ts'
@@ -36,6 +36,21 @@ export function customerFolder(env: Readonly<Record<string, string | undefined>>
   return env.HOLDFAST_CUSTOMER ?? 'customer'
 }
 
+/** Where `tenant create` puts a tenant that is given no folder; the key holder of `folder` answers for those too. */
+export function tenantsFolder(folder: string): string {
+  return join(folder, 'tenants')
+}
+
+/** The folders of the tenants under `folder` that are complete. */
+export function tenantFolders(folder: string): string[] {
+  const parent = tenantsFolder(folder)
+  if (!existsSync(parent)) return []
+  return readdirSync(parent)
+    .map(name => join(parent, name))
+    .filter(each => existsSync(customerFiles(each).credentials))
+    .sort()
+}
+
 const credentialsSchema = z.object({
   endpoint: z.string(),
   api: z.string(),
@@ -46,6 +61,14 @@ const credentialsSchema = z.object({
   approverKey: z.string(),
   trust: z.string(),
   apiToken: z.string(),
+  account: z
+    .object({
+      accountId: z.string(),
+      canonicalId: z.string(),
+      displayName: z.string(),
+      email: z.string().nullable(),
+    })
+    .optional(),
 })
 export type CustomerCredentials = z.infer<typeof credentialsSchema>
 

@@ -14,7 +14,25 @@ type EntryBodies = {
     readonly chainKeyCommitment: string
     readonly country: string
   }
-  'accesskey.created': { readonly accessKeyId: string; readonly by: By }
+  'accesskey.created': { readonly accessKeyId: string; readonly by: By; readonly user?: string }
+  'accesskey.changed': {
+    readonly accessKeyId: string
+    readonly status: 'Active' | 'Inactive'
+    readonly by: By
+  }
+  'accesskey.deleted': { readonly accessKeyId: string; readonly by: By }
+  'iam.changed': {
+    readonly action: string
+    readonly resource: string
+    readonly sha256: string | null
+    readonly by: By
+  }
+  'session.issued': {
+    readonly accessKeyId: string
+    readonly principal: string
+    readonly expires: string
+    readonly by: By
+  }
   'bucket.created': {
     readonly bucket: string
     readonly dataClass: string

@@ -19,9 +19,10 @@ import { askAccess } from '../policy/access.ts'
 import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
 import type { ClientOperation, Principal } from '../policy/operations.ts'
-import { authenticate, createSigningKeys, type KnownKey } from '../s3/authenticate.ts'
+import { authenticate, createSigningKeys } from '../s3/authenticate.ts'
 import { S3Error } from '../s3/errors.ts'
-import { anonymousIdentity, rootIdentity } from '../s3/iam/identities.ts'
+import { createKeyFinder } from '../s3/iam/find-key.ts'
+import { anonymousIdentity } from '../s3/iam/identities.ts'
 import { type AskingContext, listQuestion, questionOf, questionsOf } from '../s3/iam/questions.ts'
 import type {
   AskedKeys,
@@ -43,7 +44,8 @@ import { refuseUnsupported } from '../s3/unsupported-headers.ts'
 import { findBucket } from '../store/buckets.ts'
 import { createRowCache } from '../store/row-cache.ts'
 import type { BucketRow } from '../store/rows.ts'
-import { type AccessKeyRow, accountOf, findAccessKey, findTenant } from '../store/tenants.ts'
+import { accountOf, findTenant } from '../store/tenants.ts'
+import { createAccountPipe, isAccountRequest } from './account.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
@@ -77,7 +79,6 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   const { services } = options
   const { regions, targets, clock, randomBytes, log, metrics } = services
   const signingKey = createSigningKeys()
-  const decodeAccessKey = createRowCache<AccessKeyRow>()
   const decodeBucket = createRowCache<BucketRow>()
   const regionIds = [...regions.keys()]
   const connections = new Map<string, Connection>()
@@ -101,14 +102,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     return { client, tracked: trackConnection(socket, facts, clock, log) }
   }
 
-  const findKey = async (accessKeyId: string): Promise<KnownKey<Identity> | null> => {
-    for (const region of regions.values()) {
-      const row = await findAccessKey(region.catalog, accessKeyId, decodeAccessKey)
-      if (row === null) continue
-      return { secretAccessKey: row.secretAccessKey, identity: rootIdentity(row) }
-    }
-    return null
-  }
+  const findKey = createKeyFinder(regions, clock)
+  const account = createAccountPipe({ regions, findKey, clock, randomBytes, log })
 
   const locate = async (name: string): Promise<LocatedBucket> => {
     const bucket = parseBucketName(name)
@@ -157,6 +152,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       message,
       identity,
       proof,
+      clock,
       client: connection.client,
       locate: async name => {
         const known = located.get(name) ?? (await locate(name))
@@ -253,6 +249,12 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   ): Promise<void> => {
     const requestId = newSortableId(clock(), randomBytes)
     const connection = connections.get(socketKey(message.socket)) ?? connectionOf(message.socket)
+    if (isAccountRequest(message)) {
+      if (expectsContinue) response.writeContinue()
+      await account(message, response, connection.client)
+      metrics.count('holdfast_requests_total', { operation: 'Account', status: String(response.statusCode) })
+      return
+    }
     let continued = !expectsContinue
     const continueBody = (): void => {
       if (!continued) response.writeContinue()

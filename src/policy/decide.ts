@@ -78,6 +78,8 @@ function refuseAccess(
       ? refuse('policy-denies', `${does} with an explicit deny in a policy.`)
       : refuse('policy-does-not-allow', `${does} because no policy allows it.`)
   }
+  if (op.action === 'account.use' && op.tenant !== caller?.tenant)
+    return refuse('not-the-owner', 'Access Denied.')
   // A bucket that no policy was asked about is its owner's alone.
   for (const bucket of bucketsOf(op)) {
     if (bucket.tenant === caller?.tenant) continue
@@ -93,6 +95,7 @@ function refuseOperation(op: ClientOperation): Refusal | null {
     case 'bucket.use':
     case 'object.delete':
     case 'objects.delete':
+    case 'account.use':
       return null
     case 'bucket.create':
       if (!op.joined) {
@@ -144,6 +147,7 @@ function bucketsOf(op: ClientOperation): readonly BucketFacts[] {
   switch (op.action) {
     case 'bucket.list':
     case 'bucket.create':
+    case 'account.use':
     // Nothing is done to the bucket before each key was decided.
     case 'objects.delete':
       return []

@@ -60,6 +60,11 @@ export interface ObjectsDelete {
   readonly action: 'objects.delete'
   readonly bucket: BucketFacts
 }
+/** Anything about an account's users, groups, roles, policies, keys and sessions. */
+export interface AccountUse {
+  readonly action: 'account.use'
+  readonly tenant: TenantId
+}
 /** A client's own copy, of an object or a part. */
 export interface ObjectCopy {
   readonly action: 'object.copy'
@@ -76,6 +81,7 @@ export type ClientOperation =
   | ObjectDelete
   | ObjectsDelete
   | ObjectCopy
+  | AccountUse
 
 /** A connection out: to whom, why, and what was registered for that. */
 export interface Outbound {

@@ -53,7 +53,7 @@ export function parsePrincipal(value: unknown): readonly PrincipalSpec[] | null 
 function specOf(type: string, name: string): PrincipalSpec | null {
   if (type === 'AWS') return awsSpec(name)
   if (type === 'CanonicalUser')
-    return /^[\w.@+=-]{1,128}$/.test(name) ? { kind: 'canonical', id: name } : null
+    return /^[\w.@+=:$-]{1,128}$/.test(name) ? { kind: 'canonical', id: name } : null
   if (type === 'Service' || type === 'Federated') return name === '' ? null : { kind: 'outside' }
   return null
 }

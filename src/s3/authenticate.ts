@@ -47,11 +47,16 @@ export interface KnownKey<Identity> {
 }
 
 export interface AuthenticateOptions<Identity> {
-  readonly find: (accessKeyId: string) => Promise<KnownKey<Identity> | null>
+  /** `token`: of a session; `null` when the request has none. */
+  readonly find: (accessKeyId: string, token: string | null) => Promise<KnownKey<Identity> | null>
   readonly signingKey: (secret: string, scope: CredentialScope) => Buffer
   readonly nowUnixMs: number
-  /** The region that scopes must name, when the bucket's region is known; any of ours otherwise. */
-  readonly regions: readonly string[]
+  /** The regions that scopes may name; `null`: any, as for services that have none. */
+  readonly regions: readonly string[] | null
+  /** Services that scopes may name. Left out: S3. */
+  readonly services?: readonly string[]
+  /** SHA-256 of the body, for services whose signature is over it. Left out: the request says what it is over. */
+  readonly payloadHash?: string
 }
 
 const maxSkewMs = 15 * 60e3
@@ -84,7 +89,7 @@ async function authenticateHeader<Identity>(
   }
   const match = headerPattern.exec(header.trim())
   if (match === null) throw new S3Error('AuthorizationHeaderMalformed')
-  const { accessKeyId, scope } = parseCredential(match[1]!, options.regions, 'AuthorizationHeaderMalformed')
+  const { accessKeyId, scope } = parseCredential(match[1]!, options, 'AuthorizationHeaderMalformed')
   const amzDate = headerText(request, 'x-amz-date')
   const sentUnixMs = amzDate === null ? dateHeader(request) : parseAmzDate(amzDate)
   if (sentUnixMs === null)
@@ -97,11 +102,11 @@ async function authenticateHeader<Identity>(
       'The date of the credential scope is not that of the request.',
     )
   const signedHeaders = checkSignedHeaders(request, match[2]!)
-  const payloadHash = headerText(request, 'x-amz-content-sha256')
+  const payloadHash = options.payloadHash ?? headerText(request, 'x-amz-content-sha256')
   if (payloadHash === null) {
     throw new S3Error('MissingSecurityHeader', 'Your request is missing the x-amz-content-sha256 header.')
   }
-  const known = await knownKey(options, accessKeyId)
+  const known = await knownKey(options, accessKeyId, headerText(request, 'x-amz-security-token'))
   const key = options.signingKey(known.secretAccessKey, scope)
   const canonical = canonicalRequest(
     {
@@ -140,7 +145,7 @@ async function authenticateQuery<Identity>(
   }
   const { accessKeyId, scope } = parseCredential(
     parameter('X-Amz-Credential'),
-    options.regions,
+    options,
     'AuthorizationQueryParametersError',
   )
   const amzDate = parameter('X-Amz-Date')
@@ -165,10 +170,12 @@ async function authenticateQuery<Identity>(
   const signedHeaders = checkSignedHeaders(request, parameter('X-Amz-SignedHeaders'))
   const query = [...request.query].filter(([name]) => name !== 'X-Amz-Signature')
   const payloadHash =
+    options.payloadHash ??
     request.query.get('X-Amz-Content-Sha256') ??
     headerText(request, 'x-amz-content-sha256') ??
     'UNSIGNED-PAYLOAD'
-  const known = await knownKey(options, accessKeyId)
+  const token = request.query.get('X-Amz-Security-Token') ?? headerText(request, 'x-amz-security-token')
+  const known = await knownKey(options, accessKeyId, token)
   const canonical = (hash: string): string =>
     canonicalRequest(
       {
@@ -219,18 +226,18 @@ function payloadMode(request: S3Request, signing: ChunkSigning | null): PayloadM
 
 function parseCredential(
   text: string,
-  regions: readonly string[],
+  { regions, services = ['s3'] }: Pick<AuthenticateOptions<unknown>, 'regions' | 'services'>,
   code: 'AuthorizationHeaderMalformed' | 'AuthorizationQueryParametersError',
 ): { accessKeyId: string; scope: CredentialScope } {
   const fields = text.split('/')
   if (fields.length !== 5)
     throw new S3Error(code, 'The credential is mal-formed; it is <key>/<date>/<region>/s3/aws4_request.')
   const [accessKeyId, date, region, service, terminator] = fields as [string, string, string, string, string]
-  if (!/^\d{8}$/.test(date) || service !== 's3' || terminator !== 'aws4_request') {
+  if (!/^\d{8}$/.test(date) || !services.includes(service) || terminator !== 'aws4_request') {
     throw new S3Error(code, 'The credential is mal-formed; it is <key>/<date>/<region>/s3/aws4_request.')
   }
   // `us-east-1` is what clients send that were told no region; s3fs retries with the region that the error names.
-  if (region !== 'us-east-1' && !regions.includes(region)) {
+  if (region !== 'us-east-1' && regions?.includes(region) === false) {
     throw new S3Error(code, `The region '${region}' is wrong; expecting '${regions[0]}'.`, {
       Region: regions[0] ?? '',
     })
@@ -258,8 +265,9 @@ function checkSignedHeaders(request: S3Request, text: string): string[] {
 async function knownKey<Identity>(
   options: AuthenticateOptions<Identity>,
   accessKeyId: string,
+  token: string | null,
 ): Promise<KnownKey<Identity>> {
-  const known = await options.find(accessKeyId)
+  const known = await options.find(accessKeyId, token)
   if (known === null) throw new S3Error('InvalidAccessKeyId', undefined, { AWSAccessKeyId: accessKeyId })
   return known
 }
@@ -282,11 +290,11 @@ function dateHeader(request: S3Request): number | null {
   return Number.isNaN(unixMs) ? null : unixMs
 }
 
-/** Four HMACs a request are worth saving: a signing key is good for one day, region and secret. */
+/** Four HMACs a request are worth saving: a signing key is good for one day, region, service and secret. */
 export function createSigningKeys(capacity = 1000): (secret: string, scope: CredentialScope) => Buffer {
   const keys = new Map<string, Buffer>()
   return (secret, scope) => {
-    const id = `${secret}/${scope.date}/${scope.region}`
+    const id = `${secret}/${scope.date}/${scope.region}/${scope.service}`
     let key = keys.get(id)
     if (key === undefined) {
       if (keys.size >= capacity) keys.clear()

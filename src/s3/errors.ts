@@ -26,6 +26,7 @@ const table = {
   InvalidRange: [416, 'The requested range is not satisfiable.'],
   InvalidRequest: [400, 'The request is not valid.'],
   InvalidTag: [400, 'The tag that you provided was not a valid tag.'],
+  InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, 'The specified URI could not be parsed.'],
   KeyTooLongError: [400, 'Your key is too long.'],
   MalformedPolicy: [400, 'The policy is not in the valid JSON format.'],

@@ -48,6 +48,8 @@ export interface Identity {
   readonly account: Account
   /** `null`: anonymous. */
   readonly caller: Caller | null
+  /** The key ends by itself. */
+  readonly isSession: boolean
 }
 
 /** A bucket that was found, with where it is. */

@@ -1,6 +1,6 @@
 /** Tenants, access keys and API tokens of a region: rows, and the look-ups that every request makes. */
 import { createHash } from 'node:crypto'
-import { utf8 } from '../core/bytes.ts'
+import { fromUtf8, utf8 } from '../core/bytes.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
 import type { Catalog } from './catalog.ts'
 import { decodeRow } from './rows.ts'
@@ -18,6 +18,11 @@ export interface TenantRow {
   readonly holder: HolderRegistration
   /** Left out by rows of before: `accountOf` says what holds then. */
   readonly account?: Account
+  /**
+   * `classic`: its new buckets are as S3 made them before April 2023, with ACLs and without a public access block. Left
+   * out: ACLs are disabled and public access is blocked, as S3 has it since.
+   */
+  readonly newBuckets?: 'classic'
 }
 
 /** A tenant in the words of S3 and IAM. Set when the tenant is made and never changed: ARNs and grants name it. */
@@ -50,6 +55,22 @@ export interface AccessKeyRow {
   readonly createdUnixMs: number
   /** The tenant's, as in its row. */
   readonly account?: Account
+  /** Id of the user whose key it is. Left out: of the account's root. */
+  readonly userId?: string
+  /** Left out: it works. */
+  readonly status?: 'Inactive'
+  /** A key that ends by itself, good only together with its token. */
+  readonly session?: SessionTerms
+}
+
+export interface SessionTerms {
+  /** Hex. */
+  readonly tokenSha256: string
+  readonly expiresUnixMs: number
+  /** Whom the session speaks for: a role (with the session's name), or whoever asked for it. */
+  readonly as: { readonly roleId: string; readonly name: string } | { readonly federatedName: string } | null
+  /** Documents that it is narrowed to; left out: none. */
+  readonly policies?: readonly string[]
 }
 
 export interface ApiTokenRow {
@@ -72,6 +93,22 @@ export function accountOf({ tenant, account }: { tenant: TenantId; account?: Acc
 export async function findTenant(catalog: Catalog, tenant: TenantId): Promise<TenantRow | null> {
   const bytes = await catalog.get('tenants', tenantRowKey(tenant))
   return bytes === null ? null : decodeRow<TenantRow>(bytes)
+}
+
+export const accountRowKey = (kind: 'account' | 'canonical' | 'email', name: string): Uint8Array =>
+  utf8(`${kind}/${kind === 'email' ? name.toLowerCase() : name}`)
+
+/** The tenant that goes by a canonical id, an account's number or an e-mail address. */
+export async function findAccount(
+  catalog: Catalog,
+  kind: 'account' | 'canonical' | 'email',
+  name: string,
+): Promise<TenantRow | null> {
+  const bytes = await catalog.get('accounts', accountRowKey(kind, name))
+  const tenant = bytes !== null ? fromUtf8(bytes) : kind === 'canonical' ? name : null
+  const row = tenant === null ? null : await findTenant(catalog, tenant as TenantId)
+  // A tenant's own id is its canonical id only where it was given no other.
+  return row !== null && (bytes !== null || accountOf(row).canonicalId === name) ? row : null
 }
 
 export async function findAccessKey(

@@ -40,19 +40,22 @@ export interface S3Identity {
   readonly region: string
   readonly accessKeyId: string
   readonly secretAccessKey: string
+  readonly sessionToken?: string
 }
 
 export function createS3(endpoint: string, identity: S3Identity): S3 {
   const url = new URL(endpoint)
   const agent = new Agent({ keepAlive: true, maxSockets: 128 })
   const scope = { region: identity.region, service: 's3' }
+  const token: Record<string, string> =
+    identity.sessionToken === undefined ? {} : { 'x-amz-security-token': identity.sessionToken }
 
   const call: S3['call'] = (method, path, { query = {}, headers = {}, body = '' } = {}) => {
     const lower = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
     )
     const signed = signHeaders(
-      { method, path, query: Object.entries(query), headers: { host: url.host, ...lower } },
+      { method, path, query: Object.entries(query), headers: { host: url.host, ...token, ...lower } },
       body,
       identity,
       scope,

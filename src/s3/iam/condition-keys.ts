@@ -1,13 +1,15 @@
 /** The values that a request has for the condition keys of policies. */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import { isoTime } from '../../core/time.ts'
+import { type Clock, isoTime } from '../../core/time.ts'
 import type { Keys } from '../../policy/conditions.ts'
 import type { LocatedBucket, S3Context } from '../operation.ts'
 import type { Tag } from '../tags.ts'
 
 export interface KeyFacts {
-  readonly context: Pick<S3Context, 'request' | 'message' | 'identity' | 'client' | 'proof' | 'services'>
+  readonly context: Pick<S3Context, 'request' | 'message' | 'identity' | 'client' | 'proof'> & {
+    readonly clock: Clock
+  }
   /** `null` where the question is about no bucket. */
   readonly bucket: LocatedBucket | null
   readonly versionId: string | null
@@ -24,8 +26,8 @@ const principalTypes = { root: 'Account', user: 'User', role: 'AssumedRole', fed
 const fixed: Readonly<Record<string, (facts: KeyFacts) => Value>> = {
   'aws:sourceip': ({ context }) => context.client.address,
   'aws:securetransport': ({ context }) => String(tlsOf(context) !== null),
-  'aws:currenttime': ({ context }) => isoTime(context.services.clock()),
-  'aws:epochtime': ({ context }) => String(Math.floor(context.services.clock() / 1000)),
+  'aws:currenttime': ({ context }) => isoTime(context.clock()),
+  'aws:epochtime': ({ context }) => String(Math.floor(context.clock() / 1000)),
   'aws:useragent': ({ context }) => context.request.headers['user-agent'],
   'aws:referer': ({ context }) => context.request.headers.referer,
   'aws:username': ({ context }) => context.identity.caller?.policy.userName,
@@ -41,8 +43,8 @@ const fixed: Readonly<Record<string, (facts: KeyFacts) => Value>> = {
   'aws:requestedregion': ({ bucket }) => bucket?.region.id,
   's3:authtype': ({ context }) => context.proof?.authType,
   's3:signatureversion': ({ context }) => (context.proof === null ? null : 'AWS4-HMAC-SHA256'),
-  's3:signatureage': ({ context: { proof, services } }) =>
-    proof === null ? null : String(Math.max(0, services.clock() - proof.signedUnixMs)),
+  's3:signatureage': ({ context: { proof, clock } }) =>
+    proof === null ? null : String(Math.max(0, clock() - proof.signedUnixMs)),
   's3:tlsversion': ({ context }) => tlsOf(context),
   's3:prefix': ({ context }) => context.request.query.get('prefix'),
   's3:delimiter': ({ context }) => context.request.query.get('delimiter'),
@@ -57,9 +59,9 @@ const fixed: Readonly<Record<string, (facts: KeyFacts) => Value>> = {
     header(context.request.headers, 'x-amz-object-lock-legal-hold'),
   's3:object-lock-retain-until-date': ({ context }) =>
     header(context.request.headers, 'x-amz-object-lock-retain-until-date'),
-  's3:object-lock-remaining-retention-days': ({ context: { request, services } }) => {
+  's3:object-lock-remaining-retention-days': ({ context: { request, clock } }) => {
     const until = Date.parse(header(request.headers, 'x-amz-object-lock-retain-until-date') ?? '')
-    return Number.isNaN(until) ? null : String(Math.ceil((until - services.clock()) / 86_400e3))
+    return Number.isNaN(until) ? null : String(Math.ceil((until - clock()) / 86_400e3))
   },
   's3:requestobjecttagkeys': ({ context }) => headerTags(context.request.headers).map(([name]) => name),
 }

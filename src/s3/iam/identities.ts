@@ -11,7 +11,14 @@ const nobody: Account = {
 }
 
 export function anonymousIdentity(home: RegionId): Identity {
-  return { tenant: anonymousTenant, accessKeyId: 'anonymous', home, account: nobody, caller: null }
+  return {
+    tenant: anonymousTenant,
+    accessKeyId: 'anonymous',
+    home,
+    account: nobody,
+    caller: null,
+    isSession: false,
+  }
 }
 
 const roots = new WeakMap<AccessKeyRow, Identity>()
@@ -46,5 +53,6 @@ function makeRoot(row: AccessKeyRow): Identity {
     home,
     account,
     caller: { tenant, policy, identity: null, session: null },
+    isSession: false,
   }
 }

@@ -1,4 +1,5 @@
 /** What policies are asked about a request: each need of its row in the operation table, of its bucket and key. */
+import type { Clock } from '../../core/time.ts'
 import type { AccessQuestion } from '../../policy/access.ts'
 import type { ClientOperation } from '../../policy/operations.ts'
 import type { AskedKeys, LocatedBucket, PartNeed, S3Context } from '../operation.ts'
@@ -11,7 +12,7 @@ import type { Targets } from './targets.ts'
 export type AskingContext = Pick<
   S3Context,
   'request' | 'message' | 'identity' | 'client' | 'proof' | 'services' | 'locate'
->
+> & { readonly clock: Clock }
 
 export async function questionsOf(
   targets: Targets,
@@ -26,7 +27,7 @@ export async function questionsOf(
     // Of each key in the body the operation asks by itself.
     if (need.on === 'keys') continue
     if (op.action === 'bucket.list' || op.action === 'bucket.create') {
-      const resource = request.bucket === null ? '*' : `arn:aws:s3:::${request.bucket}`
+      const resource = `arn:aws:s3:::${request.bucket ?? '*'}`
       const facts = { context, bucket: null, versionId: null, existingTags: null, asked }
       questions.push({ action: need.action, resource, target: null, keys: conditionKeys(facts) })
       continue
