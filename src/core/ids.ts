@@ -46,7 +46,7 @@ export function parseBucketName(text: string): BucketName | null {
 }
 
 export function parseEntryId(text: string): EntryId | null {
-  return /^[0-9a-hjkmnp-tv-z]{26}$/.test(text) ? (text as EntryId) : null
+  return isSortableId(text) ? (text as EntryId) : null
 }
 
 export function parseCountryCode(text: string): CountryCode | null {
@@ -69,6 +69,10 @@ export function newSortableId(nowUnixMs: number, randomBytes: RandomBytes): stri
   const random = randomBytes(16)
   for (let i = 0; i < 16; i++) out += crockford[random[i]! & 31]!
   return out
+}
+
+export function isSortableId(text: string): boolean {
+  return /^[0-9a-hjkmnp-tv-z]{26}$/.test(text)
 }
 
 /** When a sortable id was made, by its own word: milliseconds since 1970. */

@@ -1,5 +1,6 @@
 /** Version ids of requests, and what a read by key or by version finds. */
 
+import { isSortableId } from '../core/ids.ts'
 import { findVersion, readCurrent } from '../store/key-versions.ts'
 import { findObject } from '../store/objects.ts'
 import {
@@ -24,7 +25,7 @@ export function versionIdOf(request: S3Request): string | null {
 
 export function checkVersionId(versionId: string): string {
   if (versionId === '') throw new S3Error('InvalidArgument', 'Version id cannot be the empty string.')
-  if (versionId !== nullVersionId && !/^[0-9a-hjkmnp-tv-z]{26}$/.test(versionId))
+  if (versionId !== nullVersionId && !isSortableId(versionId))
     throw new S3Error('InvalidArgument', 'Invalid version id specified', {
       ArgumentName: 'versionId',
       ArgumentValue: versionId,

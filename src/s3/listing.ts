@@ -12,8 +12,8 @@ export interface ListQuery {
   readonly base: Uint8Array
   readonly prefix: string
   readonly delimiter: string
-  /** Listing goes on after this key or common prefix. */
-  readonly after: string
+  /** The first row that may be listed; `null`: there is none (`startAfter` says where). */
+  readonly from: Uint8Array | null
   readonly limit: number
   /** The listed key in a row's key, without the base. */
   readonly keyOf: (row: Row) => string
@@ -24,54 +24,64 @@ export interface ListPage {
   readonly commonPrefixes: readonly string[]
   readonly truncated: boolean
   /** The last key or common prefix of the page; `null` when it is empty. */
-  readonly last: string | null
+  readonly last: { readonly kind: 'row' | 'group'; readonly key: string } | null
 }
 
+export const emptyPage: ListPage = { rows: [], commonPrefixes: [], truncated: false, last: null }
+
 const zero = new Uint8Array([0])
+const maxScanRows = 1000
+/** What is read after a group may be one row before the next group: not much of it is read in vain. */
+export const rowsAfterGroup = 4
+export const growth = 4
 
 export async function listPage(query: ListQuery): Promise<ListPage> {
   const { catalog, table, base, prefix, delimiter, limit } = query
-  const lower = concat(base, utf8(prefix))
-  const end = prefixEnd(lower)
+  const end = prefixEnd(concat(base, utf8(prefix)))
   const rows: { key: string; row: Row }[] = []
   const commonPrefixes: string[] = []
-  let last: string | null = null
-  let from: Uint8Array | null = startAfter(query, lower)
-  while (from !== null) {
-    const room = limit - rows.length - commonPrefixes.length
-    const page: Row[] = await catalog.scan(table, {
-      from,
-      ...(end && { to: end }),
-      limit: Math.min(1000, room + 1),
-    })
-    let next: Uint8Array | null = page.length === 0 ? null : concat(page.at(-1)!.key, zero)
-    if (page.length < Math.min(1000, room + 1)) next = null
+  let last: ListPage['last'] = null
+  let size = delimiter === '' ? limit + 1 : rowsAfterGroup * growth
+  for (let from = query.from; from !== null; ) {
+    const wanted = Math.min(maxScanRows, size, limit - rows.length - commonPrefixes.length + 1)
+    const page = await catalog.scan(table, { from, ...(end && { to: end }), limit: wanted })
+    // The first row behind the group that was folded last.
+    let behind: Uint8Array | null = null
     for (const row of page) {
+      if (behind !== null && Buffer.compare(row.key, behind) < 0) continue
+      behind = null
+      if (rows.length + commonPrefixes.length >= limit) return { rows, commonPrefixes, truncated: true, last }
       const key = query.keyOf(row)
       const group = groupOf(key, prefix, delimiter)
-      if (rows.length + commonPrefixes.length >= limit) return { rows, commonPrefixes, truncated: true, last }
       if (group === null) {
         rows.push({ key, row })
-        last = key
+        last = { kind: 'row', key }
         continue
       }
       commonPrefixes.push(group)
-      last = group
-      next = prefixEnd(concat(base, utf8(group)))
-      break
+      last = { kind: 'group', key: group }
+      behind = prefixEnd(concat(base, utf8(group)))
+      if (behind === null) return { rows, commonPrefixes, truncated: false, last }
     }
-    from = next
+    if (page.length < wanted) break
+    size = behind === null ? size * growth : rowsAfterGroup
+    from = behind ?? concat(page.at(-1)!.key, zero)
   }
   return { rows, commonPrefixes, truncated: false, last }
 }
 
 /** After a marker that is itself a common prefix, or lies in one, the whole group is behind us. */
-function startAfter({ base, prefix, delimiter, after }: ListQuery, lower: Uint8Array): Uint8Array | null {
+export function startAfter(
+  base: Uint8Array,
+  prefix: string,
+  delimiter: string,
+  after: string,
+): Uint8Array | null {
+  const lower = concat(base, utf8(prefix))
   if (after === '') return lower
   const group = after.startsWith(prefix) ? groupOf(after, prefix, delimiter) : null
   const start = group === null ? concat(base, utf8(after), zero) : prefixEnd(concat(base, utf8(group)))
-  if (start === null) return null
-  return Buffer.compare(start, lower) > 0 ? start : lower
+  return start === null || Buffer.compare(start, lower) > 0 ? start : lower
 }
 
 /** The common prefix that a key is folded into; `null` when it is listed itself. */

@@ -9,23 +9,20 @@ import {
   deleteBucketOperation,
   getBucketLocationOperation,
   headBucketOperation,
-  listBucketsOperation,
 } from './ops/buckets.ts'
 import { copyObjectOperation } from './ops/copy-object.ts'
 import { deleteObjectOperation } from './ops/delete-object.ts'
 import { deleteObjectsOperation } from './ops/delete-objects.ts'
 import { getObjectOperation, headObjectOperation } from './ops/get-object.ts'
-import {
-  listMultipartUploadsOperation,
-  listObjectsOperation,
-  listObjectsV2Operation,
-} from './ops/list-objects.ts'
+import { listBucketsOperation } from './ops/list-buckets.ts'
+import { listObjectsOperation, listObjectsV2Operation } from './ops/list-objects.ts'
+import { listPartsOperation } from './ops/list-parts.ts'
+import { listMultipartUploadsOperation } from './ops/list-uploads.ts'
 import { listObjectVersionsOperation } from './ops/list-versions.ts'
 import {
   abortMultipartUploadOperation,
   completeMultipartUploadOperation,
   createMultipartUploadOperation,
-  listPartsOperation,
   uploadPartCopyOperation,
   uploadPartOperation,
 } from './ops/multipart.ts'

@@ -16,7 +16,7 @@ import {
   type VersionRow,
 } from '../store/rows.ts'
 import { readVersionRowKey, versionRowKey, versionsEnd, versionsPrefix } from '../store/version-keys.ts'
-import { groupOf, textAfter } from './listing.ts'
+import { groupOf, growth, rowsAfterGroup, textAfter } from './listing.ts'
 
 export interface VersionQuery {
   readonly catalog: Catalog
@@ -177,24 +177,28 @@ function createCursor(
   let from: Uint8Array | null = null
   let rows: readonly Row[] = []
   let at = 0
+  let size = pageRows
   let head: { key: string; bytes: Uint8Array; row: VersionRow } | null = null
   return {
     seek(next) {
+      const isFirst = from === null && rows.length === 0
       // Forward only, and mostly within what was read: a group of few keys costs no new page.
       head = null
       while (at < rows.length && next !== null && Buffer.compare(rows[at]!.key, next) < 0) at++
       if (at < rows.length && next !== null) return
       rows = []
       at = 0
+      if (!isFirst) size = Math.min(pageRows, rowsAfterGroup)
       from = next
     },
     async head() {
       if (head !== null) return head
       if (at >= rows.length) {
         if (from === null) return null
-        rows = await catalog.scan(table, { from, limit: pageRows, ...(end && { to: end }) })
+        rows = await catalog.scan(table, { from, limit: size, ...(end && { to: end }) })
         at = 0
-        from = rows.length < pageRows ? null : concat(rows.at(-1)!.key, zero)
+        from = rows.length < size ? null : concat(rows.at(-1)!.key, zero)
+        size = Math.min(pageRows, size * growth)
       }
       const found = rows[at]
       if (found === undefined) return null

@@ -30,17 +30,32 @@ export async function findBucket(
   return bytes === null ? null : { row: decode(name, bytes), bytes }
 }
 
+export interface BucketListQuery {
+  /** What the names start with. */
+  readonly prefix: string
+  /** Listing goes on after this name. */
+  readonly after: string
+  readonly limit: number
+}
+
 /** By name, ascending. */
-export async function listBuckets(catalog: Catalog, tenant: TenantId): Promise<BucketRow[]> {
-  const prefix = tenantIndexPrefix(tenant)
+export async function listBuckets(
+  catalog: Catalog,
+  tenant: TenantId,
+  { prefix, after, limit }: BucketListQuery,
+): Promise<BucketRow[]> {
+  const index = tenantIndexPrefix(tenant)
+  const lower = concat(index, utf8(prefix))
+  const behind = concat(index, utf8(after), indexMark)
   const found: BucketRow[] = []
-  for (let from = prefix; ; ) {
-    const rows = await catalog.scan('buckets', { from, to: prefixEnd(prefix)!, limit: 1000 })
+  for (let from = after === '' || Buffer.compare(behind, lower) < 0 ? lower : behind; ; ) {
+    const wanted = Math.min(1000, limit - found.length)
+    const rows = await catalog.scan('buckets', { from, to: prefixEnd(lower)!, limit: wanted })
     for (const { key } of rows) {
-      const bucket = await findBucket(catalog, fromUtf8(key.subarray(prefix.length)) as BucketName)
+      const bucket = await findBucket(catalog, fromUtf8(key.subarray(index.length)) as BucketName)
       if (bucket !== null) found.push(bucket.row)
     }
-    if (rows.length < 1000) return found
+    if (rows.length < wanted || found.length >= limit) return found
     from = concat(rows.at(-1)!.key, indexMark)
   }
 }

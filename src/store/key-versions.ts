@@ -4,6 +4,7 @@
  * versioned reads and writes one table, and a list of objects meets nothing else.
  */
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
+import { isSortableId } from '../core/ids.ts'
 import { type Catalog, type Check, prefixEnd, type Table } from './catalog.ts'
 import {
   type BucketRow,
@@ -105,7 +106,7 @@ export async function readNoncurrent(
   versionId: string,
 ): Promise<KnownVersion | null> {
   // What is no id of ours fits no row; the key of a row has a fixed place for it.
-  if (!/^[0-9a-hjkmnp-tv-z]{26}$/.test(versionId)) return null
+  if (!isSortableId(versionId)) return null
   const bytes = await catalog.get('versions', versionRowKey(bucketId, key, versionId))
   return bytes === null ? null : { row: decodeRow<VersionRow>(bytes), bytes }
 }

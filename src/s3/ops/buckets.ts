@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { toHex, utf8 } from '../../core/bytes.ts'
 import { parseBucketName, parseRegionId, type RegionId } from '../../core/ids.ts'
-import type { BucketCreate, BucketList, BucketUse } from '../../policy/operations.ts'
+import type { BucketCreate, BucketUse } from '../../policy/operations.ts'
 import { type ConfigDocument, firstConfigs } from '../../store/bucket-configs.ts'
-import { createBucket, deleteBucket, findBucket, listBuckets } from '../../store/buckets.ts'
+import { createBucket, deleteBucket, findBucket } from '../../store/buckets.ts'
 import type { Put } from '../../store/catalog.ts'
 import { type BucketKeyRow, type BucketRow, type ConfigKind, encodeRow } from '../../store/rows.ts'
 import { findTenant } from '../../store/tenants.ts'
@@ -11,7 +11,6 @@ import { collectContent, createBodyDecoder, planBody } from '../body.ts'
 import { objectLockXml } from '../configs/object-lock.ts'
 import { versioningXml } from '../configs/versioning.ts'
 import { S3Error } from '../errors.ts'
-import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Context, type S3Region } from '../operation.ts'
 import { childText, parseXml, xmlDocument } from '../xml.ts'
 import { abortUploads } from './abort-uploads.ts'
@@ -31,22 +30,6 @@ export async function collectXml(context: S3Context, maxBytes: number): Promise<
   context.continueBody()
   return (await collectContent(context.message, createBodyDecoder(plan, false), maxBytes)).content
 }
-
-export const listBucketsOperation = operation<BucketList, null>({
-  name: 'ListBuckets',
-  facts: async () => ({ op: { action: 'bucket.list' }, target: null }),
-  run: async ({ services, identity }) => {
-    const found: BucketRow[] = []
-    for (const region of services.regions.values())
-      found.push(...(await listBuckets(region.catalog, identity.tenant)))
-    found.sort((a, b) => (a.name < b.name ? -1 : 1))
-    const body = xmlDocument('ListAllMyBucketsResult', {
-      Owner: { ID: identity.account.canonicalId, DisplayName: identity.account.displayName },
-      Buckets: { Bucket: found.map(row => ({ Name: row.name, CreationDate: xmlDate(row.createdUnixMs) })) },
-    })
-    return { status: 200, headers: {}, body }
-  },
-})
 
 interface NewBucket {
   readonly region: S3Region

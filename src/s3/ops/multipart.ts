@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { fromHex, toHex } from '../../core/bytes.ts'
-import { newSortableId } from '../../core/ids.ts'
+import { isSortableId, newSortableId } from '../../core/ids.ts'
 import { checksums } from '../../crypto/checksums.ts'
 import type { ManifestPart } from '../../crypto/manifest.ts'
-import type { BucketUse, ObjectCopy, ObjectWrite } from '../../policy/operations.ts'
+import type { ObjectCopy, ObjectWrite } from '../../policy/operations.ts'
 import { type KnownBucket, sameBucket } from '../../store/objects.ts'
 import { releasePlaces } from '../../store/places.ts'
 import {
@@ -28,7 +28,7 @@ import { attributesOf, versionAttributes } from '../version-attributes.ts'
 import { newVersionKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 import { abortUpload, listParts } from './abort-uploads.ts'
-import { bucketUse, collectXml } from './buckets.ts'
+import { collectXml } from './buckets.ts'
 import {
   type CopyTarget,
   copySourceRange,
@@ -106,8 +106,10 @@ interface FoundUpload {
   readonly row: UploadRow
 }
 
-async function findUpload(context: S3Context, bucket: LocatedBucket): Promise<FoundUpload> {
+export async function findUpload(context: S3Context, bucket: LocatedBucket): Promise<FoundUpload> {
   const uploadId = context.request.query.get('uploadId')!
+  // Not looked for: an id of any length would make a key of any length.
+  if (!isSortableId(uploadId)) throw new S3Error('NoSuchUpload', undefined, { UploadId: uploadId })
   const rowKey = uploadRowKey(bucket.row.id, context.request.key!, uploadId)
   const bytes = await bucket.region.catalog.get('uploads', rowKey)
   if (bytes === null) throw new S3Error('NoSuchUpload', undefined, { UploadId: uploadId })
@@ -358,42 +360,5 @@ export const abortMultipartUploadOperation = operation<ObjectWrite, LocatedBucke
       throw new S3Error('NoSuchUpload')
     }
     return { status: 204, headers: {}, body: null }
-  },
-})
-
-export const listPartsOperation = operation<BucketUse, LocatedBucket>({
-  name: 'ListParts',
-  facts: bucketUse,
-  run: async (context, _authorized, bucket) => {
-    const { query, key } = context.request
-    const upload = await findUpload(context, bucket)
-    const after = Number(query.get('part-number-marker') ?? 0)
-    const limit = Math.min(1000, Number(query.get('max-parts') ?? 1000))
-    if (!Number.isInteger(after) || !Number.isInteger(limit) || limit < 0)
-      throw new S3Error('InvalidArgument')
-    const rest = (await listParts(bucket.region, upload.row.uploadId)).filter(
-      part => part.row.partNumber > after,
-    )
-    const page = rest.slice(0, limit)
-    const owner = { ID: bucket.row.tenant, DisplayName: bucket.row.tenant.slice(0, 12) }
-    const body = xmlDocument('ListPartsResult', {
-      Bucket: bucket.row.name,
-      Key: key!,
-      UploadId: upload.row.uploadId,
-      Initiator: owner,
-      Owner: owner,
-      StorageClass: 'STANDARD',
-      PartNumberMarker: after,
-      NextPartNumberMarker: page.at(-1)?.row.partNumber ?? 0,
-      MaxParts: limit,
-      IsTruncated: rest.length > page.length,
-      Part: page.map(({ row }) => ({
-        PartNumber: row.partNumber,
-        LastModified: xmlDate(row.modifiedUnixMs),
-        ETag: `"${row.md5}"`,
-        Size: row.sizeBytes,
-      })),
-    })
-    return { status: 200, headers: {}, body }
   },
 })
