@@ -19,7 +19,7 @@ export function versionAttributes(
   }
 }
 
-export function tagsOfHeader(headers: IncomingHttpHeaders): Pick<VersionAttributes, 'tags'> {
+function tagsOfHeader(headers: IncomingHttpHeaders): Pick<VersionAttributes, 'tags'> {
   const header = headers['x-amz-tagging']
   const tags = header === undefined ? [] : parseTagHeader(String(header))
   return tags.length === 0 ? {} : { tags }

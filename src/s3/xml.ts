@@ -2,7 +2,17 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { S3Error } from './errors.ts'
 
+/** XML that is written, and escaped, already. */
+export class RawXml {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 export type XmlNode =
+  | RawXml
   | string
   | number
   | boolean
@@ -23,6 +33,7 @@ export function xmlDocument(root: string, content: XmlNode, namespace: string | 
 
 function inner(node: XmlNode): string {
   if (typeof node !== 'object') return escapeXml(String(node))
+  if (node instanceof RawXml) return node.text
   if (isList(node)) return node.map(inner).join('')
   let out = ''
   for (const [name, value] of Object.entries(node)) {
@@ -40,7 +51,7 @@ function isList(node: XmlNode): node is readonly XmlNode[] {
 }
 
 /** Control characters that XML 1.0 cannot carry are written as references, as S3 does; `url` encoding avoids them. */
-function escapeXml(text: string): string {
+export function escapeXml(text: string): string {
   if (!/[&<>"\u0000-\u001f\ufffe\uffff]/.test(text)) return text
   return text.replace(/[&<>"\u0000-\u0008\u000b-\u001f\ufffe\uffff]/g, c => {
     if (c === '&') return '&amp;'

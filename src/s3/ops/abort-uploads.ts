@@ -1,4 +1,3 @@
-import { fromUtf8 } from '../../core/bytes.ts'
 import { prefixEnd } from '../../store/catalog.ts'
 import { releasePlaces } from '../../store/places.ts'
 import { bucketPrefix, decodeRow, type PartRow, partPrefix, type UploadRow } from '../../store/rows.ts'
@@ -55,9 +54,4 @@ export async function listParts(
   const prefix = partPrefix(uploadId)
   const rows = await region.catalog.scan('parts', { from: prefix, to: prefixEnd(prefix)!, limit: 10_001 })
   return rows.map(({ key, value }) => ({ key, row: decodeRow<PartRow>(value) }))
-}
-
-/** The object key in an upload row's key: between the bucket's id and the separator before the upload's id. */
-export function objectKeyOf(uploadRowKey: Uint8Array, uploadId: string): string {
-  return fromUtf8(uploadRowKey.subarray(8, uploadRowKey.length - uploadId.length - 1))
 }

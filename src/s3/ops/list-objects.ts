@@ -1,13 +1,13 @@
 import { fromBase64, fromUtf8, toBase64, utf8 } from '../../core/bytes.ts'
 import type { BucketUse } from '../../policy/operations.ts'
-import { bucketPrefix, decodeRow, type ObjectRow } from '../../store/rows.ts'
+import { bucketPrefix } from '../../store/rows.ts'
 import { S3Error } from '../errors.ts'
+import { decodeListed, listedXml, ownerText } from '../list-contents.ts'
 import { keyParameter, type ListParameters, listParameters } from '../list-parameters.ts'
 import { emptyPage, type ListPage, listPage, startAfter, textAfter } from '../listing.ts'
-import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
 import { bucketOwner, type OwnerXml } from '../owner.ts'
-import { type XmlNode, xmlDocument } from '../xml.ts'
+import { escapeXml, RawXml, type XmlNode, xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
 
 export const listObjectsOperation = operation<BucketUse, LocatedBucket>({
@@ -18,7 +18,7 @@ export const listObjectsOperation = operation<BucketUse, LocatedBucket>({
     const { encode, prefix, delimiter, encodingType } = parameters
     const marker = keyParameter(context.request, 'marker')
     const page = await listRows(bucket, parameters, marker)
-    const body = xmlDocument('ListBucketResult', {
+    const head = {
       Name: bucket.row.name,
       Prefix: encode(prefix),
       Marker: encode(marker),
@@ -28,10 +28,9 @@ export const listObjectsOperation = operation<BucketUse, LocatedBucket>({
       Delimiter: delimiter === '' ? undefined : encode(delimiter),
       IsTruncated: page.truncated,
       EncodingType: encodingType,
-      Contents: contents(page, encode, await bucketOwner(context, bucket)),
-      CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })),
-    })
-    return { status: 200, headers: {}, body }
+    }
+    const owner = await bucketOwner(context, bucket)
+    return { status: 200, headers: {}, body: listXml(head, page, encode, owner) }
   },
 })
 
@@ -46,7 +45,7 @@ export const listObjectsV2Operation = operation<BucketUse, LocatedBucket>({
     const after = keyParameter(context.request, 'start-after')
     const page = await listRows(bucket, parameters, token ? parseToken(token) : after)
     const owner = query.get('fetch-owner') === 'true' ? await bucketOwner(context, bucket) : undefined
-    const body = xmlDocument('ListBucketResult', {
+    const head = {
       Name: bucket.row.name,
       Prefix: encode(prefix),
       StartAfter: after === '' ? undefined : encode(after),
@@ -57,10 +56,8 @@ export const listObjectsV2Operation = operation<BucketUse, LocatedBucket>({
       Delimiter: delimiter === '' ? undefined : encode(delimiter),
       IsTruncated: page.truncated,
       EncodingType: encodingType,
-      Contents: contents(page, encode, owner),
-      CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })),
-    })
-    return { status: 200, headers: {}, body }
+    }
+    return { status: 200, headers: {}, body: listXml(head, page, encode, owner) }
   },
 })
 
@@ -81,22 +78,22 @@ function listRows(bucket: LocatedBucket, parameters: ListParameters, after: stri
   })
 }
 
-function contents(page: ListPage, encode: (text: string) => string, owner: OwnerXml | undefined): XmlNode[] {
-  return page.rows.map(({ key, row }) => {
-    const object = decodeRow<ObjectRow>(row.value)
-    return {
-      Key: encode(key),
-      LastModified: xmlDate(object.modifiedUnixMs),
-      ETag: `"${object.etag}"`,
-      ...(object.checksum !== null && {
-        ChecksumAlgorithm: object.checksum.algorithm,
-        ChecksumType: object.checksum.type,
-      }),
-      Size: object.sizeBytes,
-      Owner: owner,
-      StorageClass: 'STANDARD',
-    }
-  })
+function listXml(
+  head: XmlNode,
+  page: ListPage,
+  encode: (text: string) => string,
+  owner: OwnerXml | undefined,
+): string {
+  const groups = { CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })) }
+  return xmlDocument('ListBucketResult', [head, contents(page, encode, owner), groups])
+}
+
+function contents(page: ListPage, encode: (text: string) => string, owner: OwnerXml | undefined): RawXml {
+  const named = owner === undefined ? '' : ownerText(owner)
+  let text = ''
+  for (const { key, row } of page.rows)
+    text += `<Contents><Key>${escapeXml(encode(key))}</Key>${listedXml(decodeListed(row.value))}${named}</Contents>`
+  return new RawXml(text)
 }
 
 function parseToken(token: string): string {

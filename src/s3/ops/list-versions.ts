@@ -2,12 +2,13 @@ import type { BucketUse } from '../../policy/operations.ts'
 import { clientVersionId, isMarker } from '../../store/rows.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId } from '../find-readable.ts'
+import { listedXml, ownerText } from '../list-contents.ts'
 import { keyParameter, listParameters } from '../list-parameters.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
 import { bucketOwner, type OwnerXml } from '../owner.ts'
 import { type ListedVersion, listVersionPage, type VersionPage } from '../version-listing.ts'
-import { type XmlNode, xmlDocument } from '../xml.ts'
+import { escapeXml, RawXml, xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
 
 const emptyPage: VersionPage = { versions: [], commonPrefixes: [], truncated: false, next: null }
@@ -51,33 +52,25 @@ export const listObjectVersionsOperation = operation<BucketUse, LocatedBucket>({
         EncodingType: encodingType,
         IsTruncated: page.truncated,
       },
-      ...page.versions.map(version => versionXml(version, owner, encode)),
+      versionsXml(page.versions, owner, encode),
       { CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })) },
     ])
     return { status: 200, headers: {}, body }
   },
 })
 
-function versionXml(
-  { key, row, isLatest }: ListedVersion,
+function versionsXml(
+  versions: readonly ListedVersion[],
   owner: OwnerXml,
   encode: (text: string) => string,
-): XmlNode {
-  const name = { Key: encode(key), VersionId: clientVersionId(row), IsLatest: isLatest }
-  const LastModified = xmlDate(row.modifiedUnixMs)
-  if (isMarker(row)) return { DeleteMarker: { ...name, LastModified, Owner: owner } }
-  return {
-    Version: {
-      ...name,
-      LastModified,
-      ETag: `"${row.etag}"`,
-      ...(row.checksum !== null && {
-        ChecksumAlgorithm: row.checksum.algorithm,
-        ChecksumType: row.checksum.type,
-      }),
-      Size: row.sizeBytes,
-      StorageClass: 'STANDARD',
-      Owner: owner,
-    },
+): RawXml {
+  const named = ownerText(owner)
+  let text = ''
+  for (const { key, row, isLatest } of versions) {
+    const name = `<Key>${escapeXml(encode(key))}</Key><VersionId>${clientVersionId(row)}</VersionId><IsLatest>${isLatest}</IsLatest>`
+    text += isMarker(row)
+      ? `<DeleteMarker>${name}<LastModified>${xmlDate(row.modifiedUnixMs)}</LastModified>${named}</DeleteMarker>`
+      : `<Version>${name}${listedXml(row)}${named}</Version>`
   }
+  return new RawXml(text)
 }
