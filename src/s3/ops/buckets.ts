@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { toHex, utf8 } from '../../core/bytes.ts'
+import { equalBytes, toHex, utf8 } from '../../core/bytes.ts'
 import { parseBucketName, parseRegionId, type RegionId } from '../../core/ids.ts'
 import type { BucketCreate, BucketUse } from '../../policy/operations.ts'
 import { type ConfigDocument, firstConfigs } from '../../store/bucket-configs.ts'
 import { createBucket, deleteBucket, findBucket } from '../../store/buckets.ts'
 import type { Put } from '../../store/catalog.ts'
+import { type KnownBucket, sameBucket } from '../../store/objects.ts'
 import { type BucketKeyRow, type BucketRow, type ConfigKind, encodeRow } from '../../store/rows.ts'
 import { findTenant } from '../../store/tenants.ts'
 import { collectContent, createBodyDecoder, planBody } from '../body.ts'
@@ -186,9 +187,14 @@ export const deleteBucketOperation = operation<BucketUse, LocatedBucket>({
     const { tenant, name } = bucket.row
     const by = { accessKeyId: context.identity.accessKeyId }
     const entry = bucket.region.drafts.draft({ tenant, type: 'bucket.deleted', body: { bucket: name, by } })
-    if (!(await deleteBucket(bucket.region.catalog, authorized, bucket, entry.put))) {
-      const now = await findBucket(bucket.region.catalog, name)
-      throw new S3Error(now === null || now.row.id !== bucket.row.id ? 'NoSuchBucket' : 'BucketNotEmpty')
+    const { catalog } = bucket.region
+    for (let known: KnownBucket = bucket; !(await deleteBucket(catalog, authorized, known, entry.put)); ) {
+      const now = await sameBucket(catalog, known)
+      if (now === null) throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
+      // Its row stands as it stood: what forbade it is what the bucket holds.
+      if (equalBytes(now.bytes, known.bytes))
+        throw new S3Error('BucketNotEmpty', undefined, { BucketName: name })
+      known = now
     }
     context.entered(entry.entryId)
     // Uploads that were never completed are no objects and do not keep a bucket; their parts go with it.
