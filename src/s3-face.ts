@@ -17,6 +17,7 @@ import type { RegionAccess } from './open-region.ts'
 import { createRequestPipe } from './pipes/request.ts'
 import { createTargets } from './s3/iam/targets.ts'
 import type { S3Region } from './s3/operation.ts'
+import { createOwners } from './s3/owners.ts'
 import { createRowCache } from './store/row-cache.ts'
 import type { BucketKeyRow } from './store/rows.ts'
 
@@ -55,7 +56,18 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
   const { bucketNames } = deps
   const decodeBucketKey = createRowCache<BucketKeyRow>()
   const targets = createTargets()
-  const services = { regions, bucketNames, targets, decodeBucketKey, clock, randomBytes, log, metrics }
+  const owners = createOwners(regions)
+  const services = {
+    regions,
+    bucketNames,
+    targets,
+    owners,
+    decodeBucketKey,
+    clock,
+    randomBytes,
+    log,
+    metrics,
+  }
   const pipe = stack.use(
     createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
   )

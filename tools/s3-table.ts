@@ -19,7 +19,8 @@ function needOf({ action, version, header, on, optional }: IamNeed): string {
   const pair = version === undefined ? name(action) : `${name(action)} or ${name(version)}`
   const of = on === 'source' ? ' of the source' : on === 'keys' ? ' of each key' : ''
   const asked = optional === true ? ', if allowed,' : ''
-  return `${pair}${of}${asked}${header === undefined ? '' : ` with \`${header}\``}`
+  const given = typeof header === 'string' ? ` with \`${header}\`` : header && ' with an ACL in the headers'
+  return `${pair}${of}${given ?? ''}`
 }
 
 function renderTable(): string {

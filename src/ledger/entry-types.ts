@@ -69,6 +69,14 @@ type EntryBodies = {
     readonly lock: LockBody | null
     readonly by: By
   }
+  'object.acl': {
+    readonly bucket: string
+    readonly key: string
+    readonly versionId: string
+    readonly originId: OriginId
+    readonly grants: readonly { readonly to: string; readonly permission: string }[]
+    readonly by: By
+  }
   'object.tagged': {
     readonly bucket: string
     readonly key: string

@@ -155,6 +155,8 @@ function isGrantedBy(
   const ofObject = objectPermissionOf(action)
   if (ofObject === null) return false
   if (acls.object !== null) return isGranted(acls.object, ofObject, tenant, ignores)
+  // Who may add objects may say who else may use them.
+  if (ofObject === 'WRITE_ACP') return isGranted(acls.bucket, 'WRITE', tenant, ignores)
   // Who may list a bucket may be told that a key is not there.
   return ofObject === 'READ' && isGranted(acls.bucket, 'READ', tenant, ignores)
 }

@@ -9,8 +9,8 @@ export type PolicyKind = 'resource' | 'identity' | 'trust'
 export interface Policy {
   readonly version: string
   readonly statements: readonly Statement[]
-  /** Condition keys that it asks for, in lower case: what is costly to look up is looked up only then. */
-  readonly uses: ReadonlySet<string>
+  /** It asks for tags of the object that is there, which cost a look-up. */
+  readonly usesExistingTags: boolean
 }
 
 export interface Statement {
@@ -74,7 +74,7 @@ export function parsePolicy(text: string, kind: PolicyKind): Policy | string {
     }
     statements.push(statement)
   }
-  return { version, statements, uses: usesOf(statements) }
+  return { version, statements, usesExistingTags: usedKeys(statements).some(isExistingTag) }
 }
 
 function parseStatement(value: unknown, kind: PolicyKind, hasVariables: boolean): Statement | string {
@@ -163,14 +163,13 @@ function parseConditions(value: unknown, hasVariables: boolean): Condition[] | s
   return conditions
 }
 
-function usesOf(statements: readonly Statement[]): Set<string> {
-  const uses = new Set<string>()
-  for (const { conditions, resources } of statements) {
-    for (const condition of conditions)
-      for (const key of [condition.key, ...condition.variables]) uses.add(key)
-    for (const pattern of resources?.patterns ?? []) for (const key of variablesOf(pattern)) uses.add(key)
-  }
-  return uses
+const isExistingTag = (key: string): boolean => key.startsWith('s3:existingobjecttag/')
+
+function usedKeys(statements: readonly Statement[]): string[] {
+  return statements.flatMap(({ conditions, resources }) => [
+    ...conditions.flatMap(condition => [condition.key, ...condition.variables]),
+    ...(resources?.patterns ?? []).flatMap(variablesOf),
+  ])
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

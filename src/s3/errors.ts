@@ -1,5 +1,6 @@
 /** The S3 error table ("Error responses", S3 API Reference): code → HTTP status and the message we give. */
 const table = {
+  AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
   AccessDenied: [403, 'Access Denied.'],
   AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
   AuthorizationQueryParametersError: [400, 'The query parameters for authentication are not valid.'],
@@ -18,6 +19,14 @@ const table = {
   InvalidAccessKeyId: [403, 'The access key ID that you provided does not exist in our records.'],
   InvalidArgument: [400, 'Invalid argument.'],
   InvalidBucketState: [409, 'The request is not valid with the current state of the bucket.'],
+  InvalidBucketAclWithBlockPublicAccessError: [
+    400,
+    'Bucket cannot have public ACLs set with BlockPublicAccess enabled',
+  ],
+  InvalidBucketAclWithObjectOwnership: [
+    400,
+    'Bucket cannot have ACLs set with ObjectOwnership’s BucketOwnerEnforced setting',
+  ],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
   InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
@@ -29,6 +38,7 @@ const table = {
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, 'The specified URI could not be parsed.'],
   KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedACLError: [400, 'The ACL that you provided was not well formed or did not validate.'],
   MalformedPolicy: [400, 'The policy is not in the valid JSON format.'],
   MalformedXML: [400, 'The XML that you provided was not well formed or did not validate.'],
   MaxMessageLengthExceeded: [400, 'Your request was too large.'],
@@ -59,6 +69,11 @@ const table = {
     'The request signature that we calculated does not match the one that you provided.',
   ],
   SlowDown: [503, 'Reduce your request rate.'],
+  UnexpectedContent: [400, 'This request does not support content'],
+  UnresolvableGrantByEmailAddress: [
+    400,
+    'The e-mail address that you provided does not match any account on record.',
+  ],
   XAmzContentSHA256Mismatch: [
     400,
     'The provided x-amz-content-sha256 header does not match what was computed.',

@@ -5,10 +5,13 @@
  */
 import { decodeRow, type ObjectRow } from '../store/rows.ts'
 import { xmlDate } from './object-headers.ts'
-import type { OwnerXml } from './owner.ts'
+import type { ShownOwner } from './owners.ts'
 import { escapeXml } from './xml.ts'
 
-export type ListedObject = Pick<ObjectRow, 'v' | 'etag' | 'modifiedUnixMs' | 'sizeBytes' | 'checksum'>
+export type ListedObject = Pick<
+  ObjectRow,
+  'v' | 'etag' | 'modifiedUnixMs' | 'sizeBytes' | 'checksum' | 'owner'
+>
 
 /**
  * Where a row's JSON goes on with what no list shows. Inside a string its quotes would be escaped, and names of
@@ -52,6 +55,6 @@ export function listedXml({ etag, modifiedUnixMs, sizeBytes, checksum }: ListedO
   )
 }
 
-export function ownerText(owner: OwnerXml): string {
+export function ownerText(owner: ShownOwner): string {
   return `<Owner><ID>${escapeXml(owner.ID)}</ID><DisplayName>${escapeXml(owner.DisplayName)}</DisplayName></Owner>`
 }

@@ -17,6 +17,7 @@ import type { BucketKeyRow } from '../store/rows.ts'
 import type { Account } from '../store/tenants.ts'
 import type { PayloadMode, Proof } from './authenticate.ts'
 import type { Targets } from './iam/targets.ts'
+import type { Owners } from './owners.ts'
 import type { S3Request } from './request.ts'
 
 export interface S3Region extends RegionStores {
@@ -32,6 +33,7 @@ export interface S3Services {
   /** Bucket names that are being given out, over all regions of the process. */
   readonly bucketNames: Holds
   readonly targets: Targets
+  readonly owners: Owners
   readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes
@@ -105,6 +107,8 @@ export interface PartNeed {
   /** `null`: of the bucket itself. */
   readonly key: string | null
   readonly versionId: string | null
+  /** What is there under the key now is not what is asked about. */
+  readonly isNew?: boolean
 }
 
 export interface S3Answer {

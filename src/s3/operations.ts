@@ -1,7 +1,8 @@
 /** The table of operations: a request is the first row that fits it. What fits no row is not implemented. */
+import { aclHeaders } from './acl/read-acl.ts'
 import { S3Error } from './errors.ts'
 import type { Operation } from './operation.ts'
-import { getBucketAclOperation } from './ops/bucket-acl.ts'
+import { getBucketAclOperation, putBucketAclOperation } from './ops/bucket-acl.ts'
 import { configRoutes } from './ops/bucket-configs.ts'
 import { getBucketPolicyStatusOperation } from './ops/bucket-policy-status.ts'
 import {
@@ -26,6 +27,7 @@ import {
   uploadPartCopyOperation,
   uploadPartOperation,
 } from './ops/multipart.ts'
+import { getObjectAclOperation, putObjectAclOperation } from './ops/object-acl.ts'
 import {
   getObjectLegalHoldOperation,
   getObjectRetentionOperation,
@@ -48,6 +50,7 @@ const describing = [
   need('s3:PutObjectTagging', { header: 'x-amz-tagging' }),
   need('s3:PutObjectRetention', { header: 'x-amz-object-lock-mode' }),
   need('s3:PutObjectLegalHold', { header: 'x-amz-object-lock-legal-hold' }),
+  need('s3:PutObjectAcl', { header: aclHeaders }),
 ]
 /** An ETag that is demanded tells of what is there. */
 const matching = need('s3:GetObject', { header: 'if-match', unless: '*' })
@@ -73,6 +76,8 @@ export const routes: readonly Route[] = [
       need('s3:CreateBucket'),
       need('s3:PutBucketObjectLockConfiguration', { header: 'x-amz-bucket-object-lock-enabled' }),
       need('s3:PutBucketVersioning', { header: 'x-amz-bucket-object-lock-enabled' }),
+      need('s3:PutBucketOwnershipControls', { header: 'x-amz-object-ownership' }),
+      need('s3:PutBucketAcl', { header: aclHeaders }),
     ],
     doc: 'Makes a bucket in the region that `LocationConstraint` names, or at home.',
   },
@@ -139,7 +144,15 @@ export const routes: readonly Route[] = [
     query: ['acl'],
     operation: getBucketAclOperation,
     iam: [need('s3:GetBucketAcl')],
-    doc: 'Answers that the owner has full control, and nobody else any.',
+    doc: 'Answers who was granted what on the bucket.',
+  },
+  {
+    method: 'PUT',
+    level: 'bucket',
+    query: ['acl'],
+    operation: putBucketAclOperation,
+    iam: [need('s3:PutBucketAcl')],
+    doc: 'Grants rights on the bucket, where ACLs are enabled.',
   },
   {
     method: 'GET',
@@ -215,6 +228,20 @@ export const routes: readonly Route[] = [
     iam: [...copying, ...describing, matching],
     doc: 'Makes an object of another in the same region.',
   },
+  ...objectDocument('acl', [
+    [
+      'GET',
+      getObjectAclOperation,
+      need('s3:GetObjectAcl', { version: 's3:GetObjectVersionAcl' }),
+      'Answers who was granted what on an object.',
+    ],
+    [
+      'PUT',
+      putObjectAclOperation,
+      need('s3:PutObjectAcl', { version: 's3:PutObjectVersionAcl' }),
+      'Grants rights on an object, where ACLs are enabled.',
+    ],
+  ]),
   ...objectDocument('tagging', [
     [
       'GET',

@@ -25,8 +25,8 @@ export interface IamNeed {
   readonly action: string
   /** Asked instead when the request (of a source: the copy source; of keys in a body: the key) names a version. */
   readonly version?: string
-  /** Asked only when the request has this header, with another value than `unless`. */
-  readonly header?: string
+  /** Asked only when the request has this header (or one of these), with another value than `unless`. */
+  readonly header?: string | readonly string[]
   readonly unless?: string
   /** Of what it is asked, when not of the bucket or object that the request names. `keys`: of each in the body. */
   readonly on?: 'source' | 'keys'
@@ -42,6 +42,7 @@ export function needsOf(route: Route, request: S3Request): IamNeed[] {
   return route.iam.filter(
     ({ header, unless, optional }) =>
       optional !== true &&
-      (header === undefined || (request.headers[header] !== undefined && request.headers[header] !== unless)),
+      (header === undefined ||
+        [header].flat().some(name => ![undefined, unless].includes(request.headers[name] as string))),
   )
 }

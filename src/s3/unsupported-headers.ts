@@ -8,8 +8,6 @@ import { S3Error } from './errors.ts'
 /** `null`: never; otherwise the values that ask for nothing beyond what is done anyway. */
 const headers: readonly (readonly [name: string, harmless: readonly string[] | null])[] = [
   ['x-amz-server-side-encryption', ['AES256']],
-  ['x-amz-acl', ['private', 'bucket-owner-full-control', 'bucket-owner-read']],
-  ['x-amz-object-ownership', ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter']],
   ['x-amz-request-payer', ['requester']],
   ['x-amz-website-redirect-location', null],
   ['x-amz-mfa', null],
@@ -19,7 +17,6 @@ const headers: readonly (readonly [name: string, harmless: readonly string[] | n
 ]
 const prefixes = [
   'x-amz-object-lock-event-hold',
-  'x-amz-grant-',
   'x-amz-server-side-encryption-customer-',
   'x-amz-copy-source-server-side-encryption-customer-',
 ] as const

@@ -27,12 +27,14 @@ function tagsOfHeader(headers: IncomingHttpHeaders): Pick<VersionAttributes, 'ta
 
 /** Of a row that keeps them. */
 export function attributesOf(row: VersionAttributes): VersionAttributes {
-  const { headers, metadata, tags, retention, legalHold } = row
+  const { headers, metadata, tags, retention, legalHold, owner, acl } = row
   return {
     ...{ headers, metadata },
     ...(tags && { tags }),
     ...(retention && { retention }),
     ...(legalHold && { legalHold }),
+    ...(owner && { owner }),
+    ...(acl && { acl }),
   }
 }
 

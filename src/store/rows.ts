@@ -2,6 +2,7 @@
 import { concat, fromHex, u16be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { BucketName, OriginId, TenantId } from '../core/ids.ts'
+import type { Grant } from '../policy/acl.ts'
 import type { Place } from './places.ts'
 
 export interface BucketRow {
@@ -74,6 +75,10 @@ export interface VersionAttributes {
   /** In the order in which they were given. Left out: none. */
   readonly tags?: readonly Tag[]
   readonly retention?: Retention
+  /** Whose it is, when not the bucket's tenant's. */
+  readonly owner?: TenantId
+  /** Left out: its owner has full control, and nobody else any. */
+  readonly acl?: readonly Grant[]
   /** Left out: there never was one. */
   readonly legalHold?: 'ON' | 'OFF'
 }
@@ -152,6 +157,8 @@ export interface UploadRow extends VersionAttributes {
   readonly bucketKeyId: string
   readonly wrappedDataKey: string
   readonly startedUnixMs: number
+  /** Who began it, when that was not the root of the bucket's tenant. */
+  readonly initiator?: { readonly id: string; readonly name: string }
   readonly checksumAlgorithm: ChecksumAlgorithm | null
   readonly checksumType: 'FULL_OBJECT' | 'COMPOSITE' | null
 }

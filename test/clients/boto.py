@@ -438,12 +438,13 @@ def subresources():
         (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
         (s3.get_bucket_tagging, "NoSuchTagSet"),
         (s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
-        (s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
         (s3.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
         (s3.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError"),
-        (s3.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
     ]:
         refused(code, 404, call, Bucket=name)
+    assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
+    rules = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+    assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert "Status" not in s3.get_bucket_versioning(Bucket=name)
     assert s3.get_bucket_request_payment(Bucket=name)["Payer"] == "BucketOwner"
     assert s3.get_bucket_acl(Bucket=name)["Grants"][0]["Permission"] == "FULL_CONTROL"

@@ -11,7 +11,7 @@ let app: TestApp
 let s3: S3
 beforeAll(async () => {
   app = await startTestApp()
-  const { credentials } = await app.customer('acme', 1, 1)
+  const { credentials } = await app.customer('acme', 1, 1, { newBuckets: 'classic' })
   s3 = createS3(credentials.endpoint, credentials)
 })
 afterAll(() => app[Symbol.asyncDispose]())

@@ -162,6 +162,26 @@ describe('a bucket’s policy', () => {
     expect((await anyone('GET', '/plain/there')).status).toBe(403)
   })
 
+  it('asks for tags, of what is there and of what is sent', async () => {
+    const condition = (name: string) => ({ Condition: { StringEquals: { [name]: 'yes' } } })
+    await bucketWith('tagged', allow('tagged', 's3:GetObject', '*', condition('s3:ExistingObjectTag/public')))
+    await s3.put('/tagged/yes', 'y', { 'x-amz-tagging': 'public=yes' })
+    await s3.put('/tagged/no', 'n', { 'x-amz-tagging': 'public=no&Public=yes' })
+    expect((await anyone('GET', '/tagged/yes')).status).toBe(200)
+    for (const key of ['no', 'there', 'absent'])
+      expect((await anyone('GET', `/tagged/${key}`)).status).toBe(403)
+    const put = ['s3:PutObject', 's3:PutObjectTagging']
+    await bucketWith('tagging', allow('tagging', put, '*', condition('s3:RequestObjectTag/public')))
+    const send = (tagging: string) =>
+      anyone('PUT', '/tagging/a', { body: 'a', headers: { 'x-amz-tagging': tagging } })
+    expect((await send('public=yes')).status).toBe(200)
+    expect((await send('public=no')).status).toBe(403)
+    const body = '<Tagging><TagSet><Tag><Key>public</Key><Value>yes</Value></Tag></TagSet></Tagging>'
+    expect((await anyone('PUT', '/tagging/a', { query: { tagging: '' }, body })).status).toBe(200)
+    const other = body.replace('yes', 'no')
+    expect((await anyone('PUT', '/tagging/a', { query: { tagging: '' }, body: other })).status).toBe(403)
+  })
+
   it('decides on each key of a list', async () => {
     const statement = { ...allow('keys', 's3:DeleteObject'), Resource: 'arn:aws:s3:::keys/public/*' }
     await bucketWith('keys', statement)

@@ -7,8 +7,6 @@ describe('a header that asks for what is not there', () => {
     ['x-amz-copy-source-server-side-encryption-customer-algorithm', 'AES256'],
     ['x-amz-server-side-encryption', 'aws:kms'],
     ['x-amz-object-lock-event-hold', 'ON'],
-    ['x-amz-acl', 'public-read'],
-    ['x-amz-grant-read', 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'],
     ['x-amz-website-redirect-location', '/elsewhere'],
   ])('is refused: %s: %s', (name, value) => {
     expect(() => refuseUnsupported({ [name]: value })).toThrow(

@@ -5,7 +5,7 @@ import type { Server } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, startApp } from '../../src/app.ts'
-import { createTenant } from '../../src/cli/create-tenant.ts'
+import { createTenant, type GivenAccount } from '../../src/cli/create-tenant.ts'
 import { type CustomerCredentials, customerFiles, loadHolderConfig } from '../../src/cli/customer-folder.ts'
 import type { Config } from '../../src/config.ts'
 import type { CountryCode, RegionId, TenantId } from '../../src/core/ids.ts'
@@ -36,7 +36,7 @@ export interface TestApp extends AsyncDisposable {
   readonly app: App
   readonly folder: string
   readonly api: string
-  customer(name: string, approvers: number, quorum: number): Promise<Customer>
+  customer(name: string, approvers: number, quorum: number, account?: GivenAccount): Promise<Customer>
   /** Stops and starts the provider on the same folder. */
   restart(): Promise<void>
 }
@@ -88,7 +88,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
       app = await startApp(config, { log: silentLog, clock: Date.now })
     },
 
-    async customer(name, approvers, quorum) {
+    async customer(name, approvers, quorum, account) {
       const own = join(folder, name)
       const holder = { host: '127.0.0.1', port: (await freePorts(1))[0]! }
       const credentials = await createTenant({
@@ -103,6 +103,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
         quorum,
         nowUnixMs: Date.now(),
         randomBytes: length => randomBytes(length),
+        ...(account && { account }),
       })
       const files = customerFiles(own)
       const server = createHolderServer({

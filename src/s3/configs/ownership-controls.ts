@@ -1,11 +1,21 @@
+import type { ParsedConfig } from '../config-kinds.ts'
 import { S3Error } from '../errors.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 
 const objectOwnerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
 export type ObjectOwnership = (typeof objectOwnerships)[number]
 
-export function parseOwnershipControls(body: Uint8Array): string {
-  return ownershipControlsXml(readOwnershipControls(body))
+export function parseOwnershipControls(body: Uint8Array): ParsedConfig {
+  const ownership = readOwnershipControls(body)
+  return {
+    body: ownershipControlsXml(ownership),
+    row: row => {
+      // A private list is none that is kept: what is there grants something to others.
+      if (ownership === 'BucketOwnerEnforced' && row.configs?.acl !== undefined)
+        throw new S3Error('InvalidBucketAclWithObjectOwnership')
+      return row
+    },
+  }
 }
 
 export function readOwnershipControls(body: Uint8Array): ObjectOwnership {

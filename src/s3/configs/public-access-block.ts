@@ -12,6 +12,12 @@ export function parsePublicAccessBlock(body: Uint8Array): string {
   return xmlDocument('PublicAccessBlockConfiguration', readPublicAccessBlock(body))
 }
 
+/** What every new bucket has, as S3 makes them since April 2023. */
+export const allBlocked = xmlDocument(
+  'PublicAccessBlockConfiguration',
+  Object.fromEntries(settings.map(name => [name, true])),
+)
+
 /** A setting that is left out is false. */
 export function readPublicAccessBlock(body: Uint8Array): PublicAccessBlock {
   const root = parseXml(body, 'PublicAccessBlockConfiguration')

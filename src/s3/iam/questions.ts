@@ -1,6 +1,6 @@
 /** What policies are asked about a request: each need of its row in the operation table, of its bucket and key. */
 import type { Clock } from '../../core/time.ts'
-import type { AccessQuestion } from '../../policy/access.ts'
+import type { AccessQuestion, AccessTarget } from '../../policy/access.ts'
 import type { ClientOperation } from '../../policy/operations.ts'
 import type { AskedKeys, LocatedBucket, PartNeed, S3Context } from '../operation.ts'
 import { parseCopySource } from '../ops/copy-object.ts'
@@ -46,19 +46,29 @@ async function partOf(context: AskingContext, need: IamNeed): Promise<PartNeed> 
     bucket: await context.locate(source?.source ?? request.bucket!),
     key: source?.key ?? request.key,
     versionId,
+    // What a header says is of what the request makes, not of what is there.
+    isNew: need.header !== undefined && need.action.startsWith('s3:Put'),
   }
 }
 
 export async function questionOf(
   targets: Targets,
   context: AskingContext,
-  { action, bucket, key, versionId }: PartNeed,
+  { action, bucket, key, versionId, isNew = false }: PartNeed,
   asked: AskedKeys,
 ): Promise<AccessQuestion> {
-  const target = await targets.of(bucket, key, versionId, context.identity.tenant)
-  const facts = { context, bucket, versionId, existingTags: null, asked }
+  const target = await targets.of(bucket, isNew ? null : key, versionId, context.identity.tenant)
+  const object =
+    key !== null && asksOfTags(target, context) ? await targets.objectOf(bucket, key, versionId) : null
+  const facts = { context, bucket, versionId, existingTags: object?.tags ?? null, asked }
   const resource = `arn:aws:s3:::${bucket.row.name}${key === null ? '' : `/${key}`}`
   return { action, resource, target, keys: conditionKeys(facts) }
+}
+
+/** Whether any policy that will be asked looks at the tags of what is there; they cost a look-up. */
+function asksOfTags({ policy }: AccessTarget, { identity }: AskingContext): boolean {
+  const { identity: own, session } = identity.caller ?? {}
+  return [policy, ...(own ?? []), ...(session ?? [])].some(each => each?.usesExistingTags === true)
 }
 
 /** The buckets that an operation is about, of which a missing key may be told only to those who may list them. */

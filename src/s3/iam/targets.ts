@@ -8,8 +8,10 @@ import { type Policy, parsePolicy } from '../../policy/document.ts'
 import { createConfigCache } from '../../store/bucket-configs.ts'
 import type { Catalog } from '../../store/catalog.ts'
 import { findVersion, readCurrent } from '../../store/key-versions.ts'
-import { isMarker } from '../../store/rows.ts'
+import { isMarker, type ObjectRow } from '../../store/rows.ts'
 import { accountOf, findTenant } from '../../store/tenants.ts'
+import { privateAcl } from '../acl/canned.ts'
+import { aclOf } from '../acl/new-object.ts'
 import { type ObjectOwnership, readOwnershipControls } from '../configs/ownership-controls.ts'
 import { type PublicAccessBlock, readPublicAccessBlock } from '../configs/public-access-block.ts'
 import type { LocatedBucket } from '../operation.ts'
@@ -28,7 +30,11 @@ export interface Targets {
   readonly ownershipOf: (bucket: LocatedBucket) => Promise<ObjectOwnership>
   readonly bucketAclOf: (bucket: LocatedBucket) => Promise<Acl>
   /** `null`: there is no such object. */
-  readonly objectAclOf: (bucket: LocatedBucket, key: string, versionId: string | null) => Promise<Acl | null>
+  readonly objectOf: (
+    bucket: LocatedBucket,
+    key: string,
+    versionId: string | null,
+  ) => Promise<ObjectRow | null>
 }
 
 const nothingBlocked: PublicAccess = { ignoresPublicAcls: false, restrictsPublicPolicy: false }
@@ -44,12 +50,12 @@ export function createTargets(): Targets {
     publicAccessBlockOf: ({ region, row }) => blocks(region.catalog, row),
     ownershipOf: async ({ region, row }) => (await ownerships(region.catalog, row)) ?? 'ObjectWriter',
     bucketAclOf: async ({ region, row }) => (await acls(region.catalog, row)) ?? privateAcl(row.tenant),
-    async objectAclOf({ region, row }, key, versionId) {
+    async objectOf({ region, row }, key, versionId) {
       const found =
         versionId === null
           ? await readCurrent(region.catalog, row, key)
           : await findVersion(region.catalog, row, key, versionId)
-      return found === null || isMarker(found.row) ? null : privateAcl(row.tenant)
+      return found === null || isMarker(found.row) ? null : found.row
     },
 
     async of(bucket, key, versionId, caller) {
@@ -59,11 +65,13 @@ export function createTargets(): Targets {
       const block = policy === null && isEnforced ? null : await targets.publicAccessBlockOf(bucket)
       // Where nobody else was ever let in, every object is the owner's.
       const isOwnersAlone = row.shared !== true && caller === row.tenant
+      const object =
+        isEnforced || isOwnersAlone || key === null ? null : await targets.objectOf(bucket, key, versionId)
       const acls: TargetAcls | null = isEnforced
         ? null
         : {
             bucket: await targets.bucketAclOf(bucket),
-            object: key === null || isOwnersAlone ? null : await targets.objectAclOf(bucket, key, versionId),
+            object: object === null ? null : aclOf(object, row.tenant),
           }
       return {
         bucket: row.name,
@@ -83,10 +91,6 @@ export function createTargets(): Targets {
     },
   }
   return targets
-}
-
-export function privateAcl(owner: TenantId): Acl {
-  return { owner, grants: [{ grantee: { tenant: owner }, permission: 'FULL_CONTROL' }] }
 }
 
 /** A policy was checked before it was kept; one that does not read now must not be passed over. */

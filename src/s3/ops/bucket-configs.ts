@@ -77,7 +77,7 @@ function deleteOperation({ kind, delete: name }: ConfigSpec): Operation {
   })
 }
 
-async function enterChange(
+export async function enterChange(
   context: S3Context,
   authorized: Authorized<BucketUse>,
   bucket: LocatedBucket,

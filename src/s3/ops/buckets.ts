@@ -8,6 +8,7 @@ import type { Put } from '../../store/catalog.ts'
 import { type KnownBucket, sameBucket } from '../../store/objects.ts'
 import { type BucketKeyRow, type BucketRow, type ConfigKind, encodeRow } from '../../store/rows.ts'
 import { findTenant } from '../../store/tenants.ts'
+import { type NewBucketAccess, newBucketAccess } from '../acl/new-bucket.ts'
 import { collectContent, createBodyDecoder, planBody } from '../body.ts'
 import { objectLockXml } from '../configs/object-lock.ts'
 import { versioningXml } from '../configs/versioning.ts'
@@ -37,6 +38,7 @@ interface NewBucket {
   readonly dataClass: string
   readonly etagMode: 'md5' | 'opaque'
   readonly hasObjectLock: boolean
+  readonly access: NewBucketAccess
 }
 
 export const createBucketOperation = operation<BucketCreate, NewBucket>({
@@ -51,14 +53,20 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     const etagMode = request.headers[etagHeader] ?? 'md5'
     if (etagMode !== 'md5' && etagMode !== 'opaque')
       throw new S3Error('InvalidArgument', `${etagHeader} is md5 or opaque.`)
-    const joined = (await findTenant(region.catalog, identity.tenant)) !== null
+    const tenant = await findTenant(region.catalog, identity.tenant)
     return {
-      op: { action: 'bucket.create', name, region: region.id, dataClass, joined },
-      target: { region, dataClass, etagMode, hasObjectLock: hasObjectLock(request.headers) },
+      op: { action: 'bucket.create', name, region: region.id, dataClass, joined: tenant !== null },
+      target: {
+        region,
+        dataClass,
+        etagMode,
+        hasObjectLock: hasObjectLock(request.headers),
+        access: await newBucketAccess(context, tenant?.newBuckets === 'classic'),
+      },
       asked: constraint === null ? {} : { 's3:locationconstraint': [constraint] },
     }
   },
-  run: async (context, authorized, { region, dataClass, etagMode, hasObjectLock }) => {
+  run: async (context, authorized, { region, dataClass, etagMode, hasObjectLock, access }) => {
     const { services, identity } = context
     const { name } = authorized.op
     const { tenant } = identity
@@ -77,12 +85,13 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
     const key = await region.leases.create(tenant)
     const id = toHex(services.randomBytes(8))
     // Locks are of versions: a bucket with object lock keeps versions from the start.
-    const documents: ConfigDocument[] = hasObjectLock
-      ? [
-          { kind: 'versioning', body: versioningXml('Enabled') },
-          { kind: 'object-lock', body: objectLockXml(null) },
-        ]
-      : []
+    const documents: ConfigDocument[] = [...access.documents]
+    if (hasObjectLock) {
+      documents.push(
+        { kind: 'versioning', body: versioningXml('Enabled') },
+        { kind: 'object-lock', body: objectLockXml(null) },
+      )
+    }
     const first = firstConfigs(id, documents)
     const row: BucketRow = {
       v: 1,
@@ -94,6 +103,7 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
       etagMode,
       bucketKeyId: key.bucketKeyId,
       ...(documents.length > 0 && { configs: first.configs }),
+      ...(access.isShared && { shared: true }),
       ...(hasObjectLock && { versioning: 'Enabled', objectLock: {} }),
     }
     const by = { accessKeyId: identity.accessKeyId }

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { ObjectCopy } from '../../policy/operations.ts'
 import { clientVersionId, type ObjectRow, type VersionAttributes } from '../../store/rows.ts'
 import { sealStream } from '../../store/sealed-parts.ts'
+import { ownershipOf } from '../acl/new-object.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId, versionHeader } from '../find-readable.ts'
@@ -137,7 +138,11 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
         "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       )
     }
-    const attributes = copiedAttributes(headers, row, bucket, context.services.clock())
+    // Whose the source is, and who may use it, does not come along.
+    const attributes = {
+      ...copiedAttributes(headers, row, bucket, context.services.clock()),
+      ...(await ownershipOf(context, bucket)),
+    }
     const condition = writeCondition(headers)
     const key = await newVersionKey(context.services, bucket)
     const target = {

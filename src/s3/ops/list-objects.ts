@@ -5,8 +5,8 @@ import { S3Error } from '../errors.ts'
 import { decodeListed, listedXml, ownerText } from '../list-contents.ts'
 import { keyParameter, type ListParameters, listParameters } from '../list-parameters.ts'
 import { emptyPage, type ListPage, listPage, startAfter, textAfter } from '../listing.ts'
-import { type LocatedBucket, operation } from '../operation.ts'
-import { bucketOwner, type OwnerXml } from '../owner.ts'
+import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
+import { versionOwners } from '../version-owners.ts'
 import { escapeXml, RawXml, type XmlNode, xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
 
@@ -29,8 +29,7 @@ export const listObjectsOperation = operation<BucketUse, LocatedBucket>({
       IsTruncated: page.truncated,
       EncodingType: encodingType,
     }
-    const owner = await bucketOwner(context, bucket)
-    return { status: 200, headers: {}, body: listXml(head, page, encode, owner) }
+    return { status: 200, headers: {}, body: await listXml(context, bucket, head, page, encode, true) }
   },
 })
 
@@ -44,7 +43,7 @@ export const listObjectsV2Operation = operation<BucketUse, LocatedBucket>({
     const token = query.get('continuation-token')
     const after = keyParameter(context.request, 'start-after')
     const page = await listRows(bucket, parameters, token ? parseToken(token) : after)
-    const owner = query.get('fetch-owner') === 'true' ? await bucketOwner(context, bucket) : undefined
+    const withOwner = query.get('fetch-owner') === 'true'
     const head = {
       Name: bucket.row.name,
       Prefix: encode(prefix),
@@ -57,7 +56,7 @@ export const listObjectsV2Operation = operation<BucketUse, LocatedBucket>({
       IsTruncated: page.truncated,
       EncodingType: encodingType,
     }
-    return { status: 200, headers: {}, body: listXml(head, page, encode, owner) }
+    return { status: 200, headers: {}, body: await listXml(context, bucket, head, page, encode, withOwner) }
   },
 })
 
@@ -78,22 +77,24 @@ function listRows(bucket: LocatedBucket, parameters: ListParameters, after: stri
   })
 }
 
-function listXml(
+async function listXml(
+  context: S3Context,
+  bucket: LocatedBucket,
   head: XmlNode,
   page: ListPage,
   encode: (text: string) => string,
-  owner: OwnerXml | undefined,
-): string {
-  const groups = { CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })) }
-  return xmlDocument('ListBucketResult', [head, contents(page, encode, owner), groups])
-}
-
-function contents(page: ListPage, encode: (text: string) => string, owner: OwnerXml | undefined): RawXml {
-  const named = owner === undefined ? '' : ownerText(owner)
+  withOwner: boolean,
+): Promise<string> {
+  const objects = page.rows.map(({ key, row }) => ({ key, object: decodeListed(row.value) }))
+  const rows = objects.map(({ object }) => object)
+  const ownerOf = withOwner ? await versionOwners(context, bucket, rows) : null
   let text = ''
-  for (const { key, row } of page.rows)
-    text += `<Contents><Key>${escapeXml(encode(key))}</Key>${listedXml(decodeListed(row.value))}${named}</Contents>`
-  return new RawXml(text)
+  for (const { key, object } of objects) {
+    const named = ownerOf === null ? '' : ownerText(ownerOf(object))
+    text += `<Contents><Key>${escapeXml(encode(key))}</Key>${listedXml(object)}${named}</Contents>`
+  }
+  const groups = { CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })) }
+  return xmlDocument('ListBucketResult', [head, new RawXml(text), groups])
 }
 
 function parseToken(token: string): string {

@@ -4,10 +4,10 @@ import { decodeRow, type PartRow, partPrefix, partRowKey } from '../../store/row
 import { integerParameter } from '../list-parameters.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
-import { bucketOwner } from '../owner.ts'
+import { versionOwners } from '../version-owners.ts'
 import { xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
-import { findUpload } from './multipart.ts'
+import { findUpload, initiatorXml } from './multipart.ts'
 
 const maxPageParts = 1000
 const maxPartNumber = 10_000
@@ -29,13 +29,13 @@ export const listPartsOperation = operation<BucketUse, LocatedBucket>({
             limit: limit + 1,
           })
     const parts = found.slice(0, limit).map(({ value }) => decodeRow<PartRow>(value))
-    const owner = await bucketOwner(context, bucket)
+    const owner = (await versionOwners(context, bucket, [upload]))(upload)
     const algorithm = upload.checksumAlgorithm
     const body = xmlDocument('ListPartsResult', {
       Bucket: bucket.row.name,
       Key: request.key!,
       UploadId: upload.uploadId,
-      Initiator: owner,
+      Initiator: initiatorXml(upload, owner),
       Owner: owner,
       StorageClass: 'STANDARD',
       PartNumberMarker: after,

@@ -5,9 +5,10 @@ import { keyParameter, listParameters } from '../list-parameters.ts'
 import { groupOf, listPage, startAfter, textAfter } from '../listing.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
-import { bucketOwner } from '../owner.ts'
+import { versionOwners } from '../version-owners.ts'
 import { xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
+import { initiatorXml } from './multipart.ts'
 
 /** Rows are `key 00 upload id`. */
 const idBytes = 26
@@ -37,7 +38,11 @@ export const listMultipartUploadsOperation = operation<BucketUse, LocatedBucket>
     })
     const uploads = page.rows.map(({ key, row }) => ({ key, upload: decodeRow<UploadRow>(row.value) }))
     const next = page.truncated ? page.last : null
-    const owner = await bucketOwner(context, bucket)
+    const ownerOf = await versionOwners(
+      context,
+      bucket,
+      uploads.map(({ upload }) => upload),
+    )
     const body = xmlDocument('ListMultipartUploadsResult', {
       Bucket: bucket.row.name,
       KeyMarker: encode(keyMarker),
@@ -52,8 +57,8 @@ export const listMultipartUploadsOperation = operation<BucketUse, LocatedBucket>
       Upload: uploads.map(({ key, upload }) => ({
         Key: encode(key),
         UploadId: upload.uploadId,
-        Initiator: owner,
-        Owner: owner,
+        Initiator: initiatorXml(upload, ownerOf(upload)),
+        Owner: ownerOf(upload),
         StorageClass: 'STANDARD',
         Initiated: xmlDate(upload.startedUnixMs),
         ChecksumAlgorithm: upload.checksumAlgorithm ?? undefined,

@@ -1,3 +1,4 @@
+import type { TenantId } from '../../core/ids.ts'
 import type { BucketUse } from '../../policy/operations.ts'
 import { clientVersionId, isMarker } from '../../store/rows.ts'
 import { S3Error } from '../errors.ts'
@@ -6,8 +7,9 @@ import { listedXml, ownerText } from '../list-contents.ts'
 import { keyParameter, listParameters } from '../list-parameters.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation } from '../operation.ts'
-import { bucketOwner, type OwnerXml } from '../owner.ts'
+import type { ShownOwner } from '../owners.ts'
 import { type ListedVersion, listVersionPage, type VersionPage } from '../version-listing.ts'
+import { versionOwners } from '../version-owners.ts'
 import { escapeXml, RawXml, xmlDocument } from '../xml.ts'
 import { bucketUse } from './buckets.ts'
 
@@ -37,7 +39,8 @@ export const listObjectVersionsOperation = operation<BucketUse, LocatedBucket>({
             limit: maxItems,
           })
     const next = page.truncated ? page.next : null
-    const owner = await bucketOwner(context, bucket)
+    const rows = page.versions.map(({ row }) => (isMarker(row) ? {} : row))
+    const ownerOf = await versionOwners(context, bucket, rows)
     // Versions and markers stand in one list, in the order of their keys.
     const body = xmlDocument('ListVersionsResult', [
       {
@@ -52,7 +55,7 @@ export const listObjectVersionsOperation = operation<BucketUse, LocatedBucket>({
         EncodingType: encodingType,
         IsTruncated: page.truncated,
       },
-      versionsXml(page.versions, owner, encode),
+      versionsXml(page.versions, ownerOf, encode),
       { CommonPrefixes: page.commonPrefixes.map(group => ({ Prefix: encode(group) })) },
     ])
     return { status: 200, headers: {}, body }
@@ -61,13 +64,13 @@ export const listObjectVersionsOperation = operation<BucketUse, LocatedBucket>({
 
 function versionsXml(
   versions: readonly ListedVersion[],
-  owner: OwnerXml,
+  ownerOf: (row: { readonly owner?: TenantId }) => ShownOwner,
   encode: (text: string) => string,
 ): RawXml {
-  const named = ownerText(owner)
   let text = ''
   for (const { key, row, isLatest } of versions) {
     const name = `<Key>${escapeXml(encode(key))}</Key><VersionId>${clientVersionId(row)}</VersionId><IsLatest>${isLatest}</IsLatest>`
+    const named = ownerText(ownerOf(isMarker(row) ? {} : row))
     text += isMarker(row)
       ? `<DeleteMarker>${name}<LastModified>${xmlDate(row.modifiedUnixMs)}</LastModified>${named}</DeleteMarker>`
       : `<Version>${name}${listedXml(row)}${named}</Version>`

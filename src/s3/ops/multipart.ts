@@ -18,12 +18,14 @@ import {
   uploadRowKey,
 } from '../../store/rows.ts'
 import { type PlacedPart, sealStream } from '../../store/sealed-parts.ts'
+import { ownershipOf } from '../acl/new-object.ts'
 import { checksumHeaderOf, parseChecksumName } from '../body.ts'
 import { checkCopySource, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
+import type { ShownOwner } from '../owners.ts'
 import { attributesOf, versionAttributes } from '../version-attributes.ts'
 import { newVersionKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
@@ -49,7 +51,10 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
   run: async (context, _authorized, bucket) => {
     const { headers, key: objectKey } = context.request
     const { services } = context
-    const attributes = versionAttributes(headers, bucket, services.clock())
+    const attributes = {
+      ...versionAttributes(headers, bucket, services.clock()),
+      ...(await ownershipOf(context, bucket)),
+    }
     const named = headers['x-amz-checksum-algorithm']
     const algorithm = typeof named === 'string' ? parseChecksumName(named) : null
     const type = checksumType(algorithm, headers['x-amz-checksum-type'])
@@ -63,6 +68,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       wrappedDataKey: key.wrappedDataKey,
       startedUnixMs: services.clock(),
       ...attributes,
+      ...initiatorOf(context, bucket),
       checksumAlgorithm: algorithm,
       checksumType: type,
     }
@@ -87,6 +93,22 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
     }
   },
 })
+
+function initiatorOf({ identity }: S3Context, bucket: LocatedBucket): Pick<UploadRow, 'initiator'> {
+  const { caller, account } = identity
+  if (caller?.policy.kind === 'root' && identity.tenant === bucket.row.tenant) return {}
+  const isAccount = caller === null || caller.policy.kind === 'root'
+  const { canonicalId, displayName } = account
+  return {
+    initiator: isAccount
+      ? { id: canonicalId, name: displayName }
+      : { id: caller.policy.arns[0]!, name: caller.policy.userName ?? caller.policy.userId },
+  }
+}
+
+export function initiatorXml({ initiator }: UploadRow, owner: ShownOwner): ShownOwner {
+  return initiator === undefined ? owner : { ID: initiator.id, DisplayName: initiator.name }
+}
 
 /** CRCs can speak of the whole object, hashes only of their parts; CRC64NVME only of the whole. */
 function checksumType(algorithm: ChecksumAlgorithm | null, header: unknown): UploadRow['checksumType'] {

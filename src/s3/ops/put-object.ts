@@ -2,6 +2,7 @@ import { toHex } from '../../core/bytes.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { findObject } from '../../store/objects.ts'
 import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
+import { ownershipOf } from '../acl/new-object.ts'
 import {
   type BodyEnd,
   checksumHeaderOf,
@@ -35,7 +36,10 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   run: async (context, authorized, bucket): Promise<S3Answer> => {
     const { headers } = context.request
     const objectKey = context.request.key!
-    const attributes = versionAttributes(headers, bucket, context.services.clock())
+    const attributes = {
+      ...versionAttributes(headers, bucket, context.services.clock()),
+      ...(await ownershipOf(context, bucket)),
+    }
     const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
     if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
     const condition = writeCondition(headers)
