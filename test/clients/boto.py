@@ -3,6 +3,7 @@
 Credentials and the certificate to trust come from the environment, as for any program that uses boto3.
 """
 
+import datetime
 import hashlib
 import io
 import os
@@ -466,6 +467,82 @@ def strangers():
     else:
         raise AssertionError("anybody may read")
     assert read(name, "k") == b"1"
+
+
+def versions():
+    name = bucket("versions")
+    s3.put_object(Bucket=name, Key="k", Body=b"null")
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    ids = [s3.put_object(Bucket=name, Key="k", Body=body)["VersionId"] for body in (b"one", b"two")]
+    assert read(name, "k", VersionId=ids[0]) == b"one"
+    assert read(name, "k", VersionId="null") == b"null"
+    deleted = s3.delete_object(Bucket=name, Key="k")
+    assert deleted["DeleteMarker"] is True
+    marker = deleted["VersionId"]
+    refused("NoSuchKey", 404, s3.get_object, Bucket=name, Key="k")
+    refused("MethodNotAllowed", 405, s3.get_object, Bucket=name, Key="k", VersionId=marker)
+    refused("NoSuchVersion", 404, s3.get_object, Bucket=name, Key="other", VersionId=ids[0])
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=name, PaginationConfig={"PageSize": 1})
+    listed = [(v["VersionId"], v["IsLatest"]) for page in pages for v in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+    assert listed == [(marker, True), (ids[1], False), (ids[0], False), ("null", False)], listed
+    s3.delete_object(Bucket=name, Key="k", VersionId=marker)
+    assert read(name, "k") == b"two"
+    s3.copy_object(Bucket=name, Key="k", CopySource={"Bucket": name, "Key": "k", "VersionId": ids[0]})
+    assert read(name, "k") == b"one"
+    whole = s3.list_object_versions(Bucket=name)
+    objects = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in whole["Versions"]]
+    assert len(s3.delete_objects(Bucket=name, Delete={"Objects": objects})["Deleted"]) == 4
+    s3.delete_bucket(Bucket=name)
+
+
+def tags():
+    name = bucket("tags")
+    tag_set = [{"Key": "team", "Value": "red + blue"}, {"Key": "ünï", "Value": ""}]
+    s3.put_object(Bucket=name, Key="k", Body=b"", Tagging="a=1&b=")
+    assert s3.head_object(Bucket=name, Key="k")["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "2"
+    s3.put_object_tagging(Bucket=name, Key="k", Tagging={"TagSet": tag_set})
+    assert s3.get_object_tagging(Bucket=name, Key="k")["TagSet"] == tag_set
+    refused("InvalidTag", 400, s3.put_object_tagging, Bucket=name, Key="k", Tagging={"TagSet": tag_set + tag_set[:1]})
+    s3.delete_object_tagging(Bucket=name, Key="k")
+    assert s3.get_object_tagging(Bucket=name, Key="k")["TagSet"] == []
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_set})
+    assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tag_set
+    s3.delete_bucket_tagging(Bucket=name)
+    refused("NoSuchTagSet", 404, s3.get_bucket_tagging, Bucket=name)
+
+
+def locks():
+    name = f"locks-{endpoint.split(':')[0]}"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=configuration)
+    assert s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"] == configuration
+    version = s3.put_object(Bucket=name, Key="k", Body=b"locked")["VersionId"]
+    assert s3.head_object(Bucket=name, Key="k")["ObjectLockMode"] == "GOVERNANCE"
+    until = datetime.datetime(2100, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    s3.put_object_retention(Bucket=name, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    assert s3.get_object_retention(Bucket=name, Key="k")["Retention"]["RetainUntilDate"] == until
+    s3.put_object_legal_hold(Bucket=name, Key="k", LegalHold={"Status": "ON"})
+    assert s3.get_object_legal_hold(Bucket=name, Key="k")["LegalHold"]["Status"] == "ON"
+    named = {"Bucket": name, "Key": "k", "VersionId": version}
+    refused("AccessDenied", 403, s3.delete_object, **named, BypassGovernanceRetention=True)
+    s3.put_object_legal_hold(Bucket=name, Key="k", LegalHold={"Status": "OFF"})
+    refused("AccessDenied", 403, s3.delete_object, **named)
+    s3.delete_object(**named, BypassGovernanceRetention=True)
+    s3.upload_fileobj(io.BytesIO(noise(1, 6 * MIB)), name, "large", Config=TransferConfig(multipart_threshold=5 * MIB))
+    assert s3.head_object(Bucket=name, Key="large")["ObjectLockMode"] == "GOVERNANCE"
+
+
+def conditional_deletes():
+    name = bucket("conditional-deletes")
+    etag = s3.put_object(Bucket=name, Key="k", Body=b"1")["ETag"]
+    refused("PreconditionFailed", 412, s3.delete_object, Bucket=name, Key="k", IfMatch='"other"')
+    answer = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "k", "ETag": '"other"'}]})
+    assert answer["Errors"][0]["Code"] == "PreconditionFailed"
+    s3.delete_object(Bucket=name, Key="k", IfMatch=etag)
+    refused("PreconditionFailed", 412, s3.delete_object, Bucket=name, Key="k", IfMatch="*")
 
 
 globals()[sys.argv[2]]()

@@ -24,6 +24,10 @@ const checks = [
   'virtual_hosts',
   'subresources',
   'strangers',
+  'versions',
+  'tags',
+  'locks',
+  'conditional_deletes',
 ]
 
 describeWith('python3:boto3', 'boto3', () => {
