@@ -34,7 +34,7 @@ export function startSequencerThread(
   const worker = new Worker(new URL('./sequencer-worker.ts', import.meta.url), {
     workerData: config,
     // A batch needs a few megabytes. Without a bound the collector lets each region's thread keep a hundred.
-    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 },
+    resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 192 },
   })
   const ended = new Promise<void>(resolve => worker.once('exit', () => resolve()))
   worker.on('message', events.onMessage)

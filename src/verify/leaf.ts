@@ -1,4 +1,4 @@
-import { concat, readU64be, utf8 } from '../core/bytes.ts'
+import { concat, readU64be, u64be, utf8 } from '../core/bytes.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 /** What is public of an entry; `docs/formats/entry.md`, "Leaf". */
@@ -11,6 +11,7 @@ export interface Leaf {
 export const leafBytes = 73
 export const saltBytes = 32
 const leafVersion = 1
+const leafHead = new Uint8Array([leafVersion])
 const encoder = new TextEncoder()
 /** Reused, because allocating for each payload costs three times its hash; `sha256` is synchronous, keeps nothing. */
 let scratch = new Uint8Array(4096)
@@ -18,14 +19,7 @@ const labelPrefix = utf8('holdfast/label/v1\0')
 const chainKeyPrefix = utf8('holdfast/chain-key/v1\0')
 
 export function encodeLeaf({ timeUnixMs, label, commitment }: Leaf): Uint8Array {
-  const leaf = new Uint8Array(leafBytes)
-  const view = new DataView(leaf.buffer)
-  leaf[0] = leafVersion
-  view.setUint32(1, Math.floor(timeUnixMs / 2 ** 32))
-  view.setUint32(5, timeUnixMs % 2 ** 32)
-  leaf.set(label, 9)
-  leaf.set(commitment, 41)
-  return leaf
+  return concat(leafHead, u64be(timeUnixMs), label, commitment)
 }
 
 /** `null` for bytes of another length or version. */
@@ -41,12 +35,7 @@ export function labelOf(
   seq: number,
   crypto: Pick<VerifyCrypto, 'hmacSha256'>,
 ): Uint8Array {
-  const message = new Uint8Array(labelPrefix.length + 8)
-  message.set(labelPrefix)
-  const view = new DataView(message.buffer, labelPrefix.length)
-  view.setUint32(0, Math.floor(seq / 2 ** 32))
-  view.setUint32(4, seq % 2 ** 32)
-  return crypto.hmacSha256(chainKey, message)
+  return crypto.hmacSha256(chainKey, concat(labelPrefix, u64be(seq)))
 }
 
 /**

@@ -203,7 +203,7 @@ describe('a leaf', () => {
       label: new Uint8Array(32).fill(1),
       commitment: new Uint8Array(32).fill(2),
     }
-    const bytes = encodeLeaf(leaf)
+    const bytes = new Uint8Array(encodeLeaf(leaf))
     expect(toHex(bytes)).toBe(`010000010000000005${'01'.repeat(32)}${'02'.repeat(32)}`)
     expect(parseLeaf(bytes)).toEqual(leaf)
     expect(parseLeaf(bytes.slice(1))).toBeNull()
