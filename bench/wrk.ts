@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 export interface LoadResult {
+  readonly requests: number
   readonly perSecond: number
+  /** Received, headers included. */
   readonly bytesPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -12,10 +14,11 @@ export interface LoadResult {
 
 export interface Load {
   readonly url: string
-  readonly pathsFile: string
-  readonly method: 'GET' | 'PUT'
+  /** Lines of method and presigned path. */
+  readonly requestsFile: string
   readonly order: 'random' | 'ordered'
   readonly seed: number
+  /** Of each PUT. */
   readonly bodyBytes: number
   readonly connections: number
   readonly seconds: number
@@ -23,23 +26,23 @@ export interface Load {
 
 const run = promisify(execFile)
 
-/** One thread of wrk: the other core is the server's. */
+/** One thread of wrk, beside the server on the same machine. */
 export async function load(options: Load): Promise<LoadResult> {
-  const script = join(import.meta.dirname, 'presigned.lua')
-  const { url, pathsFile, method, order, seed, bodyBytes, connections, seconds } = options
-  const args = [
+  const script = join(import.meta.dirname, 'requests.lua')
+  const { url, requestsFile, order, seed, bodyBytes, connections, seconds } = options
+  const flags = [
     '-t1',
     `-c${connections}`,
     `-d${seconds}s`,
     '--timeout',
-    '30s',
+    '60s',
     '--latency',
     '-s',
     script,
     url,
     '--',
   ]
-  const { stdout } = await run('wrk', [...args, pathsFile, method, order, String(seed), String(bodyBytes)], {
+  const { stdout } = await run('wrk', [...flags, requestsFile, order, String(seed), String(bodyBytes)], {
     maxBuffer: 1 << 20,
   })
   const line = /RESULT (\{.*\})/.exec(stdout)?.[1]
@@ -47,6 +50,7 @@ export async function load(options: Load): Promise<LoadResult> {
   const raw = JSON.parse(line) as Record<string, number>
   const durationSeconds = raw.durationUs! / 1e6
   return {
+    requests: raw.requests!,
     perSecond: raw.requests! / durationSeconds,
     bytesPerSecond: raw.bytes! / durationSeconds,
     p50Ms: raw.p50Us! / 1000,

@@ -1,14 +1,18 @@
--- Requests from a file of presigned paths, one a line, taken at random or in order.
---   wrk … -s presigned.lua URL -- FILE METHOD random|ordered SEED BODY_BYTES
-local paths = {}
-local method, order, body
+-- Requests from a file, one a line: method, blank, presigned path. At random or in order.
+--   wrk … -s requests.lua URL -- FILE random|ordered SEED BODY_BYTES
+local methods, paths = {}, {}
+local order, body
 local at = 0
 
 function init(args)
-  for line in io.lines(args[1]) do paths[#paths + 1] = line end
-  method, order = args[2], args[3]
-  math.randomseed(tonumber(args[4]))
-  local bytes = tonumber(args[5])
+  for line in io.lines(args[1]) do
+    local method, path = line:match("^(%u+) (.+)$")
+    methods[#methods + 1] = method
+    paths[#paths + 1] = path
+  end
+  order = args[2]
+  math.randomseed(tonumber(args[3]))
+  local bytes = tonumber(args[4])
   if bytes > 0 then
     local parts = {}
     for i = 1, math.min(bytes, 65536) do parts[i] = string.char(math.random(0, 255)) end
@@ -18,14 +22,9 @@ function init(args)
 end
 
 function request()
-  local path
-  if order == "ordered" then
-    at = at % #paths + 1
-    path = paths[at]
-  else
-    path = paths[math.random(#paths)]
-  end
-  return wrk.format(method, path, nil, body)
+  if order == "ordered" then at = at % #paths + 1 else at = math.random(#paths) end
+  local method = methods[at]
+  return wrk.format(method, paths[at], nil, method == "PUT" and body or nil)
 end
 
 function done(summary, latency)
