@@ -14,6 +14,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { presignUrl, signHeaders } from '../src/crypto/sigv4.ts'
+import { loadHeads } from './heads.ts'
 import { rawAesGcm, rawStreamWrite, rawWriteAndSync } from './limits/in-process.ts'
 import { drawBars } from './picture.ts'
 import { cpuMs, rssAnonBytes } from './processes.ts'
@@ -122,15 +123,10 @@ async function measure(target: Target, workload: Workload): Promise<Measured> {
     rssAnon = Math.max(rssAnon, rssAnonBytes(pids))
   }, 200)
   const order = kind === 'delete' || size.keys < 100 ? 'ordered' : 'random'
-  const result = await load({
-    url: target.endpoint,
-    requestsFile,
-    order,
-    seed,
-    bodyBytes: size.bytes,
-    connections,
-    seconds,
-  })
+  const options = { url: target.endpoint, requestsFile, order, seed, connections, seconds } as const
+  // wrk waits for the body that a HEAD's answer only announces.
+  const result =
+    kind === 'head' ? await loadHeads(options) : await load({ ...options, bodyBytes: size.bytes })
   clearInterval(watch)
   const cpu = cpuMs(target.pids()) - cpuBefore
   const fixed = kind === 'put' || kind === 'get' || kind === 'hot'
@@ -165,7 +161,7 @@ async function fill(target: Target, workload: Workload, filled: Set<string>): Pr
     const { requests, errors } = await load({ ...on, connections, seconds: 5 })
     if (errors > 0) throw new Error(`${target.name} could not be filled: ${errors} errors`)
     // Each run begins at the first key again; a second one that reaches further is needed only for slow targets.
-    if (requests >= size.keys) return
+    if (requests >= size.keys + connections) return
     done = Math.max(done, requests)
     if (done < size.keys) {
       const rest = presignAll(target, { ...workload, kind: 'put' }, done)
@@ -175,7 +171,7 @@ async function fill(target: Target, workload: Workload, filled: Set<string>): Pr
         connections,
         seconds: Math.ceil((size.keys / done) * 6),
       })
-      if (more.requests >= size.keys - done) return
+      if (more.requests >= size.keys - done + connections) return
       done += more.requests
     }
   }

@@ -61,9 +61,6 @@ export function requestsOf({ kind, size }: Workload): { method: string; key: str
     case 'list':
       return keys.filter((_, i) => i % 997 === 0).map(key => ({ method: 'GET', key, list: true }))
     case 'mixed':
-      return keys.flatMap((key, i) => {
-        const method = i % 10 < 6 ? 'GET' : i % 10 < 8 ? 'PUT' : 'HEAD'
-        return [{ method, key, list: false }]
-      })
+      return keys.map((key, i) => ({ method: i % 10 < 7 ? 'GET' : 'PUT', key, list: false }))
   }
 }

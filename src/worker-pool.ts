@@ -68,6 +68,8 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
       const worker = cluster.fork({
         HOLDFAST_WORKER_CONFIG: JSON.stringify(own),
         HOLDFAST_WORKER_WRITER: writer,
+        // Each sync holds a thread while the disk works; reads and commits must not wait behind a few large uploads.
+        UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '16',
       })
       const holds = new Map<number, Disposable | null>()
       let reason = 'it ended before it was ready'

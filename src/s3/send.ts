@@ -110,7 +110,9 @@ async function sendStream(response: ServerResponse, stream: S3Stream): Promise<v
       sent += chunk.length
       if (!response.write(chunk)) await drained(response)
     }
-    complete = sent === stream.bytes && !response.destroyed
+    // The client has gone, at the last moment or before: nobody is left to be told.
+    if (response.destroyed) return
+    complete = sent === stream.bytes
     if (!complete) throw new Error(`the stream ended after ${sent} of ${stream.bytes} bytes`)
     response.end()
   } finally {

@@ -102,6 +102,25 @@ function fileWriter(
 ): BlobWriter {
   let at = 0
   let open = true
+  let syncedTo = 0
+  let syncing: Promise<void> | null = null
+  let fault: unknown = null
+
+  /** Beside what is still to come: the sync at the end then has little left, and the disk is never idle before it. */
+  const syncAhead = (): void => {
+    if (syncing !== null || at - syncedTo < syncAheadBytes) return
+    syncedTo = at
+    syncing = handle.datasync().then(
+      () => {
+        syncing = null
+      },
+      error => {
+        fault = error
+        syncing = null
+      },
+    )
+  }
+
   return {
     id,
 
@@ -117,9 +136,13 @@ function fileWriter(
         bytes -= bytesWritten
         if (bytes > 0) rest = dropBytes(rest, bytesWritten)
       }
+      syncAhead()
     },
 
     async finish() {
+      await syncing
+      // A kernel tells of a failed write-back once, to whoever syncs first.
+      if (fault !== null) storeFault(fault)
       await handle.datasync().catch(storeFault)
       await handle.close()
       open = false
@@ -131,6 +154,7 @@ function fileWriter(
     async abandon() {
       if (!open) return
       open = false
+      await syncing
       await handle.close()
       await unlink(`${path}.part`).catch(ignoreMissing)
     },
@@ -197,6 +221,7 @@ interface Buffers {
 }
 
 const shortBytes = 128 * 1024
+const syncAheadBytes = 8 << 20
 const keptBuffers = 16
 
 /** Buffers that readers pass on: a fresh one for each mebibyte keeps the collector as busy as the decryption. */

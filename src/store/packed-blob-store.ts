@@ -21,8 +21,8 @@ import {
 } from './segment-files.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 
-/** A blob that is known to be no longer is packed. */
-export const packedBytes = 1 << 20
+/** A blob that is known to be no longer is packed: a mebibyte of content, sealed. */
+export const packedBytes = (1 << 20) + (64 << 10)
 const openSegments = 64
 const openForMs = 60_000
 

@@ -15,6 +15,7 @@ import {
 } from '../crypto/part-sealing.ts'
 import type { BlobId, BlobStore, BlobWriter } from './blob-store.ts'
 import type { Catalog, CatalogBatch, Put } from './catalog.ts'
+import { packedBytes } from './packed-blob-store.ts'
 import { claimSmall, type Place, readPlace, smallBytes } from './places.ts'
 
 export interface SealTarget {
@@ -88,7 +89,8 @@ export async function sealStream<End>(
         held.push(chunk)
         heldBytes += chunk.length
       }
-      if (heldBytes >= writeBytes) {
+      // What ends before is one blob among many, in a segment; what goes on is a file of its own.
+      if (heldBytes >= (writer === null ? packedBytes : writeBytes)) {
         writer ??= await target.blobs.create()
         await writer.write(held)
         held = []
