@@ -6,6 +6,7 @@ Credentials and the certificate to trust come from the environment, as for any p
 import datetime
 import hashlib
 import io
+import json
 import os
 import random
 import socket
@@ -16,6 +17,7 @@ import urllib.request
 import ssl
 
 import boto3
+import botocore
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -543,6 +545,57 @@ def conditional_deletes():
     assert answer["Errors"][0]["Code"] == "PreconditionFailed"
     s3.delete_object(Bucket=name, Key="k", IfMatch=etag)
     refused("PreconditionFailed", 412, s3.delete_object, Bucket=name, Key="k", IfMatch="*")
+def accounts():
+    scheme = endpoint.split(":")[0]
+    iam = boto3.client("iam", endpoint_url=endpoint)
+    sts = boto3.client("sts", endpoint_url=endpoint)
+    root = sts.get_caller_identity()
+    assert root["Arn"].endswith(":root"), root
+    name = f"ann-{scheme}"
+    user = iam.create_user(UserName=name, Path="/staff/", Tags=[{"Key": "team", "Value": "a b"}])["User"]
+    assert iam.get_user(UserName=name)["User"]["Arn"] == user["Arn"]
+    assert user["CreateDate"].year > 2000
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    assert iam.get_user_policy(UserName=name, PolicyName="p")["PolicyDocument"] == document
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    own = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    as_user = client(**own)
+    bucket_name = f"accounts-{scheme}"
+    as_user.create_bucket(Bucket=bucket_name)
+    as_user.put_object(Bucket=bucket_name, Key="k", Body=b"1")
+    iam.delete_user_policy(UserName=name, PolicyName="p")
+    refused("AccessDenied", 403, as_user.get_object, Bucket=bucket_name, Key="k")
+    names = [u["UserName"] for page in iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 1}) for u in page["Users"]]
+    assert name in names, names
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": user["Arn"]}, "Action": "sts:AssumeRole"}]}
+    role = iam.create_role(RoleName=f"role-{scheme}", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    assert role["AssumeRolePolicyDocument"] == trust
+    arn = iam.create_policy(PolicyName=f"read-{scheme}", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
+    lent = boto3.client("sts", endpoint_url=endpoint, **own).assume_role(RoleArn=role["Arn"], RoleSessionName="job")["Credentials"]
+    as_role = client(aws_access_key_id=lent["AccessKeyId"], aws_secret_access_key=lent["SecretAccessKey"], aws_session_token=lent["SessionToken"])
+    assert as_role.get_object(Bucket=bucket_name, Key="k")["Body"].read() == b"1"
+    url = as_role.generate_presigned_url("get_object", Params={"Bucket": bucket_name, "Key": "k"})
+    assert fetch(url) == b"1"
+    refused("EntityAlreadyExists", 409, iam.create_user, UserName=name)
+    refused("NoSuchEntity", 404, iam.get_user, UserName="nobody")
+    refused("MalformedPolicyDocument", 400, iam.create_policy, PolicyName="bad", PolicyDocument="{}")
+
+
+def anonymous():
+    name = bucket("anonymous")
+    s3.delete_public_access_block(Bucket=name)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]}
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    s3.put_object(Bucket=name, Key="k", Body=b"1")
+    config = Config(signature_version=botocore.UNSIGNED, s3={"addressing_style": "path"})
+    nobody = boto3.client("s3", endpoint_url=endpoint, config=config)
+    assert nobody.get_object(Bucket=name, Key="k")["Body"].read() == b"1"
+    assert [o["Key"] for o in nobody.list_objects_v2(Bucket=name)["Contents"]] == ["k"]
+    refused("AccessDenied", 403, nobody.put_object, Bucket=name, Key="k", Body=b"2" * 100_000)
+    refused("AccessDenied", 403, nobody.delete_object, Bucket=name, Key="k")
+    assert s3.get_bucket_policy_status(Bucket=name)["PolicyStatus"]["IsPublic"]
 
 
 globals()[sys.argv[2]]()

@@ -28,6 +28,8 @@ const checks = [
   'tags',
   'locks',
   'conditional_deletes',
+  'accounts',
+  'anonymous',
 ]
 
 describeWith('python3:boto3', 'boto3', () => {
