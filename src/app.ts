@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { bookRoutes } from './api/books.ts'
 import { instructionRoutes } from './api/instructions.ts'
+import { quotaRoutes } from './api/quotas.ts'
 import { createApiHandler } from './api/server.ts'
 import { tenantRoutes } from './api/tenants.ts'
 import { createAppMetrics } from './app-metrics.ts'
@@ -157,6 +158,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const api = createApiHandler({
     routes: [
       ...tenantRoutes(regions, clock, randomBytes),
+      ...quotaRoutes(regions),
       ...bookRoutes(regions),
       ...instructionRoutes(instructions, working),
     ],

@@ -24,6 +24,11 @@ export interface Config {
   readonly moveUndoMs: number
   /** How long bytes that were given up stay readable for whoever began to read them. */
   readonly trashGraceMs: number
+  /** Over all processes that serve S3 together; `null`: none. */
+  readonly limits: {
+    readonly tenantRequestsPerSecond: number | null
+    readonly keyRequestsPerSecond: number | null
+  }
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -75,6 +80,12 @@ const schema = z.strictObject({
     .max(30 * 86_400)
     .default(0),
   trashGraceSeconds: z.int().min(0).max(86_400).default(120),
+  limits: z
+    .strictObject({
+      tenantRequestsPerSecond: z.number().positive().nullable().default(null),
+      keyRequestsPerSecond: z.number().positive().nullable().default(null),
+    })
+    .prefault({}),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
   regions: z
@@ -174,6 +185,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,
     trashGraceMs: config.trashGraceSeconds * 1000,
+    limits: config.limits,
     regions: config.regions,
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

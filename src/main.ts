@@ -38,6 +38,12 @@ const commands: Readonly<Record<string, Command>> = {
       'holdfast key create|rotate|list|disable|enable|delete [KEY] [--user NAME] [--tenant NAME | --customer DIR]',
     load: async () => (await import('./cli/key.ts')).keyCommand,
   },
+  quota: {
+    usage:
+      'holdfast quota set --tenant TENANT [--bucket BUCKET] --objects N|none --bytes N|none\n' +
+      '       holdfast quota show --tenant TENANT',
+    load: async () => (await import('./cli/quota.ts')).quotaCommand,
+  },
   keygen: {
     usage: 'holdfast keygen -o approver.key',
     load: async () => (await import('./cli/keygen.ts')).keygenCommand,

@@ -26,6 +26,7 @@ import { emptyTrash } from './store/places.ts'
 import type { RegionStores } from './store/region.ts'
 import { createSegmentFiles, type SegmentFiles } from './store/segment-files.ts'
 import { createSegmentWriter, type SegmentWriter } from './store/segment-writer.ts'
+import { countOnce } from './store/usage.ts'
 
 /** What any process that serves a region has of it: its stores, its drafts, its way out. */
 export interface RegionAccess extends RegionStores, AsyncDisposable {
@@ -98,6 +99,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
   const access = await openRegionAccess(config, deps)
   const { catalog, blobs } = access
+  await countOnce(catalog)
   const swept = await blobs.sweep()
   if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
   const logKey = await loadOrCreateLogKey(

@@ -68,8 +68,17 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     log,
     metrics,
   }
+  const { tenantRequestsPerSecond, keyRequestsPerSecond } = config.limits
+  // Connections spread over the workers, and each keeps to its part.
+  const share = (perSecond: number | null): number | null =>
+    perSecond === null ? null : perSecond / Math.max(1, config.workers)
   const pipe = stack.use(
-    createRequestPipe({ services, domains: config.s3Domains, placeOf: createPlaces(config) }),
+    createRequestPipe({
+      services,
+      domains: config.s3Domains,
+      placeOf: createPlaces(config),
+      limits: { tenant: share(tenantRequestsPerSecond), key: share(keyRequestsPerSecond) },
+    }),
   )
 
   const serve = async (server: Server, port: number): Promise<number> => {

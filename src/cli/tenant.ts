@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -9,6 +8,7 @@ import { createTenant, type GivenAccount } from './create-tenant.ts'
 import { customerFolder, loadHolderConfig, tenantFolders, tenantsFolder } from './customer-folder.ts'
 import { createIamClient } from './iam-client.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { operatorOf, operatorOptions } from './operator.ts'
 import { parseOptions, required } from './options.ts'
 
 const options = {
@@ -25,19 +25,15 @@ const options = {
   'secret-key': { type: 'string' },
   user: { type: 'string' },
   'classic-buckets': { type: 'boolean' },
-  api: { type: 'string' },
+  ...operatorOptions,
   endpoint: { type: 'string' },
   keyholder: { type: 'string' },
-  'operator-token': { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
 export async function tenantCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({ args: argv, allowPositionals: true, options })
-  const api = values.api ?? `http://127.0.0.1:${io.env.HOLDFAST_API_PORT ?? 9001}`
-  const operatorToken = loadOperatorToken(
-    values['operator-token'] ?? join(io.env.HOLDFAST_DATA ?? 'data', 'operator.token'),
-  )
+  const { api, token: operatorToken } = operatorOf(values, io)
   switch (positionals[0]) {
     case 'list': {
       const { tenants } = (await callApi(api, 'GET', '/tenants', operatorToken)) as { tenants: TenantRow[] }
@@ -156,15 +152,6 @@ async function answers(host: string, port: number): Promise<boolean> {
     if (isThere) return true
   }
   return false
-}
-
-function loadOperatorToken(path: string): string {
-  if (!existsSync(path))
-    throw new HoldfastError(
-      'not-found',
-      `there is no operator token at ${path}; making a tenant is the operator's act`,
-    )
-  return readFileSync(path, 'utf8').trim()
 }
 
 function splitHostPort(text: string): [string, number] {

@@ -27,6 +27,12 @@ type EntryBodies = {
     readonly sha256: string | null
     readonly by: By
   }
+  'quota.set': {
+    readonly bucket: string | null
+    readonly objects: number | null
+    readonly bytes: number | null
+    readonly by: By
+  }
   'session.issued': {
     readonly accessKeyId: string
     readonly principal: string

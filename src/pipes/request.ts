@@ -38,6 +38,7 @@ import type {
 } from '../s3/operation.ts'
 import { clientSeenFrom } from '../s3/operation.ts'
 import { findRoute } from '../s3/operations.ts'
+import { createRateLimiter } from '../s3/rate-limit.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
 import { refuseUnsupported } from '../s3/unsupported-headers.ts'
@@ -50,6 +51,8 @@ import { createAccountPipe, isAccountRequest } from './account.ts'
 export interface RequestPipeOptions {
   readonly services: S3Services
   readonly domains: readonly string[]
+  /** Requests a second, in this process; `null`: no limit. */
+  readonly limits: { readonly tenant: number | null; readonly key: number | null }
   /** Where an address is, by the operator's places first; `null` when nobody knows. */
   readonly placeOf: (address: string) => ClientPlace
 }
@@ -103,6 +106,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   }
 
   const findKey = createKeyFinder(regions, clock)
+  const tenantLimit = createRateLimiter(options.limits.tenant, clock)
+  const keyLimit = createRateLimiter(options.limits.key, clock)
   const account = createAccountPipe({ regions, findKey, clock, randomBytes, log })
 
   const locate = async (name: string): Promise<LocatedBucket> => {
@@ -139,6 +144,10 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       regions: regionIds,
     })
     const identity = signer ?? anonymousIdentity(regionIds[0]!)
+    // The anonymous are told apart by where they come from.
+    const caller = signer === null ? connection.client.address : identity.accessKeyId
+    if (!keyLimit(caller) || !tenantLimit(signer === null ? caller : identity.tenant))
+      throw new S3Error('SlowDown')
     const principal: Principal =
       identity.caller === null ? { kind: 'anonymous' } : { kind: 'tenant', caller: identity.caller }
     const route = findRoute(request)

@@ -61,6 +61,7 @@ const table = {
   ],
   PolicyTooLarge: [400, 'The policy document is too large.'],
   PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
+  QuotaExceeded: [403, 'The tenant or the bucket has reached its quota.'],
   RequestTimeTooSkewed: [403, 'The difference between the request time and the server’s time is too large.'],
   RequestTimeout: [400, 'Your socket connection to the server was not read from or written to in time.'],
   ServiceUnavailable: [503, 'Service is unable to handle the request.'],

@@ -71,6 +71,7 @@ export interface FinishedVersion {
   readonly attributes: VersionAttributes
   readonly copiedFrom: { bucket: string; key: string; originId: OriginId } | null
   readonly also?: CatalogBatch
+  readonly countedBytes?: number
   readonly condition?: (current: ObjectRow | null) => void
 }
 
@@ -134,11 +135,13 @@ export async function publishVersion(
     claims: version.claims,
     entry,
     ...(version.also && { also: version.also }),
+    ...(version.countedBytes !== undefined && { countedBytes: version.countedBytes }),
     ...(version.condition && { condition: version.condition }),
   }
   const written = await publishObject(bucket.region.catalog, { clock, randomBytes }, authorized, object)
   if (written === 'bucket-gone') throw new S3Error('NoSuchBucket')
   if (written === 'upload-gone') throw new S3Error('NoSuchUpload')
+  if (written === 'over-quota') throw new S3Error('QuotaExceeded')
   if (entryId !== null) context.entered(entryId)
   return written
 }

@@ -24,6 +24,7 @@ import {
   type UploadRow,
 } from './rows.ts'
 import { rowsOf } from './rows-of.ts'
+import { fsckUsage } from './usage.ts'
 
 export interface StoreReport {
   /** What is wrong, in words. */
@@ -92,6 +93,7 @@ export async function fsckStore(
   const live = new Map<string, LiveVersion>()
   const manifests = new Set<string>()
   findings.push(...(await fsckVersions(catalog, id => buckets.get(id) ?? null)))
+  findings.push(...(await fsckUsage(catalog)))
   for await (const { bucketId, key, row, isCurrent } of storedVersions(catalog)) {
     if (isCurrent) objects++
     const bucket = buckets.get(bucketId)

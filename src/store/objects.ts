@@ -31,6 +31,7 @@ import {
   type VersionRow,
 } from './rows.ts'
 import { putOnTop, type Transition, takeVersion } from './transitions.ts'
+import { counted, exceedsQuota, type Usage } from './usage.ts'
 
 /** A bucket with the exact bytes of its row: what a batch checks, so that no write outlives its bucket. */
 export interface KnownBucket {
@@ -53,6 +54,8 @@ export interface NewObject {
   readonly claims: readonly Put[]
   /** What else changes in the same transaction: an upload that ends here, for instance. */
   readonly also?: CatalogBatch
+  /** What of its bytes was counted before: the parts of the upload that it comes of. */
+  readonly countedBytes?: number
   /** Looks at what is there now; throws to stop the write (conditional requests). Asked again after a lost race. */
   readonly condition?: (current: ObjectRow | null) => void
   /** `replaced`: the version whose bytes are given up for this one; one that stays as noncurrent is not. */
@@ -71,7 +74,7 @@ export async function publishObject(
   making: VersionMaking,
   _authorized: Authorized<ObjectWrite | ObjectCopy>,
   object: NewObject,
-): Promise<ObjectRow | 'bucket-gone' | 'upload-gone'> {
+): Promise<ObjectRow | 'bucket-gone' | 'upload-gone' | 'over-quota'> {
   const { key, content } = object
   let bucket: KnownBucket | null = object.bucket
   for (let race = 0; race < maxRaces; race++) {
@@ -80,8 +83,11 @@ export async function publishObject(
     const ids = versionIds(making, bucket.row, current?.row ?? null)
     const placed = placeContent({ v: 1, ...object.row, ...ids, content }, content)
     const change = await putOnTop(catalog, bucket.row, key, current, placed.row, making.clock())
+    const { objects, bytes } = change.usage
+    const count = await counted(catalog, bucket.row, { objects, bytes: bytes - (object.countedBytes ?? 0) })
     const held = await catalog.commit({
-      checks: [bucketCheck(bucket), ...change.checks, ...(object.also?.checks ?? [])],
+      checks: [bucketCheck(bucket), ...change.checks, ...count.checks, ...(object.also?.checks ?? [])],
+      adds: count.adds,
       removes: [...change.removes, ...(object.also?.removes ?? [])],
       puts: [
         ...change.puts,
@@ -92,6 +98,7 @@ export async function publishObject(
       ],
     })
     if (held) return placed.row
+    if (await exceedsQuota(catalog, count)) return 'over-quota'
     bucket = await sameBucket(catalog, bucket)
     if (bucket === null) return 'bucket-gone'
     for (const check of object.also?.checks ?? []) {
@@ -151,8 +158,10 @@ export async function deleteObject(
     }
     const order = { nowUnixMs: making.clock(), bypassGovernance }
     if (change.destroyed !== null && isLocked(change.destroyed, order)) return 'locked'
+    const { adds } = await counted(catalog, bucket.row, change.usage)
     const held = await catalog.commit({
       checks: [bucketCheck(bucket), ...change.checks, ...demanded],
+      adds,
       removes: change.removes,
       puts: [...change.puts, request.entry(deletion)],
     })
@@ -227,7 +236,8 @@ export async function publishArrivals(
   bucket: KnownBucket,
   arrivals: readonly Arrival[],
   also: CatalogBatch,
-): Promise<boolean> {
+): Promise<boolean | 'over-quota'> {
+  let usage: Usage = { objects: 0, bytes: 0 }
   const checks: Check[] = [bucketCheck(bucket)]
   const removes: Remove[] = []
   const puts: Put[] = []
@@ -239,12 +249,18 @@ export async function publishArrivals(
     checks.push(...change.checks)
     removes.push(...change.removes)
     puts.push(...change.puts, ...placed.puts)
+    const { objects, bytes } = change.usage
+    usage = { objects: usage.objects + objects, bytes: usage.bytes + bytes }
   }
-  return catalog.commit({
-    checks: [...checks, ...(also.checks ?? [])],
+  const count = await counted(catalog, bucket.row, usage)
+  const held = await catalog.commit({
+    checks: [...checks, ...count.checks, ...(also.checks ?? [])],
+    adds: count.adds,
     removes: [...removes, ...(also.removes ?? [])],
     puts: [...puts, ...(also.puts ?? [])],
   })
+  if (!held && (await exceedsQuota(catalog, count))) return 'over-quota'
+  return held
 }
 
 /** The bucket as it is now; `null` when it is gone, or another stands under its name. */

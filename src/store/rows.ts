@@ -29,6 +29,8 @@ export interface BucketRow {
    * taken back. Left out: no.
    */
   readonly shared?: boolean
+  /** Left out: none of its own. */
+  readonly quota?: { readonly objects: number | null; readonly bytes: number | null }
 }
 
 /** How long a new version is locked that comes without a lock of its own. A year has 365 days. */

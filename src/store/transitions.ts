@@ -25,6 +25,7 @@ import {
   objectRowKey,
   type VersionRow,
 } from './rows.ts'
+import type { Usage } from './usage.ts'
 import { versionRowKey } from './version-keys.ts'
 
 export interface Transition {
@@ -33,6 +34,12 @@ export interface Transition {
   readonly puts: Put[]
   /** The object whose bytes are given up for good, if any. */
   destroyed: ObjectRow | null
+  /** What it adds to what is counted; less, where something goes for good. */
+  usage: Usage
+}
+
+function counting(change: Transition, objects: number, bytes: number): void {
+  change.usage = { objects: change.usage.objects + objects, bytes: change.usage.bytes + bytes }
 }
 
 /**
@@ -53,7 +60,9 @@ export async function putOnTop(
     removes: [],
     puts: [{ table: tableOfCurrent(top), key: rowKey, value: encodeRow(top) }],
     destroyed: null,
+    usage: { objects: 0, bytes: 0 },
   }
+  if (!isMarker(top)) counting(change, 1, top.sizeBytes)
   if (current !== null) {
     const before = current.row
     if (tableOfCurrent(before) !== tableOfCurrent(top))
@@ -84,7 +93,8 @@ export async function takeVersion(
   version: FoundVersion,
   nowUnixMs: number,
 ): Promise<Transition> {
-  const change: Transition = { checks: [], removes: [], puts: [], destroyed: null }
+  const usage = { objects: 0, bytes: 0 }
+  const change: Transition = { checks: [], removes: [], puts: [], destroyed: null, usage }
   if (!version.isCurrent) {
     await takeNoncurrent(catalog, change, bucket, key, version, nowUnixMs)
     return change
@@ -128,6 +138,7 @@ async function destroy(
 ): Promise<void> {
   if (isMarker(row)) return
   change.destroyed = row
+  counting(change, -1, -row.sizeBytes)
   const content = await contentOf(catalog, row)
   const released = releasePlaces(content?.places ?? [], nowUnixMs)
   change.puts.push(...released.puts)

@@ -293,6 +293,11 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
             ],
           },
         )
+        if (published === 'over-quota')
+          throw new TransferRefused(
+            'over-quota',
+            'The destination has no room for more of this tenant or bucket.',
+          )
         if (!published) continue
         await giveUpStaged(id, batch)
         return { arrived: arrivedIds, entry: entry.entryId }

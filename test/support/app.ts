@@ -67,6 +67,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     leaseMs: 60_000,
     moveUndoMs: 0,
     trashGraceMs: 120_000,
+    limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },
     regions,
     places: [],
     loopbackIsHome: true,

@@ -1,9 +1,10 @@
-import { prefixEnd } from '../../store/catalog.ts'
+import { type CatalogBatch, type Check, prefixEnd } from '../../store/catalog.ts'
 import { releasePlaces } from '../../store/places.ts'
 import { bucketPrefix, decodeRow, type PartRow, partPrefix, type UploadRow } from '../../store/rows.ts'
+import { counted, forgetBucketUsage } from '../../store/usage.ts'
 import type { LocatedBucket, S3Region, S3Services } from '../operation.ts'
 
-/** Ends every upload of a bucket. Idempotent: after a crash the next call goes on where this one stopped. */
+/** Ends every upload of a bucket that is gone. Idempotent: after a crash the next call goes on where this one stopped. */
 export async function abortUploads(services: S3Services, bucket: LocatedBucket): Promise<void> {
   const prefix = bucketPrefix(bucket.row.id)
   for (;;) {
@@ -13,45 +14,83 @@ export async function abortUploads(services: S3Services, bucket: LocatedBucket):
       limit: 100,
     })
     for (const { key, value } of rows) {
-      await abortUpload(services, bucket.region, key, decodeRow<UploadRow>(value).uploadId)
+      await abortUpload(services, bucket, key, decodeRow<UploadRow>(value).uploadId)
     }
-    if (rows.length < 100) return
+    if (rows.length < 100) break
   }
+  await forgetBucketUsage(bucket.region.catalog, bucket.row.id)
 }
 
 /** Removes the upload and its parts. False when the upload was gone already. */
 export async function abortUpload(
   services: S3Services,
-  region: S3Region,
+  bucket: LocatedBucket,
   uploadKey: Uint8Array,
   uploadId: string,
 ): Promise<boolean> {
+  const { catalog } = bucket.region
   for (;;) {
-    const upload = await region.catalog.get('uploads', uploadKey)
-    const parts = await listParts(region, uploadId)
-    const released = releasePlaces(
-      parts.map(part => part.row.place),
-      services.clock(),
-    )
-    const held = await region.catalog.commit({
+    const upload = await catalog.get('uploads', uploadKey)
+    if (upload === null) return false
+    const gone: CatalogBatch = {
       checks: [{ table: 'uploads', key: uploadKey, expected: upload }],
-      removes: [
-        { table: 'uploads', key: uploadKey },
-        ...parts.map(({ key }) => ({ table: 'parts' as const, key })),
-        ...released.removes,
-      ],
-      puts: released.puts,
-    })
-    if (held) return upload !== null
+      removes: [{ table: 'uploads', key: uploadKey }],
+    }
+    if (!(await giveUpParts(services, bucket, uploadId, gone))) continue
+    await sweepParts(services, bucket, uploadId)
+    return true
   }
 }
 
-/** All parts of an upload, ascending. At most 10,000 by S3's limits. */
-export async function listParts(
-  region: S3Region,
+/** Parts that came in just before their upload ended belong to nobody; after its end none can come. */
+export async function sweepParts(
+  services: S3Services,
+  bucket: LocatedBucket,
   uploadId: string,
-): Promise<{ key: Uint8Array; row: PartRow }[]> {
+): Promise<void> {
+  while ((await listParts(bucket.region, uploadId)).length > 0)
+    await giveUpParts(services, bucket, uploadId, {})
+}
+
+async function giveUpParts(
+  services: S3Services,
+  { region, row }: LocatedBucket,
+  uploadId: string,
+  also: CatalogBatch,
+): Promise<boolean> {
+  const parts = await listParts(region, uploadId)
+  const released = releasePlaces(
+    parts.map(part => part.row.place),
+    services.clock(),
+  )
+  const bytes = parts.reduce((sum, part) => sum + part.row.sizeBytes, 0)
+  const { adds } = await counted(region.catalog, row, { objects: 0, bytes: -bytes })
+  return region.catalog.commit({
+    checks: [...(also.checks ?? []), ...partChecks(parts)],
+    adds,
+    removes: [
+      ...(also.removes ?? []),
+      ...parts.map(({ key }) => ({ table: 'parts' as const, key })),
+      ...released.removes,
+    ],
+    puts: released.puts,
+  })
+}
+
+export interface KnownPart {
+  readonly key: Uint8Array
+  readonly row: PartRow
+  readonly bytes: Uint8Array
+}
+
+/** That none of them was replaced meanwhile: its bytes would be given up for those that took their place. */
+export function partChecks(parts: readonly KnownPart[]): Check[] {
+  return parts.map(({ key, bytes }) => ({ table: 'parts', key, expected: bytes }))
+}
+
+/** All parts of an upload, ascending. At most 10,000 by S3's limits. */
+export async function listParts(region: S3Region, uploadId: string): Promise<KnownPart[]> {
   const prefix = partPrefix(uploadId)
   const rows = await region.catalog.scan('parts', { from: prefix, to: prefixEnd(prefix)!, limit: 10_001 })
-  return rows.map(({ key, value }) => ({ key, row: decodeRow<PartRow>(value) }))
+  return rows.map(({ key, value }) => ({ key, row: decodeRow<PartRow>(value), bytes: value }))
 }

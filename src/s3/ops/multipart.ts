@@ -3,6 +3,7 @@ import { fromHex, toHex } from '../../core/bytes.ts'
 import { isSortableId, newSortableId } from '../../core/ids.ts'
 import { checksums } from '../../crypto/checksums.ts'
 import type { ManifestPart } from '../../crypto/manifest.ts'
+import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../../policy/operations.ts'
 import { type KnownBucket, sameBucket } from '../../store/objects.ts'
 import { releasePlaces } from '../../store/places.ts'
@@ -18,6 +19,7 @@ import {
   uploadRowKey,
 } from '../../store/rows.ts'
 import { type PlacedPart, sealStream } from '../../store/sealed-parts.ts'
+import { counted, exceedsQuota } from '../../store/usage.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import { checksumHeaderOf, parseChecksumName } from '../body.ts'
 import { checkCopySource, writeCondition } from '../conditions.ts'
@@ -29,7 +31,7 @@ import type { ShownOwner } from '../owners.ts'
 import { attributesOf, versionAttributes } from '../version-attributes.ts'
 import { newVersionKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
-import { abortUpload, listParts } from './abort-uploads.ts'
+import { abortUpload, listParts, partChecks, sweepParts } from './abort-uploads.ts'
 import { collectXml } from './buckets.ts'
 import {
   type CopyTarget,
@@ -172,15 +174,23 @@ async function publishPart(
       before === null ? [] : [decodeRow<PartRow>(before).place],
       part.modifiedUnixMs,
     )
+    const bytes = part.sizeBytes - (before === null ? 0 : decodeRow<PartRow>(before).sizeBytes)
+    const count = await counted(catalog, bucket.row, { objects: 0, bytes })
     const held = await catalog.commit({
       checks: [
         { table: 'uploads', key: upload.rowKey, expected: upload.bytes },
         { table: 'parts', key, expected: before },
+        ...count.checks,
       ],
+      adds: count.adds,
       removes: released.removes,
       puts: [...released.puts, ...placed.claim.puts, { table: 'parts', key, value: encodeRow(part) }],
     })
     if (held) return part
+    if (await exceedsQuota(catalog, count)) {
+      await placed.abandon()
+      throw new S3Error('QuotaExceeded')
+    }
     if ((await catalog.get('uploads', upload.rowKey)) === null) {
       await placed.abandon()
       throw new S3Error('NoSuchUpload')
@@ -273,68 +283,90 @@ export const completeMultipartUploadOperation = operation<ObjectWrite, LocatedBu
   name: 'CompleteMultipartUpload',
   facts: objectWrite,
   run: async (context, authorized, bucket) => {
-    const { headers, key: objectKey } = context.request
     const body = await collectXml(context, maxCompleteBytes)
-    const upload = await findUpload(context, bucket)
-    const wanted = parseWanted(body, upload.row.checksumAlgorithm)
-    const present = await listParts(bucket.region, upload.row.uploadId)
-    const byNumber = new Map(present.map(part => [part.row.partNumber, part]))
-    const chosen = wanted.map((want, index) => {
-      const found = byNumber.get(want.partNumber)?.row
-      const matches =
-        found !== undefined &&
-        found.md5 === want.etag &&
-        (want.checksum === null || want.checksum === found.checksum)
-      if (!matches) throw new S3Error('InvalidPart', undefined, { PartNumber: String(want.partNumber) })
-      if (index < wanted.length - 1 && found.sizeBytes < minPartBytes) {
-        throw new S3Error('EntityTooSmall', undefined, {
-          PartNumber: String(want.partNumber),
-          ProposedSize: String(found.sizeBytes),
-          MinSizeAllowed: String(minPartBytes),
-        })
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await complete(context, authorized, bucket, body)
+      } catch (error) {
+        // A part was sent again meanwhile: the list of parts is read anew. When the upload is gone, that says so.
+        const isRace = error instanceof S3Error && error.code === 'NoSuchUpload'
+        if (!isRace || attempt >= maxAttempts) throw error
+        await findUpload(context, bucket)
       }
-      return found
-    })
-    const key = await openVersionKey(context.services, bucket, upload.row)
-    const unused = present.filter(part => !chosen.includes(part.row)).map(part => part.row.place)
-    const released = releasePlaces(unused, context.services.clock())
-    const condition = writeCondition(headers)
-    const row = await publishVersion(context, authorized, bucket, objectKey!, {
-      key,
-      parts: chosen.map(manifestPart),
-      places: chosen.map(part => part.place),
-      // The places were claimed when each part was published.
-      claims: [],
-      etag: multipartEtag(chosen),
-      checksum: wholeChecksum(upload.row, chosen, headers),
-      attributes: attributesOf(upload.row),
-      copiedFrom: null,
-      also: {
-        checks: [{ table: 'uploads', key: upload.rowKey, expected: upload.bytes }],
-        removes: [
-          { table: 'uploads', key: upload.rowKey },
-          ...present.map(part => ({ table: 'parts' as const, key: part.key })),
-          ...released.removes,
-        ],
-        puts: released.puts,
-      },
-      ...(condition && { condition }),
-    })
-    const { checksum } = row
-    const result = {
-      Location: `/${bucket.row.name}/${objectKey}`,
-      Bucket: bucket.row.name,
-      Key: objectKey!,
-      ETag: `"${row.etag}"`,
-      ...(checksum !== null && {
-        [`Checksum${checksum.algorithm}`]: checksum.value,
-        ChecksumType: checksum.type,
-      }),
     }
-    const answer = versionHeader(bucket.row, row)
-    return { status: 200, headers: answer, body: xmlDocument('CompleteMultipartUploadResult', result) }
   },
 })
+
+const maxAttempts = 20
+
+async function complete(
+  context: S3Context,
+  authorized: Authorized<ObjectWrite>,
+  bucket: LocatedBucket,
+  body: Buffer,
+): Promise<S3Answer> {
+  const { headers, key: objectKey } = context.request
+  const upload = await findUpload(context, bucket)
+  const wanted = parseWanted(body, upload.row.checksumAlgorithm)
+  const present = await listParts(bucket.region, upload.row.uploadId)
+  const byNumber = new Map(present.map(part => [part.row.partNumber, part]))
+  const chosen = wanted.map((want, index) => {
+    const found = byNumber.get(want.partNumber)?.row
+    const matches =
+      found !== undefined &&
+      found.md5 === want.etag &&
+      (want.checksum === null || want.checksum === found.checksum)
+    if (!matches) throw new S3Error('InvalidPart', undefined, { PartNumber: String(want.partNumber) })
+    if (index < wanted.length - 1 && found.sizeBytes < minPartBytes) {
+      throw new S3Error('EntityTooSmall', undefined, {
+        PartNumber: String(want.partNumber),
+        ProposedSize: String(found.sizeBytes),
+        MinSizeAllowed: String(minPartBytes),
+      })
+    }
+    return found
+  })
+  const key = await openVersionKey(context.services, bucket, upload.row)
+  const unused = present.filter(part => !chosen.includes(part.row)).map(part => part.row.place)
+  const released = releasePlaces(unused, context.services.clock())
+  const condition = writeCondition(headers)
+  const row = await publishVersion(context, authorized, bucket, objectKey!, {
+    key,
+    parts: chosen.map(manifestPart),
+    places: chosen.map(part => part.place),
+    // The places were claimed when each part was published.
+    claims: [],
+    etag: multipartEtag(chosen),
+    checksum: wholeChecksum(upload.row, chosen, headers),
+    attributes: attributesOf(upload.row),
+    copiedFrom: null,
+    countedBytes: present.reduce((sum, part) => sum + part.row.sizeBytes, 0),
+    also: {
+      checks: [{ table: 'uploads', key: upload.rowKey, expected: upload.bytes }, ...partChecks(present)],
+      removes: [
+        { table: 'uploads', key: upload.rowKey },
+        ...present.map(part => ({ table: 'parts' as const, key: part.key })),
+        ...released.removes,
+      ],
+      puts: released.puts,
+    },
+    ...(condition && { condition }),
+  })
+  await sweepParts(context.services, bucket, upload.row.uploadId)
+  const { checksum } = row
+  const result = {
+    Location: `/${bucket.row.name}/${objectKey}`,
+    Bucket: bucket.row.name,
+    Key: objectKey!,
+    ETag: `"${row.etag}"`,
+    ...(checksum !== null && {
+      [`Checksum${checksum.algorithm}`]: checksum.value,
+      ChecksumType: checksum.type,
+    }),
+  }
+  const answer = versionHeader(bucket.row, row)
+  return { status: 200, headers: answer, body: xmlDocument('CompleteMultipartUploadResult', result) }
+}
 
 function manifestPart(part: PartRow): ManifestPart {
   return {
@@ -378,7 +410,7 @@ export const abortMultipartUploadOperation = operation<ObjectWrite, LocatedBucke
   facts: objectWrite,
   run: async (context, _authorized, bucket) => {
     const upload = await findUpload(context, bucket)
-    if (!(await abortUpload(context.services, bucket.region, upload.rowKey, upload.row.uploadId))) {
+    if (!(await abortUpload(context.services, bucket, upload.rowKey, upload.row.uploadId))) {
       throw new S3Error('NoSuchUpload')
     }
     return { status: 204, headers: {}, body: null }
