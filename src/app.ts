@@ -23,6 +23,7 @@ import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
 import { plainAddress } from './ledger/connections.ts'
+import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { closeServer, listenOn } from './listen.ts'
 import { openRegion, type Region } from './open-region.ts'
 import { createAccountPipe } from './pipes/account.ts'
@@ -64,12 +65,14 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const metrics = createAppMetrics()
   let workers: WorkerPool | null = null
 
+  const sequencers = stack.use(startSequencerThread())
   const regions = new Map<RegionId, Region>()
   for (const regionConfig of config.regions) {
     const region = await openRegion(regionConfig, {
       folder: config.dataFolder,
       publicHost: config.publicHost,
       writer,
+      sequencers,
       liveWriters: () => writers,
       trashGraceMs: config.trashGraceMs,
       clock,

@@ -12,7 +12,7 @@ import { createTlsIdentity, type TlsIdentity } from './crypto/tls-identity.ts'
 import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { type LogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
-import { startSequencerThread } from './ledger/sequencer-thread.ts'
+import type { SequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
@@ -20,6 +20,7 @@ import type { Catalog } from './store/catalog.ts'
 import { compactSegments, forgetRemovedSegments } from './store/compaction.ts'
 import { makeFolderDurable, writeFileDurable } from './store/durable-file.ts'
 import { createFileBlobStore } from './store/file-blob-store.ts'
+import { createReadBuffers } from './store/file-reader.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { createPackedBlobStore, type PackedBlobStore } from './store/packed-blob-store.ts'
 import { emptyTrash } from './store/places.ts'
@@ -57,6 +58,7 @@ export interface RegionAccessDeps {
 
 export interface RegionDeps extends RegionAccessDeps {
   readonly publicHost: string
+  readonly sequencers: SequencerThread
   /** Of all processes that may append to segments now, this one included. */
   readonly liveWriters: () => ReadonlySet<string>
   /** A reader opens a part's bytes when it gets to it; what was given up stays readable for so long. */
@@ -110,7 +112,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   // Made here and not by the sequencer, which works beside the answers: a PUT is answered in folders that are durable.
   for (const path of ['tile/0', 'tile/entries']) await makeFolderDurable(join(files.tiles, path))
   let fatal = false
-  const sequencer = startSequencerThread(
+  const sequencer = deps.sequencers.run(
     {
       region: id,
       origin: logKey.name,
@@ -186,12 +188,14 @@ export function openBlobs(
 ) {
   const segments = createSegmentFiles(files.segments)
   const segmentWriter = createSegmentWriter(segments, { writer, rollBytes: segmentBytes })
-  const own = createFileBlobStore(files.blobs, clock, randomBytes)
+  const buffers = createReadBuffers()
+  const own = createFileBlobStore(files.blobs, clock, randomBytes, buffers)
   const blobs = createPackedBlobStore({
     catalog,
     files: own,
     segments,
     writer: segmentWriter,
+    buffers,
     clock,
     randomBytes,
   })

@@ -1,31 +1,53 @@
-/** The thread that `sequencer-thread.ts` starts. Ends when it was told to stop and everything is entered. */
+/** The thread that `sequencer-thread.ts` starts: a loop for each region that it is told of. */
 import { randomBytes } from 'node:crypto'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { messageOf } from '../core/errors.ts'
+import type { RegionId } from '../core/ids.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { openLmdbCatalog } from '../store/lmdb-catalog.ts'
 import { createFileTileStore } from './file-tile-store.ts'
 import { loadLogKey } from './log-keys.ts'
 import { createSequencer } from './sequencer.ts'
-import { createSequencerLoop } from './sequencer-loop.ts'
-import type { SequencerMessage, SequencerThreadConfig } from './sequencer-thread.ts'
+import { createSequencerLoop, type SequencerLoop } from './sequencer-loop.ts'
+import type { FromSequencers, SequencerConfig, ToSequencers } from './sequencer-thread.ts'
 
 const batchSize = 4096
-
-const { catalogPath, keyPath, origin, region, tilesPath } = workerData as SequencerThreadConfig
 const parent = parentPort!
-const tell = (message: SequencerMessage): void => parent.postMessage(message)
+const tell = (message: FromSequencers): void => parent.postMessage(message)
+const loops = new Map<RegionId, SequencerLoop>()
+const stopped = new Set<RegionId>()
 
-await using catalog = await openLmdbCatalog(catalogPath)
-const signer = await loadLogKey(keyPath, origin, nodeVerifyCrypto)
-const tiles = createFileTileStore(tilesPath)
-const deps = { catalog, tiles, region, signer, crypto: nodeVerifyCrypto, randomBytes, batchSize }
-const loop = createSequencerLoop({
-  sequencer: createSequencer(deps),
-  batchSize,
-  onTick: outcome => tell({ kind: 'tick', ...outcome }),
-  onRetry: error => tell({ kind: 'retry', reason: messageOf(error) }),
+async function run({ catalogPath, keyPath, origin, region, tilesPath }: SequencerConfig): Promise<void> {
+  await using catalog = await openLmdbCatalog(catalogPath)
+  const signer = await loadLogKey(keyPath, origin, nodeVerifyCrypto)
+  const tiles = createFileTileStore(tilesPath)
+  const deps = { catalog, tiles, region, signer, crypto: nodeVerifyCrypto, randomBytes, batchSize }
+  const loop = createSequencerLoop({
+    sequencer: createSequencer(deps),
+    batchSize,
+    onTick: outcome => tell({ kind: 'tick', region, ...outcome }),
+    onRetry: error => tell({ kind: 'retry', region, reason: messageOf(error) }),
+  })
+  loops.set(region, loop)
+  // Told to stop while it opened: what is there to be drained is drained all the same.
+  if (stopped.delete(region)) loop.stop()
+  try {
+    await loop.run()
+  } finally {
+    loops.delete(region)
+  }
+}
+
+parent.on('message', (message: ToSequencers) => {
+  if (message.kind === 'stop') {
+    const loop = loops.get(message.region)
+    if (loop === undefined) stopped.add(message.region)
+    else loop.stop()
+    return
+  }
+  const { region } = message.config
+  run(message.config).then(
+    () => tell({ kind: 'stopped', region }),
+    error => tell({ kind: 'fatal', region, reason: messageOf(error) }),
+  )
 })
-parent.once('message', loop.stop)
-await loop.run()
-parent.close()

@@ -5,11 +5,11 @@ import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
-import { type BlobId, type BlobReader, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
+import { type BlobId, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
 import { storeFault, syncUpwards } from './durable-file.ts'
+import { createFileReader, type ReadBuffers } from './file-reader.ts'
 import { dropBytes } from './segment-writer.ts'
 
-const readBytes = 1 << 20
 const fanOut = 256
 
 /**
@@ -21,7 +21,12 @@ const fanOut = 256
  */
 export type FileBlobStore = BlobStore & { sweep(): Promise<number> }
 
-export function createFileBlobStore(folder: string, clock: Clock, randomBytes: RandomBytes): FileBlobStore {
+export function createFileBlobStore(
+  folder: string,
+  clock: Clock,
+  randomBytes: RandomBytes,
+  buffers: ReadBuffers,
+): FileBlobStore {
   let made = false
   for (let i = 0; i < fanOut; i++) {
     const home = join(folder, i.toString(16).padStart(2, '0'))
@@ -29,7 +34,6 @@ export function createFileBlobStore(folder: string, clock: Clock, randomBytes: R
   }
   if (made) syncUpwards(resolve(folder))
   const folders = createFolderSync()
-  const buffers = createBuffers()
 
   const folderOf = (id: BlobId): string => {
     let hash = 0
@@ -53,7 +57,7 @@ export function createFileBlobStore(folder: string, clock: Clock, randomBytes: R
       } catch (error) {
         throw new HoldfastError('not-found', `blob ${id} is not in the store`, { id }, error)
       }
-      return fileReader(id, handle, start, end, buffers)
+      return createFileReader({ id, handle, start, end, buffers, close: () => handle.close() })
     },
 
     async remove(id) {
@@ -161,83 +165,11 @@ function fileWriter(
   }
 }
 
-/** Reads ahead by one buffer, so that the disk works while the caller decrypts; two buffers take turns. */
-function fileReader(
-  id: BlobId,
-  handle: FileHandle,
-  start: number,
-  end: number,
-  buffers: Buffers,
-): BlobReader {
-  // A short range (a header, one segment) is one read into a buffer of its size.
-  const isShort = end - start <= shortBytes
-  const own = isShort ? [Buffer.allocUnsafe(end - start)] : [buffers.take(), buffers.take()]
-  let at = start
-  let turn = 0
-  let ahead: Promise<Uint8Array> | null = null
-  let broken = false
-  const readNext = async (): Promise<Uint8Array> => {
-    const length = Math.min(readBytes, end - at)
-    const buffer = own[turn]!
-    turn = (turn + 1) % own.length
-    let filled = 0
-    while (filled < length) {
-      const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled)
-      if (bytesRead === 0)
-        throw new HoldfastError('store-damaged', `blob ${id} is shorter than its record says`, { id })
-      filled += bytesRead
-    }
-    at += length
-    return buffer.subarray(0, length)
-  }
-  return {
-    async next() {
-      if (ahead === null && at >= end) return null
-      try {
-        const chunk = await (ahead ?? readNext())
-        ahead = at < end ? readNext() : null
-        // A failure is seen by the next call; until then it must not count as unhandled.
-        ahead?.catch(() => {})
-        return chunk
-      } catch (error) {
-        broken = true
-        throw error
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      await ahead?.catch(() => {
-        broken = true
-      })
-      await handle.close()
-      // What a failed read may still write into is not given to the next reader.
-      if (!broken && !isShort) for (const buffer of own) buffers.give(buffer)
-    },
-  }
-}
-
-interface Buffers {
-  take(): Buffer
-  give(buffer: Buffer): void
-}
-
-const shortBytes = 128 * 1024
-const syncAheadBytes = 8 << 20
-const keptBuffers = 16
-
-/** Buffers that readers pass on: a fresh one for each mebibyte keeps the collector as busy as the decryption. */
-function createBuffers(): Buffers {
-  const free: Buffer[] = []
-  return {
-    take: () => free.pop() ?? Buffer.allocUnsafeSlow(readBytes),
-    give(buffer) {
-      if (free.length < keptBuffers) free.push(buffer)
-    },
-  }
-}
-
 interface FolderSync {
   sync(folder: string): Promise<void>
 }
+
+const syncAheadBytes = 8 << 20
 
 /** Many files that appear in one folder at once share its sync: a caller joins the first sync that starts after it. */
 function createFolderSync(): FolderSync {

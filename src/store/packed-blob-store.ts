@@ -8,9 +8,10 @@ import { fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
-import type { BlobId, BlobReader, BlobStore, BlobWriter, ByteRange } from './blob-store.ts'
+import type { BlobId, BlobStore, BlobWriter, ByteRange } from './blob-store.ts'
 import type { Catalog, Put } from './catalog.ts'
 import type { FileBlobStore } from './file-blob-store.ts'
+import { createFileReader, type ReadBuffers } from './file-reader.ts'
 import {
   parseSegmentId,
   readRecords,
@@ -32,6 +33,7 @@ export interface PackedBlobStoreOptions {
   readonly segments: SegmentFiles
   /** This process's own; the store ends it. */
   readonly writer: SegmentWriter
+  readonly buffers: ReadBuffers
   readonly clock: Clock
   readonly randomBytes: RandomBytes
 }
@@ -80,7 +82,7 @@ export function locationRows(id: BlobId, location: BlobLocation): Put[] {
 }
 
 export function createPackedBlobStore(options: PackedBlobStoreOptions): PackedBlobStore {
-  const { catalog, files, segments, writer, clock, randomBytes } = options
+  const { catalog, files, segments, writer, buffers, clock, randomBytes } = options
   const open = createOpenSegments(segments, clock)
 
   return {
@@ -95,7 +97,16 @@ export function createPackedBlobStore(options: PackedBlobStoreOptions): PackedBl
       if (location === null || location.place === null) return files.read(id, range)
       if (range.end > location.bytes)
         throw new HoldfastError('store-damaged', `blob ${id} is shorter than its record says`, { id })
-      return oneChunk(await readPacked(open, id, location.place, range))
+      const held = await open.hold(location.place.segment)
+      const { at } = location.place
+      return createFileReader({
+        id,
+        handle: held.handle,
+        start: at + range.start,
+        end: at + range.end,
+        buffers,
+        close: async () => held[Symbol.asyncDispose](),
+      })
     },
 
     async readWhole(id, bytes) {
@@ -180,18 +191,6 @@ async function readPacked(
     filled += bytesRead
   }
   return out
-}
-
-function oneChunk(bytes: Buffer): BlobReader {
-  let chunk: Buffer | null = bytes
-  return {
-    async next() {
-      const now = chunk
-      chunk = null
-      return now !== null && now.length > 0 ? now : null
-    },
-    async [Symbol.asyncDispose]() {},
-  }
 }
 
 interface OpenSegments extends AsyncDisposable {

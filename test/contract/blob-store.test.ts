@@ -6,10 +6,11 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { BlobId, BlobStore } from '../../src/store/blob-store.ts'
 import { createFileBlobStore } from '../../src/store/file-blob-store.ts'
+import { createReadBuffers } from '../../src/store/file-reader.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-blobs-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const open = () => createFileBlobStore(folder, Date.now, length => randomBytes(length))
+const open = () => createFileBlobStore(folder, Date.now, length => randomBytes(length), createReadBuffers())
 
 async function put(store: BlobStore, chunks: readonly Uint8Array[]): Promise<BlobId> {
   const writer = await store.create()

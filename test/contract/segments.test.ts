@@ -8,6 +8,7 @@ import type { BlobId } from '../../src/store/blob-store.ts'
 import type { Catalog, Put } from '../../src/store/catalog.ts'
 import { compactSegments } from '../../src/store/compaction.ts'
 import { createFileBlobStore } from '../../src/store/file-blob-store.ts'
+import { createReadBuffers } from '../../src/store/file-reader.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import { createPackedBlobStore } from '../../src/store/packed-blob-store.ts'
 import { emptyTrash, releasePlaces } from '../../src/store/places.ts'
@@ -33,12 +34,14 @@ async function open(folder: string, rollBytes = 100_000): Promise<Opened> {
   const segments = createSegmentFiles(join(folder, 'segments'))
   const name = String(++writers).padStart(26, '0')
   const writer = createSegmentWriter(segments, { writer: name, rollBytes })
-  const files = createFileBlobStore(join(folder, 'blobs'), Date.now, random)
+  const buffers = createReadBuffers()
+  const files = createFileBlobStore(join(folder, 'blobs'), Date.now, random, buffers)
   const blobs = createPackedBlobStore({
     catalog,
     files,
     segments,
     writer,
+    buffers,
     clock: Date.now,
     randomBytes: random,
   })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
-import type { TenantId } from '../../src/core/ids.ts'
+import type { RegionId, TenantId } from '../../src/core/ids.ts'
 import { createDraftBox } from '../../src/ledger/drafts.ts'
 import { createFileTileStore } from '../../src/ledger/file-tile-store.ts'
 import { fsckLedger } from '../../src/ledger/fsck-ledger.ts'
@@ -47,14 +47,15 @@ describe('the sequencer thread', () => {
     const messages: SequencerMessage[] = []
     const fatal: Error[] = []
     for (let round = 0; round < 2; round++) {
-      const thread = startSequencerThread(config, {
+      await using thread = startSequencerThread()
+      const running = thread.run(config, {
         onMessage: message => messages.push(message),
         onFatal: error => fatal.push(error),
       })
       const body = { bucket: 'b', by: { accessKeyId: 'AK' } }
       const one = () => catalog.commit({ puts: [drafts.draft({ tenant, type: 'bucket.deleted', body }).put] })
       for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 50 }, one))
-      await thread.stop()
+      await running.stop()
       expect(await catalog.scan('drafts', { limit: 1 })).toEqual([])
     }
 
@@ -70,9 +71,21 @@ describe('the sequencer thread', () => {
     writeFileSync(config.keyPath, '')
     rmSync(config.keyPath)
     await loadOrCreateLogKey(config.keyPath, config.origin, crypto)
+    await using thread = startSequencerThread()
+    const other = { ...config, region: 'de-frankfurt' as RegionId, catalogPath: join(folder, 'other') }
+    const beside = {
+      ...other,
+      tilesPath: join(folder, 'other-log'),
+      keyPath: join(folder, 'other-keys', 'log.pem'),
+    }
+    await loadOrCreateLogKey(beside.keyPath, beside.origin, crypto)
+    const messages: SequencerMessage[] = []
+    const healthy = thread.run(beside, { onMessage: message => messages.push(message), onFatal: () => {} })
     const fatal = await new Promise<Error>(resolve => {
-      startSequencerThread(config, { onMessage: () => {}, onFatal: resolve })
+      thread.run(config, { onMessage: () => {}, onFatal: resolve })
     })
     expect(fatal.message).toContain('signs nothing more')
+    // Its neighbour in the same thread goes on, and stops when it is told to.
+    await healthy.stop()
   })
 })
