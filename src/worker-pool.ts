@@ -29,7 +29,7 @@ export interface WorkerPool extends AsyncDisposable {
  * A worker is one of several processes on few cores: helper threads that collect garbage beside it would only take
  * the core from another worker, and a small young generation has the buffers of finished requests freed soon.
  */
-const execArgv = ['--single-threaded-gc', '--max-semi-space-size=16']
+const execArgv = ['--expose-gc', '--single-threaded-gc', '--max-semi-space-size=16']
 const restartAfterMs = 500
 const stopMs = 15_000
 const metricsMs = 1000

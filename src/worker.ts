@@ -14,6 +14,7 @@ import { createRandomPool } from './core/random-pool.ts'
 import { openRegionAccess, type RegionAccess } from './open-region.ts'
 import { startS3Face } from './s3-face.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
+import { startYoungCollector } from './young-collector.ts'
 
 const config = JSON.parse(process.env.HOLDFAST_WORKER_CONFIG ?? '') as Config
 const writer = process.env.HOLDFAST_WORKER_WRITER ?? ''
@@ -48,6 +49,7 @@ const bucketNames: Holds = {
 
 async function start(): Promise<void> {
   await using stack = new AsyncDisposableStack()
+  stack.use(startYoungCollector())
   const regions = new Map<RegionId, RegionAccess>()
   for (const region of config.regions) {
     const deps = { folder: config.dataFolder, writer, clock, randomBytes, log }
