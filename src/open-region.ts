@@ -27,6 +27,7 @@ import { emptyTrash } from './store/places.ts'
 import type { RegionStores } from './store/region.ts'
 import { createSegmentFiles, type SegmentFiles } from './store/segment-files.ts'
 import { createSegmentWriter, type SegmentWriter } from './store/segment-writer.ts'
+import { indexAccountsOnce } from './store/tenants.ts'
 import { countOnce } from './store/usage.ts'
 
 /** What any process that serves a region has of it: its stores, its drafts, its way out. */
@@ -102,6 +103,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   const access = await openRegionAccess(config, deps)
   const { catalog, blobs } = access
   await countOnce(catalog)
+  await indexAccountsOnce(catalog)
   const swept = await blobs.sweep()
   if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
   const logKey = await loadOrCreateLogKey(

@@ -54,7 +54,7 @@ const accountSchema = z.strictObject({
   email: z.email().max(254).optional(),
   accessKeyId: z
     .string()
-    .regex(/^[A-Za-z0-9._-]{3,128}$/)
+    .regex(/^(?!anonymous$)[A-Za-z0-9._-]{3,128}$/i)
     .optional(),
   secretAccessKey: z
     .string()

@@ -51,6 +51,7 @@ export type AccountPipe = (
 ) => Promise<void>
 
 const maxFormBytes = 512 * 1024
+const maxFormMs = 30_000
 
 /** A query of IAM or STS: a form posted to `/`, or the same in the address. */
 export function isAccountRequest(message: IncomingMessage): boolean {
@@ -113,13 +114,14 @@ export function createAccountPipe(options: AccountPipeOptions): AccountPipe {
       randomBytes,
       entered,
     }
-    const decision = await decideOn(action, context)
+    const resource = action.resource === null ? null : await action.resource(context)
+    const decision = decideOn(action, context, resource)
     if (isRefusal(decision)) {
       await home!.sums.refusal(identity.tenant, {
         principal: identity.accessKeyId,
         rule: decision.rule,
         operation: action.name,
-        resource: '',
+        resource: resource ?? '',
       })
       throw new IamError('AccessDenied', decision.message)
     }
@@ -166,11 +168,10 @@ function actionOf(form: URLSearchParams): IamAction {
 }
 
 /** Anyone who signed may ask who it is; for the rest its own account's policies must say yes. */
-async function decideOn(action: IamAction, context: IamContext) {
+function decideOn(action: IamAction, context: IamContext, resource: string | null) {
   const op = { action: 'account.use', tenant: context.tenant } as const
   const principal = { kind: 'tenant', caller: context.caller } as const
-  if (action.resource === null) return decide(principal, op, [])
-  const resource = await action.resource(context)
+  if (resource === null) return decide(principal, op, [])
   const question = { action: `${action.service}:${action.name}`, resource, target: null, keys: context.keys }
   return decide(principal, op, [question])
 }
@@ -188,13 +189,19 @@ function askedOf(form: URLSearchParams): Record<string, readonly string[]> {
   return asked
 }
 
+/** Nobody has signed yet: what comes too slowly, or is too long, is not waited for. */
 async function readForm(message: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > maxFormBytes) throw new IamError('ValidationError', 'The request is too long.')
-    chunks.push(chunk)
+  const late = setTimeout(() => message.destroy(), maxFormMs)
+  try {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > maxFormBytes) throw new IamError('ValidationError', 'The request is too long.')
+      chunks.push(chunk)
+    }
+  } finally {
+    clearTimeout(late)
   }
   return Buffer.concat(chunks)
 }

@@ -38,6 +38,7 @@ import type {
 } from '../s3/operation.ts'
 import { clientSeenFrom } from '../s3/operation.ts'
 import { findRoute } from '../s3/operations.ts'
+import { parseCopySource } from '../s3/ops/copy-object.ts'
 import { createRateLimiter } from '../s3/rate-limit.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
@@ -192,7 +193,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     }
     const prepared = await found.prepare(context)
     asked = prepared.asked
-    await checkExpectedOwners(asking)
+    // A bucket that is made is nobody's yet.
+    if (prepared.op.action !== 'bucket.create') await checkExpectedOwners(asking)
     const questions = await questionsOf(targets, asking, route, prepared.op, asked)
     const decision = decide(principal, prepared.op, questions)
     if (isRefusal(decision)) {
@@ -224,11 +226,20 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   }
 
   const checkExpectedOwners = async ({ request, locate }: AskingContext): Promise<void> => {
-    const expected = request.headers['x-amz-expected-bucket-owner']
-    if (expected === undefined || request.bucket === null) return
-    const { region, row } = await locate(request.bucket)
-    const owner = accountOf((await findTenant(region.catalog, row.tenant)) ?? row)
-    if (owner.accountId !== expected) throw new S3Error('AccessDenied')
+    const source = request.headers['x-amz-copy-source']
+    const checks = [
+      [request.bucket, request.headers['x-amz-expected-bucket-owner']],
+      [
+        typeof source === 'string' ? parseCopySource(source).source : null,
+        request.headers['x-amz-source-expected-bucket-owner'],
+      ],
+    ] as const
+    for (const [bucket, expected] of checks) {
+      if (bucket === null || expected === undefined) continue
+      const { region, row } = await locate(bucket)
+      const owner = accountOf((await findTenant(region.catalog, row.tenant)) ?? { tenant: row.tenant })
+      if (owner.accountId !== expected) throw new S3Error('AccessDenied')
+    }
   }
 
   /** In the books of every region that it concerns (of a copy, both), or of the tenant's home. */

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import { fromUtf8, utf8 } from '../core/bytes.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, Put } from './catalog.ts'
 import { decodeRow } from './rows.ts'
+import { rowsOf } from './rows-of.ts'
 
 export interface TenantRow {
   readonly v: 1
@@ -105,10 +106,21 @@ export async function findAccount(
   name: string,
 ): Promise<TenantRow | null> {
   const bytes = await catalog.get('accounts', accountRowKey(kind, name))
-  const tenant = bytes !== null ? fromUtf8(bytes) : kind === 'canonical' ? name : null
-  const row = tenant === null ? null : await findTenant(catalog, tenant as TenantId)
-  // A tenant's own id is its canonical id only where it was given no other.
-  return row !== null && (bytes !== null || accountOf(row).canonicalId === name) ? row : null
+  return bytes === null ? null : findTenant(catalog, fromUtf8(bytes) as TenantId)
+}
+
+const indexedKey = utf8('accounts')
+
+/** Tenants of before have no rows in the index of accounts; they get them once, by what `accountOf` says of them. */
+export async function indexAccountsOnce(catalog: Catalog): Promise<void> {
+  if ((await catalog.get('meta', indexedKey)) !== null) return
+  const puts: Put[] = [{ table: 'meta', key: indexedKey, value: utf8('1') }]
+  for await (const { key, value } of rowsOf(catalog, 'tenants')) {
+    const { accountId, canonicalId } = accountOf(decodeRow<TenantRow>(value))
+    for (const name of [accountRowKey('account', accountId), accountRowKey('canonical', canonicalId)])
+      puts.push({ table: 'accounts', key: name, value: key })
+  }
+  await catalog.commit({ puts })
 }
 
 export async function findAccessKey(

@@ -8,7 +8,7 @@ import { type Policy, parsePolicy } from '../../policy/document.ts'
 import { createConfigCache } from '../../store/bucket-configs.ts'
 import type { Catalog } from '../../store/catalog.ts'
 import { findVersion, readCurrent } from '../../store/key-versions.ts'
-import { isMarker, type ObjectRow } from '../../store/rows.ts'
+import { type BucketRow, isMarker, type ObjectRow } from '../../store/rows.ts'
 import { accountOf, findTenant } from '../../store/tenants.ts'
 import { privateAcl } from '../acl/canned.ts'
 import { aclOf } from '../acl/new-object.ts'
@@ -60,13 +60,12 @@ export function createTargets(): Targets {
 
     async of(bucket, key, versionId, caller) {
       const { row, region } = bucket
+      // By far the most: an owner at a bucket into which nobody else was ever let, by a policy or an ACL.
+      if (row.shared !== true && caller === row.tenant) return ownersAlone(row)
       const policy = await targets.policyOf(bucket)
       const isEnforced = (await targets.ownershipOf(bucket)) === 'BucketOwnerEnforced'
       const block = policy === null && isEnforced ? null : await targets.publicAccessBlockOf(bucket)
-      // Where nobody else was ever let in, every object is the owner's.
-      const isOwnersAlone = row.shared !== true && caller === row.tenant
-      const object =
-        isEnforced || isOwnersAlone || key === null ? null : await targets.objectOf(bucket, key, versionId)
+      const object = isEnforced || key === null ? null : await targets.objectOf(bucket, key, versionId)
       const acls: TargetAcls | null = isEnforced
         ? null
         : {
@@ -91,6 +90,10 @@ export function createTargets(): Targets {
     },
   }
   return targets
+}
+
+function ownersAlone({ name, tenant }: BucketRow): AccessTarget {
+  return { bucket: name, tenant, accountId: '', policy: null, publicAccess: nothingBlocked, acls: null }
 }
 
 /** A policy was checked before it was kept; one that does not read now must not be passed over. */

@@ -19,7 +19,8 @@ import { entityName, type TextRule } from './params.ts'
 
 const user = kindSpecs.find(({ kind }) => kind === 'user')!
 const maxKeys = 2
-const keyIdRule: TextRule = { pattern: /^[A-Za-z0-9._-]{3,128}$/, max: 128 }
+/** `anonymous` is what the books call those who did not sign. */
+const keyIdRule: TextRule = { pattern: /^(?!anonymous$)[A-Za-z0-9._-]{3,128}$/i, max: 128 }
 const secretRule: TextRule = { pattern: /^[\u0021-\u007e]{8,128}$/, max: 128 }
 const statusRule: TextRule = { pattern: /^(?:Active|Inactive)$/, max: 8 }
 
