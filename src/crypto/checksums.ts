@@ -1,6 +1,8 @@
 /** The checksums that S3 clients send, incremental, in one table. Values are base64 of the big-endian digest. */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { polynomials } from './crc-combine.ts'
+import { type CrcUpdate, createCrc } from './crc-wasm.ts'
 
 export interface RunningChecksum {
   update(bytes: Uint8Array): void
@@ -18,13 +20,16 @@ export const checksums = {
       digest: () => u32(value),
     }
   },
-  CRC32C: () => crc32c(),
-  CRC64NVME: () => crc64nvme(),
+  CRC32C: () => running(crc32c, 0xffff_ffffn, 4),
+  CRC64NVME: () => running(crc64, 0xffff_ffff_ffff_ffffn, 8),
   SHA1: () => hash('sha1'),
   SHA256: () => hash('sha256'),
 } as const satisfies Record<string, () => RunningChecksum>
 
 export type ChecksumName = keyof typeof checksums
+
+/** What S3 computes and keeps when a client sends none. */
+export const defaultChecksum: ChecksumName = 'CRC64NVME'
 
 function hash(name: string): RunningChecksum {
   const running = createHash(name)
@@ -37,77 +42,19 @@ function u32(value: number): Buffer {
   return out
 }
 
-/** Castagnoli, reflected polynomial 0x82F63B78 (RFC 3720), eight bytes a step. */
-function crc32c(): RunningChecksum {
-  const t = crc32cTables
-  let crc = 0xffff_ffff
+const crc32c = createCrc(polynomials.CRC32C.polynomial)
+const crc64 = createCrc(polynomials.CRC64NVME.polynomial)
+
+function running(crc: CrcUpdate, ones: bigint, digestBytes: 4 | 8): RunningChecksum {
+  let register = ones
   return {
     update(bytes) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      let i = 0
-      for (; i + 8 <= bytes.length; i += 8) {
-        const low = (view.getUint32(i, true) ^ crc) >>> 0
-        const high = view.getUint32(i + 4, true)
-        crc =
-          t[7]![low & 255]! ^
-          t[6]![(low >>> 8) & 255]! ^
-          t[5]![(low >>> 16) & 255]! ^
-          t[4]![low >>> 24]! ^
-          t[3]![high & 255]! ^
-          t[2]![(high >>> 8) & 255]! ^
-          t[1]![(high >>> 16) & 255]! ^
-          t[0]![high >>> 24]!
-      }
-      for (; i < bytes.length; i++) crc = t[0]![(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8)
+      register = crc(register, bytes)
     },
-    digest: () => u32(crc ^ 0xffff_ffff),
-  }
-}
-
-const crc32cTables = makeCrc32cTables()
-function makeCrc32cTables(): Uint32Array[] {
-  const made = Array.from({ length: 8 }, () => new Uint32Array(256))
-  for (let n = 0; n < 256; n++) {
-    let c = n
-    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0x82f6_3b78 : c >>> 1
-    made[0]![n] = c
-  }
-  for (let n = 0; n < 256; n++) {
-    for (let k = 1; k < 8; k++) {
-      const before = made[k - 1]![n]!
-      made[k]![n] = made[0]![before & 255]! ^ (before >>> 8)
-    }
-  }
-  return made
-}
-
-/** NVMe's CRC-64, reflected polynomial 0x9A6C9329AC4BC9B5, in two 32-bit halves: BigInt would be 50 times slower. */
-function crc64nvme(): RunningChecksum {
-  const { low, high } = crc64Tables
-  let lo = 0xffff_ffff
-  let hi = 0xffff_ffff
-  return {
-    update(bytes) {
-      for (let i = 0; i < bytes.length; i++) {
-        const index = (lo ^ bytes[i]!) & 255
-        lo = ((lo >>> 8) | (hi << 24)) ^ low[index]!
-        hi = (hi >>> 8) ^ high[index]!
-      }
+    digest() {
+      const out = Buffer.allocUnsafe(8)
+      out.writeBigUInt64BE(register ^ ones)
+      return out.subarray(8 - digestBytes)
     },
-    digest: () => Buffer.concat([u32(~hi), u32(~lo)]),
   }
-}
-
-const crc64Tables = makeCrc64Tables()
-function makeCrc64Tables(): { low: Int32Array; high: Int32Array } {
-  const polynomial = 0x9a6c_9329_ac4b_c9b5n
-  const low = new Int32Array(256)
-  const high = new Int32Array(256)
-  for (let n = 0; n < 256; n++) {
-    let c = BigInt(n)
-    for (let k = 0; k < 8; k++) c = c & 1n ? (c >> 1n) ^ polynomial : c >> 1n
-    low[n] = Number(BigInt.asIntN(32, c))
-    high[n] = Number(BigInt.asIntN(32, c >> 32n))
-  }
-  return { low, high }
 }

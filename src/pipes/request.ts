@@ -39,6 +39,7 @@ import type {
 import { clientSeenFrom } from '../s3/operation.ts'
 import { findRoute } from '../s3/operations.ts'
 import { parseCopySource } from '../s3/ops/copy-object.ts'
+import { withQueryHeaders } from '../s3/presigned.ts'
 import { createRateLimiter } from '../s3/rate-limit.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
 import { sendAnswer, sendError } from '../s3/send.ts'
@@ -133,17 +134,18 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     connection: Connection,
     trace: Trace,
   ): Promise<{ request: S3Request; answer: S3Answer }> => {
-    const request = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
+    const parsed = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
     const {
       identity: signer,
       proof,
       payload,
-    } = await authenticate(request, {
+    } = await authenticate(parsed, {
       find: findKey,
       signingKey,
       nowUnixMs: clock(),
       regions: regionIds,
     })
+    const request = proof?.authType === 'REST-QUERY-STRING' ? withQueryHeaders(parsed) : parsed
     const identity = signer ?? anonymousIdentity(regionIds[0]!)
     // The anonymous are told apart by where they come from.
     const caller = signer === null ? connection.client.address : identity.accessKeyId

@@ -72,8 +72,17 @@ export async function authenticate<Identity>(
     return authenticateQuery(request, options)
   }
   const header = request.headers.authorization
+  if (header === undefined && request.query.has('AWSAccessKeyId')) throw notSupported()
   if (header === undefined) return { identity: null, proof: null, payload: payloadMode(request, null) }
   return authenticateHeader(request, header, options)
+}
+
+/** Signature version 2, for one. */
+function notSupported(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    'The authorization mechanism that you provided is not supported. Use AWS4-HMAC-SHA256.',
+  )
 }
 
 async function authenticateHeader<Identity>(
@@ -82,10 +91,7 @@ async function authenticateHeader<Identity>(
   options: AuthenticateOptions<Identity>,
 ): Promise<Authenticated<Identity>> {
   if (!header.startsWith('AWS4-HMAC-SHA256')) {
-    throw new S3Error(
-      'InvalidRequest',
-      'The authorization mechanism that you provided is not supported. Use AWS4-HMAC-SHA256.',
-    )
+    throw notSupported()
   }
   const match = headerPattern.exec(header.trim())
   if (match === null) throw new S3Error('AuthorizationHeaderMalformed')
@@ -157,12 +163,8 @@ async function authenticateQuery<Identity>(
     )
   }
   const expires = parameter('X-Amz-Expires')
-  if (!/^\d{1,6}$/.test(expires) || Number(expires) > maxExpirySeconds) {
-    throw new S3Error(
-      'AuthorizationQueryParametersError',
-      'X-Amz-Expires must be between 0 and 604800 seconds.',
-    )
-  }
+  const fault = expiryFault(expires)
+  if (fault !== null) throw new S3Error('AuthorizationQueryParametersError', fault)
   if (sentUnixMs - options.nowUnixMs > maxSkewMs)
     throw new S3Error('AccessDenied', 'Request is not valid yet.')
   if (sentUnixMs + Number(expires) * 1000 < options.nowUnixMs)
@@ -200,6 +202,13 @@ async function authenticateQuery<Identity>(
     proof: { authType: 'REST-QUERY-STRING', signedUnixMs: sentUnixMs },
     payload: payloadMode(request, { key, amzDate, scope, seedSignature: given }),
   }
+}
+
+function expiryFault(seconds: string): string | null {
+  if (!/^-?\d+$/.test(seconds)) return 'X-Amz-Expires should be a number'
+  if (seconds.startsWith('-')) return 'X-Amz-Expires must be non-negative'
+  if (Number(seconds) <= maxExpirySeconds) return null
+  return 'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds'
 }
 
 function payloadMode(request: S3Request, signing: ChunkSigning | null): PayloadMode {

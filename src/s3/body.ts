@@ -29,7 +29,15 @@ export interface BodyPlan {
 export interface BodyEnd {
   readonly bytes: number
   readonly md5: Buffer | null
-  readonly checksum: { readonly algorithm: ChecksumName; readonly value: string } | null
+  /** What the client said, and it held. */
+  readonly checksum: BodyChecksum | null
+  /** What was asked to be computed beside it. */
+  readonly computed: BodyChecksum | null
+}
+
+export interface BodyChecksum {
+  readonly algorithm: ChecksumName
+  readonly value: string
 }
 
 export interface BodyDecoder {
@@ -49,14 +57,36 @@ export function checksumHeaderOf(algorithm: ChecksumName): string {
   return `x-amz-checksum-${algorithm.toLowerCase()}`
 }
 
-export function parseChecksumName(text: string): ChecksumName {
+/** Of the algorithms that S3 knows, in any case; `null` for another. */
+export function checksumNameOf(text: string): ChecksumName | null {
   const name = text.toUpperCase()
-  if (!Object.hasOwn(checksums, name))
-    throw new S3Error('InvalidRequest', `Checksum algorithm ${text} is not supported.`)
-  return name as ChecksumName
+  return Object.hasOwn(checksums, name) ? (name as ChecksumName) : null
 }
 
-export function planBody(headers: IncomingHttpHeaders, payload: PayloadMode, maxBytes: number): BodyPlan {
+/** `x-amz-checksum-algorithm`: of what an operation makes, and not of its body. */
+export function namedAlgorithm(headers: IncomingHttpHeaders): ChecksumName | null {
+  const named = headers['x-amz-checksum-algorithm']
+  if (named === undefined) return null
+  const algorithm = checksumNameOf(String(named))
+  if (algorithm !== null) return algorithm
+  throw new S3Error(
+    'InvalidRequest',
+    'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]',
+  )
+}
+
+export function isChecksumValue(algorithm: ChecksumName, value: string): boolean {
+  const [, , bytes] = checksumHeaders.find(([name]) => name === algorithm)!
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(value) && Buffer.from(value, 'base64').length === bytes
+}
+
+export function planBody(
+  headers: IncomingHttpHeaders,
+  payload: PayloadMode,
+  maxBytes: number,
+  /** The checksum in the headers may be of something else than the body. */
+  isChecksumOfBody = true,
+): BodyPlan {
   const wireBytes = lengthHeader(headers['content-length'])
   const decoded = lengthHeader(headers['x-amz-decoded-content-length'] as string | undefined)
   if (payload.kind === 'chunked' && decoded === null) {
@@ -72,33 +102,56 @@ export function planBody(headers: IncomingHttpHeaders, payload: PayloadMode, max
     contentBytes,
     maxBytes,
     md5: md5Header(headers),
-    checksum: checksumOf(headers),
+    checksum: isChecksumOfBody ? checksumOf(headers) : null,
   }
 }
 
 function checksumOf(headers: IncomingHttpHeaders): BodyPlan['checksum'] {
+  const found = checksumOfHeaders(headers)
+  const named = headers['x-amz-sdk-checksum-algorithm']
+  if (typeof named !== 'string') return found
+  if (checksumNameOf(named) === null || (found !== null && found.algorithm !== checksumNameOf(named)))
+    throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid.')
+  if (found !== null) return found
+  throw new S3Error(
+    'InvalidRequest',
+    'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+  )
+}
+
+/** The checksum that a header holds or announces; one, whatever its kind. `isComposite`: it may end in `-N`. */
+export function checksumOfHeaders(headers: IncomingHttpHeaders, isComposite = false): BodyPlan['checksum'] {
   let found: BodyPlan['checksum'] = null
-  for (const [algorithm, header, bytes] of checksumHeaders) {
+  const several = (): S3Error =>
+    new S3Error(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    )
+  for (const [algorithm, header] of checksumHeaders) {
     const value = headers[header]
     if (typeof value !== 'string') continue
-    if (found !== null) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header.')
-    if (Buffer.from(value, 'base64').length !== bytes) {
+    if (found !== null) throw several()
+    if (!isChecksumValue(algorithm, isComposite ? value.replace(/-\d+$/, '') : value))
       throw new S3Error('InvalidRequest', `Value for ${header} header is invalid.`)
-    }
     found = { algorithm, value, trailer: false }
   }
   const trailer = headers['x-amz-trailer']
   if (typeof trailer === 'string') {
     const row = checksumHeaders.find(([, header]) => header === trailer.trim().toLowerCase())
     if (row === undefined)
-      throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported.')
-    if (found !== null) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header.')
+      throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
+    if (found !== null) throw several()
     return { algorithm: row[0], value: null, trailer: true }
   }
   return found
 }
 
-export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder {
+/** `compute`: a checksum to have besides, whatever the client sends. */
+export function createBodyDecoder(
+  plan: BodyPlan,
+  wantMd5: boolean,
+  compute: ChecksumName | null = null,
+): BodyDecoder {
   const { payload } = plan
   const chunked =
     payload.kind === 'chunked' ? createChunkedDecoder(payload.signing, payload.hasTrailer) : null
@@ -106,6 +159,8 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
   const md5 = wantMd5 || plan.md5 !== null ? createHash('md5') : null
   const checksum: RunningChecksum | null =
     plan.checksum === null ? null : checksums[plan.checksum.algorithm]()
+  const isSame = compute === plan.checksum?.algorithm
+  const besides = compute === null || isSame ? null : { algorithm: compute, running: checksums[compute]() }
   let bytes = 0
 
   return {
@@ -116,6 +171,7 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
         sha256?.update(chunk)
         md5?.update(chunk)
         checksum?.update(chunk)
+        besides?.running.update(chunk)
       }
       if (bytes > plan.maxBytes) throw new S3Error('EntityTooLarge')
       if (plan.contentBytes !== null && bytes > plan.contentBytes)
@@ -131,18 +187,27 @@ export function createBodyDecoder(plan: BodyPlan, wantMd5: boolean): BodyDecoder
       }
       const md5Digest = md5?.digest() ?? null
       if (plan.md5 !== null && !plan.md5.equals(md5Digest!)) throw new S3Error('BadDigest')
-      if (plan.checksum === null || checksum === null) return { bytes, md5: md5Digest, checksum: null }
+      const computed =
+        besides === null
+          ? null
+          : { algorithm: besides.algorithm, value: besides.running.digest().toString('base64') }
+      if (plan.checksum === null || checksum === null)
+        return { bytes, md5: md5Digest, checksum: null, computed }
       const { algorithm } = plan.checksum
+      const header = checksumHeaderOf(algorithm)
       const value = checksum.digest().toString('base64')
-      const said = plan.checksum.trailer ? trailer?.get(checksumHeaderOf(algorithm)) : plan.checksum.value
-      if (said === undefined)
+      const said = plan.checksum.trailer ? trailer?.get(header) : plan.checksum.value
+      if (said === undefined || said === null)
         throw new S3Error('InvalidRequest', 'The trailer that x-amz-trailer announced did not come.')
+      if (plan.checksum.trailer && !isChecksumValue(algorithm, said))
+        throw new S3Error('InvalidRequest', `Value for ${header} trailing header is invalid.`)
       if (said !== value)
         throw new S3Error(
           'BadDigest',
           `The ${algorithm} you specified did not match the calculated checksum.`,
         )
-      return { bytes, md5: md5Digest, checksum: { algorithm, value } }
+      const own = { algorithm, value }
+      return { bytes, md5: md5Digest, checksum: own, computed: isSame ? own : computed }
     },
   }
 }

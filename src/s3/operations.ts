@@ -11,6 +11,7 @@ import {
   getBucketLocationOperation,
   headBucketOperation,
 } from './ops/buckets.ts'
+import { completeMultipartUploadOperation } from './ops/complete-upload.ts'
 import { copyObjectOperation } from './ops/copy-object.ts'
 import { deleteObjectOperation } from './ops/delete-object.ts'
 import { deleteObjectsOperation } from './ops/delete-objects.ts'
@@ -20,13 +21,7 @@ import { listObjectsOperation, listObjectsV2Operation } from './ops/list-objects
 import { listPartsOperation } from './ops/list-parts.ts'
 import { listMultipartUploadsOperation } from './ops/list-uploads.ts'
 import { listObjectVersionsOperation } from './ops/list-versions.ts'
-import {
-  abortMultipartUploadOperation,
-  completeMultipartUploadOperation,
-  createMultipartUploadOperation,
-  uploadPartCopyOperation,
-  uploadPartOperation,
-} from './ops/multipart.ts'
+import { abortMultipartUploadOperation, createMultipartUploadOperation } from './ops/multipart.ts'
 import { getObjectAclOperation, putObjectAclOperation } from './ops/object-acl.ts'
 import {
   getObjectLegalHoldOperation,
@@ -40,6 +35,7 @@ import {
   putObjectTaggingOperation,
 } from './ops/object-tagging.ts'
 import { putObjectOperation } from './ops/put-object.ts'
+import { uploadPartCopyOperation, uploadPartOperation } from './ops/upload-part.ts'
 import type { S3Request } from './request.ts'
 import { type IamNeed, type Level, need, type Route } from './route.ts'
 

@@ -4,7 +4,13 @@ import { toBase64, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { EntryId, OriginId } from '../core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
-import { ciphertextSha256, encodeManifest, type ManifestPart, openManifest } from '../crypto/manifest.ts'
+import {
+  ciphertextSha256,
+  encodeManifest,
+  type Manifest,
+  type ManifestPart,
+  openManifest,
+} from '../crypto/manifest.ts'
 import { lockEntry } from '../ledger/lock-entry.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
@@ -68,6 +74,8 @@ export interface FinishedVersion {
   readonly claims: readonly Put[]
   readonly etag: string
   readonly checksum: Checksum | null
+  /** Of an upload of several parts. */
+  readonly partChecksums?: readonly string[] | null
   readonly attributes: VersionAttributes
   readonly copiedFrom: { bucket: string; key: string; originId: OriginId } | null
   readonly also?: CatalogBatch
@@ -131,7 +139,7 @@ export async function publishVersion(
     bucket,
     key: objectKey,
     row,
-    content: makeContent(manifest, version.places),
+    content: makeContent(manifest, version.places, version.partChecksums ?? null),
     claims: version.claims,
     entry,
     ...(version.also && { also: version.also }),
@@ -148,6 +156,8 @@ export async function publishVersion(
 
 export interface OpenedVersion {
   readonly row: ObjectRow
+  readonly manifest: Manifest
+  readonly partChecksums: readonly string[] | null
   /** Plaintext of `[start, end)`. */
   read(start: number, end: number): AsyncGenerator<Buffer, void>
   /** All of it in one piece when it is short; `null` when it is not. */
@@ -176,6 +186,8 @@ export async function openVersion(
       throw new HoldfastError('sealed-damaged', 'the record has another size than the manifest')
     return {
       row,
+      manifest,
+      partChecksums: content.partChecksums,
       readShort: () => openShort(bucket.region, manifest, content.places, key.dataKey),
       read: (start, end) => openObject(bucket.region, manifest, content.places, key.dataKey, start, end),
     }

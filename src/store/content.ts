@@ -5,11 +5,14 @@ import type { Catalog, Put } from './catalog.ts'
 import type { Place } from './places.ts'
 import { manifestRowKey, type ObjectContent, type ObjectRow } from './rows.ts'
 
+export interface FoundContent {
+  readonly manifest: Uint8Array
+  readonly places: readonly Place[]
+  readonly partChecksums: readonly string[] | null
+}
+
 /** Manifest and places of a version. `null` when it was replaced since its row was read. */
-export async function contentOf(
-  catalog: Catalog,
-  row: ObjectRow,
-): Promise<{ manifest: Uint8Array; places: readonly Place[] } | null> {
+export async function contentOf(catalog: Catalog, row: ObjectRow): Promise<FoundContent | null> {
   let content = row.content
   if (content === null) {
     const bytes = await catalog.get('manifests', manifestRowKey(row.versionId))
@@ -18,11 +21,15 @@ export async function contentOf(
   }
   const manifest = fromBase64(content.manifest)
   if (manifest === null) throw new HoldfastError('store-damaged', 'the manifest of a version is not base64')
-  return { manifest, places: content.places }
+  return { manifest, places: content.places, partChecksums: content.partChecksums ?? null }
 }
 
-export function makeContent(manifest: Uint8Array, places: readonly Place[]): ObjectContent {
-  return { manifest: toBase64(manifest), places }
+export function makeContent(
+  manifest: Uint8Array,
+  places: readonly Place[],
+  partChecksums: readonly string[] | null,
+): ObjectContent {
+  return { manifest: toBase64(manifest), places, ...(partChecksums && { partChecksums }) }
 }
 
 /** The content of one part stays in the object's row; that of several becomes a row of its own. */

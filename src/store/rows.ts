@@ -150,6 +150,8 @@ export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA
 export interface ObjectContent {
   readonly manifest: string
   readonly places: readonly Place[]
+  /** Of an upload of several parts: each one's checksum, of the version's algorithm. Left out: not kept. */
+  readonly partChecksums?: readonly string[]
 }
 
 export interface UploadRow extends VersionAttributes {
@@ -173,6 +175,7 @@ export interface PartRow {
   readonly headerTag: string
   readonly sha256: string
   readonly md5: string
+  /** Of the upload's algorithm, or CRC64NVME where it has none. */
   readonly checksum: string | null
   readonly modifiedUnixMs: number
   readonly place: Place

@@ -27,8 +27,12 @@ export async function bucketUse(context: S3Context): Promise<{ op: BucketUse; ta
   return { op: { action: 'bucket.use', bucket: target.facts }, target }
 }
 
-export async function collectXml(context: S3Context, maxBytes: number): Promise<Buffer> {
-  const plan = planBody(context.request.headers, context.payload, maxBytes)
+export async function collectXml(
+  context: S3Context,
+  maxBytes: number,
+  isChecksumOfBody = true,
+): Promise<Buffer> {
+  const plan = planBody(context.request.headers, context.payload, maxBytes, isChecksumOfBody)
   context.continueBody()
   return (await collectContent(context.message, createBodyDecoder(plan, false), maxBytes)).content
 }

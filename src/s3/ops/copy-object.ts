@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { type ChecksumName, checksums, defaultChecksum } from '../../crypto/checksums.ts'
 import type { ObjectCopy } from '../../policy/operations.ts'
-import { clientVersionId, type ObjectRow, type VersionAttributes } from '../../store/rows.ts'
+import { type Checksum, clientVersionId, type ObjectRow, type VersionAttributes } from '../../store/rows.ts'
 import { sealStream } from '../../store/sealed-parts.ts'
 import { ownershipOf } from '../acl/new-object.ts'
+import { namedAlgorithm } from '../body.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId, versionHeader } from '../find-readable.ts'
@@ -80,18 +82,31 @@ export function sourceHeader(source: LocatedBucket, row: ObjectRow): Record<stri
   return { 'x-amz-copy-source-version-id': clientVersionId(row) }
 }
 
-/** Hashes what streams by; the digest is there when the stream has ended. */
-export async function* withMd5(
+/** Hashes what streams by; the digests are there when the stream has ended. */
+export async function* withDigests(
   chunks: AsyncGenerator<Buffer, void>,
-): AsyncGenerator<Buffer, { md5: Buffer; bytes: number }> {
+  algorithm: ChecksumName | null,
+): AsyncGenerator<Buffer, CopyEnd> {
   const md5 = createHash('md5')
-  let bytes = 0
+  const sum = algorithm === null ? null : checksums[algorithm]()
   for await (const chunk of chunks) {
     md5.update(chunk)
-    bytes += chunk.length
+    sum?.update(chunk)
     yield chunk
   }
-  return { md5: md5.digest(), bytes }
+  return { md5: md5.digest(), checksum: sum === null ? null : sum.digest().toString('base64') }
+}
+
+interface CopyEnd {
+  readonly md5: Buffer
+  readonly checksum: string | null
+}
+
+/** The algorithm that is asked for, or the source's, or the default. */
+function checksumToKeep(headers: IncomingHttpHeaders, { checksum }: ObjectRow): Checksum | ChecksumName {
+  const algorithm = namedAlgorithm(headers) ?? checksum?.algorithm ?? defaultChecksum
+  // A composite checksum speaks of parts that the copy no longer has.
+  return checksum?.type === 'FULL_OBJECT' && checksum.algorithm === algorithm ? checksum : algorithm
 }
 
 function directiveOf(headers: IncomingHttpHeaders, name: string): 'COPY' | 'REPLACE' {
@@ -150,7 +165,12 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
       clock: context.services.clock,
       randomBytes: context.services.randomBytes,
     }
-    const { placed, end } = await sealStream(target, key, 1, withMd5(version.read(0, row.sizeBytes)))
+    const keep = checksumToKeep(headers, row)
+    const algorithm = typeof keep === 'string' ? keep : null
+    const content = withDigests(version.read(0, row.sizeBytes), algorithm)
+    const { placed, end } = await sealStream(target, key, 1, content)
+    const checksum: Checksum =
+      typeof keep === 'string' ? { algorithm: keep, value: end.checksum!, type: 'FULL_OBJECT' } : keep
     try {
       const made = await publishVersion(context, authorized, bucket, objectKey!, {
         key,
@@ -158,13 +178,17 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
         places: [placed.place],
         claims: placed.claim.puts,
         etag: end.md5.toString('hex'),
-        // A composite checksum speaks of parts that the copy no longer has.
-        checksum: row.checksum?.type === 'FULL_OBJECT' ? row.checksum : null,
+        checksum,
         attributes,
         copiedFrom: { bucket: source.row.name, key: sourceKey, originId: row.originId },
         ...(condition && { condition }),
       })
-      const result = { LastModified: xmlDate(made.modifiedUnixMs), ETag: `"${made.etag}"` }
+      const result = {
+        LastModified: xmlDate(made.modifiedUnixMs),
+        ETag: `"${made.etag}"`,
+        [`Checksum${checksum.algorithm}`]: checksum.value,
+        ChecksumType: checksum.type,
+      }
       const answer = { ...versionHeader(bucket.row, made), ...sourceHeader(source, row) }
       return { status: 200, headers: answer, body: xmlDocument('CopyObjectResult', result) }
     } catch (error) {

@@ -19,6 +19,12 @@ import {
 import { type OpenedVersion, openVersion } from '../versions.ts'
 
 export async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
+  const { request, proof } = context
+  if (proof === null && [...request.query.keys()].some(name => name.startsWith('response-')))
+    throw new S3Error(
+      'InvalidRequest',
+      'Request specific response headers cannot be used for anonymous GET requests.',
+    )
   const target = await context.locate(context.request.bucket!)
   const client = clientSeenFrom(context.client, target.region)
   return { op: { action: 'object.read', bucket: target.facts, client }, target }

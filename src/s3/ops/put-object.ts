@@ -1,9 +1,11 @@
 import { toHex } from '../../core/bytes.ts'
+import { type ChecksumName, defaultChecksum } from '../../crypto/checksums.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { findObject } from '../../store/objects.ts'
 import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import {
+  type BodyChecksum,
   type BodyEnd,
   checksumHeaderOf,
   collectContent,
@@ -46,7 +48,7 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
     // Judged again where it counts; here it spares the body of a write that is bound to fail.
     condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
     const key = await newVersionKey(context.services, bucket)
-    const { placed, end } = await sealBody(context, bucket, key, 1)
+    const { placed, end, kept } = await sealBody(context, bucket, key, 1)
     try {
       const row = await publishVersion(context, authorized, bucket, objectKey, {
         key,
@@ -54,12 +56,12 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
         places: [placed.place],
         claims: placed.claim.puts,
         etag: toHex(end.md5!),
-        checksum: end.checksum === null ? null : { ...end.checksum, type: 'FULL_OBJECT' },
+        checksum: { ...kept, type: 'FULL_OBJECT' },
         attributes,
         copiedFrom: null,
         ...(condition && { condition }),
       })
-      const headers = { etag: `"${row.etag}"`, ...checksumAnswer(end), ...versionHeader(bucket.row, row) }
+      const headers = { etag: `"${row.etag}"`, ...checksumAnswer(kept), ...versionHeader(bucket.row, row) }
       return { status: 200, headers, body: null }
     } catch (error) {
       // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.
@@ -69,23 +71,30 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   },
 })
 
-export function checksumAnswer(end: BodyEnd): Record<string, string> {
-  if (end.checksum === null) return {}
-  return {
-    [checksumHeaderOf(end.checksum.algorithm)]: end.checksum.value,
-    'x-amz-checksum-type': 'FULL_OBJECT',
-  }
+function checksumAnswer({ algorithm, value }: BodyChecksum): Record<string, string> {
+  return { [checksumHeaderOf(algorithm)]: value, 'x-amz-checksum-type': 'FULL_OBJECT' }
 }
 
-/** Seals the request's body as one part. A short body is taken in one piece, a long one streams. */
+interface SealedBody {
+  readonly placed: PlacedPart
+  readonly end: BodyEnd
+  /** The checksum to keep. */
+  readonly kept: BodyChecksum
+}
+
+/**
+ * Seals the request's body as one part. A short body is taken in one piece, a long one streams. `algorithm`: of the
+ * checksum to keep; left out, it is the client's, or the one that S3 computes when a client sends none.
+ */
 export async function sealBody(
   context: S3Context,
   bucket: LocatedBucket,
   key: VersionKey,
   partNumber: number,
-): Promise<{ placed: PlacedPart; end: BodyEnd }> {
+  algorithm?: ChecksumName,
+): Promise<SealedBody> {
   const plan = planBody(context.request.headers, context.payload, maxPutBytes)
-  const decoder = createBodyDecoder(plan, true)
+  const decoder = createBodyDecoder(plan, true, algorithm ?? plan.checksum?.algorithm ?? defaultChecksum)
   const target = {
     blobs: bucket.region.blobs,
     clock: context.services.clock,
@@ -94,7 +103,8 @@ export async function sealBody(
   context.continueBody()
   if (plan.contentBytes !== null && plan.contentBytes <= wholeBytes) {
     const { content, end } = await collectContent(context.message, decoder, wholeBytes)
-    return { placed: await sealWhole(target, key, partNumber, content), end }
+    return { placed: await sealWhole(target, key, partNumber, content), end, kept: end.computed! }
   }
-  return sealStream(target, key, partNumber, readContent(context.message, decoder))
+  const sealed = await sealStream(target, key, partNumber, readContent(context.message, decoder))
+  return { ...sealed, kept: sealed.end.computed! }
 }
