@@ -1,10 +1,23 @@
 import { createMetrics, type Metrics } from './core/metrics.ts'
 
-const counters = {
+/** Upper bounds of the answer times' buckets, in seconds. */
+export const answerBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5] as const
+
+export const counters = {
   holdfast_requests_total: 'S3 requests answered, by operation and status.',
   holdfast_refusals_total: 'Requests that policy refused, by rule.',
   holdfast_entries_total: 'Entries in published checkpoints since the start, by region.',
   holdfast_lease_requests_total: 'Questions to key holders for a bucket key, by outcome.',
+  holdfast_answer_seconds_sum: 'Time from a request to the end of its answer, by operation.',
+  holdfast_answer_seconds_bucket: 'Answers that took no longer than `le` seconds.',
+  holdfast_received_bytes_total: 'Read from S3 connections that have ended.',
+  holdfast_sent_bytes_total: 'Written to S3 connections that have ended.',
+  holdfast_connections_total: 'S3 connections that were opened.',
+  holdfast_segments_compacted_total: 'Segments whose live blobs were moved together, by region.',
+  holdfast_segments_removed_total: 'Segments that were unlinked, by region.',
+  holdfast_compaction_moved_bytes_total: 'Live bytes that compaction moved, by region.',
+  holdfast_scrubbed_bytes_total: 'Stored bytes that were read back and checked, by region.',
+  holdfast_scrub_faults_total: 'Versions whose bytes are not what was stored, by region.',
 }
 
 /** What every process of the product counts, with its own memory. */
@@ -19,3 +32,16 @@ export function createAppMetrics(): Metrics {
   metrics.gauge('nodejs_external_bytes', 'Memory of buffers.', () => process.memoryUsage().external)
   return metrics
 }
+
+/** Counts an answer into its buckets (Prometheus' histogram: each bucket holds those below it as well). */
+export function createAnswerTimes(metrics: Metrics): (operation: string, ms: number) => void {
+  const labels = answerBuckets.map(le => ({ le: String(le) }))
+  return (operation, ms) => {
+    const seconds = ms / 1000
+    metrics.count('holdfast_answer_seconds_sum', { operation }, seconds)
+    for (let i = answerBuckets.length - 1; i >= 0 && seconds <= answerBuckets[i]!; i--)
+      metrics.count('holdfast_answer_seconds_bucket', labels[i]!)
+    metrics.count('holdfast_answer_seconds_bucket', everything)
+  }
+}
+const everything = { le: '+Inf' }

@@ -11,6 +11,7 @@ import { quotaRoutes } from './api/quotas.ts'
 import { createApiHandler } from './api/server.ts'
 import { tenantRoutes } from './api/tenants.ts'
 import { createAppMetrics } from './app-metrics.ts'
+import { startBackgroundScrub } from './background-scrub.ts'
 import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { messageOf } from './core/errors.ts'
@@ -75,9 +76,16 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       sequencers,
       liveWriters: () => writers,
       trashGraceMs: config.trashGraceMs,
+      diskReserveBytes: config.diskReserveBytes,
       clock,
       randomBytes,
       log,
+      onHousekeeping: ({ compacted, removed, movedBytes }) => {
+        const labels = { region: regionConfig.id }
+        metrics.count('holdfast_segments_compacted_total', labels, compacted)
+        metrics.count('holdfast_segments_removed_total', labels, removed)
+        metrics.count('holdfast_compaction_moved_bytes_total', labels, movedBytes)
+      },
       onEntered: count => metrics.count('holdfast_entries_total', { region: regionConfig.id }, count),
       onFatal: (id, error) => {
         faults.set(regionConfig.id, `the ledger of ${id} has stopped: ${error.message}`)
@@ -86,6 +94,10 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       },
     })
     regions.set(region.id, stack.use(region))
+    const { scrubBytesPerSecond: bytesPerSecond, scrubEveryMs: everyMs } = config
+    stack.use(startBackgroundScrub(region, { bytesPerSecond, everyMs, log, metrics }))
+    const free = { help: 'Left on the disk of a region.', labels: { region: region.id } }
+    metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
 
   const peers = createPeers(regions)

@@ -29,6 +29,11 @@ export interface Config {
     readonly tenantRequestsPerSecond: number | null
     readonly keyRequestsPerSecond: number | null
   }
+  /** Nothing is added to a disk that has less left. */
+  readonly diskReserveBytes: number
+  /** How fast stored bytes are read back and checked, and how long after a round the next one begins. 0: never. */
+  readonly scrubBytesPerSecond: number
+  readonly scrubEveryMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -86,6 +91,13 @@ const schema = z.strictObject({
       keyRequestsPerSecond: z.number().positive().nullable().default(null),
     })
     .prefault({}),
+  scrub: z
+    .strictObject({
+      mebibytesPerSecond: z.number().min(0).max(10_000).default(4),
+      everyHours: z.number().min(0).max(10_000).default(168),
+    })
+    .prefault({}),
+  diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
   regions: z
@@ -186,6 +198,9 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     moveUndoMs: config.moveUndoSeconds * 1000,
     trashGraceMs: config.trashGraceSeconds * 1000,
     limits: config.limits,
+    diskReserveBytes: config.diskReserveMiB * 2 ** 20,
+    scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
+    scrubEveryMs: config.scrub.everyHours * 3600e3,
     regions: config.regions,
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

@@ -22,6 +22,7 @@ import { openBlobs, regionFiles } from './open-region.ts'
 import type { Catalog } from './store/catalog.ts'
 import { type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { type ScrubFault, scrubStore } from './store/scrub.ts'
 import { stagedParts } from './transfers/batches.ts'
 import { parsePayload } from './verify/payload.ts'
 import { noteKeyId } from './verify/verifier-key.ts'
@@ -34,14 +35,19 @@ interface RegionReport extends StoreReport {
 export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values } = parseOptions({
     args: argv,
-    options: { config: { type: 'string' }, region: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      config: { type: 'string' },
+      region: { type: 'string' },
+      read: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
   })
   const { dataFolder } =
     values.config === undefined ? embeddedConfig(io.env) : loadConfig(values.config, io.env)
   const reports: RegionReport[] = []
   for (const region of regionsOf(dataFolder, values.region)) {
     if (io.isTty) io.stderr.write(`looking at ${region} …\n`)
-    reports.push(await fsckRegion(dataFolder, region))
+    reports.push(await fsckRegion(dataFolder, region, values.read === true))
   }
   const clean = reports.every(report => report.findings.length === 0)
   if (values.json) io.stdout.write(`${JSON.stringify({ clean, regions: reports })}\n`)
@@ -61,7 +67,7 @@ function regionsOf(dataFolder: string, wanted: string | undefined): string[] {
   return chosen
 }
 
-async function fsckRegion(dataFolder: string, region: string): Promise<RegionReport> {
+async function fsckRegion(dataFolder: string, region: string, read: boolean): Promise<RegionReport> {
   const files = regionFiles(dataFolder, region)
   const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
   const { name, publicKey } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
@@ -77,8 +83,14 @@ async function fsckRegion(dataFolder: string, region: string): Promise<RegionRep
   })
   await using _blobs = blobs
   const store = await fsckStoreTwice({ catalog, blobs })
+  const unread: string[] = []
+  if (read) {
+    const onFault = ({ bucketId, key, what }: ScrubFault): void =>
+      void unread.push(`${key} (bucket ${bucketId}): ${what}`)
+    await scrubStore({ catalog, blobs, onFault, pace: async () => {}, stopped: () => false })
+  }
   const entries = await treeSize(catalog)
-  return { region, entries, ...store, findings: [...ledger, ...store.findings] }
+  return { region, entries, ...store, findings: [...ledger, ...store.findings, ...unread] }
 }
 
 const ledgerTries = 10

@@ -87,7 +87,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
   fsck: {
-    usage: 'holdfast fsck [--region R] [--json]',
+    usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,
   },
   audit: {

@@ -17,7 +17,8 @@ import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
 import type { Catalog } from './store/catalog.ts'
-import { compactSegments, forgetRemovedSegments } from './store/compaction.ts'
+import { type CompactionReport, compactSegments, forgetRemovedSegments } from './store/compaction.ts'
+import { createDiskRoom, type DiskRoom } from './store/disk-room.ts'
 import { makeFolderDurable, writeFileDurable } from './store/durable-file.ts'
 import { createFileBlobStore } from './store/file-blob-store.ts'
 import { createReadBuffers } from './store/file-reader.ts'
@@ -34,6 +35,7 @@ import { countOnce } from './store/usage.ts'
 export interface RegionAccess extends RegionStores, AsyncDisposable {
   readonly blobs: PackedBlobStore
   readonly segments: SegmentFiles
+  readonly room: DiskRoom
   readonly segmentWriter: SegmentWriter
   readonly drafts: DraftBox
   readonly sums: Sums
@@ -52,6 +54,7 @@ export interface RegionAccessDeps {
   readonly folder: string
   /** Names this process's segments: 26 characters that no process used before. */
   readonly writer: string
+  readonly diskReserveBytes: number
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -65,6 +68,7 @@ export interface RegionDeps extends RegionAccessDeps {
   /** A reader opens a part's bytes when it gets to it; what was given up stays readable for so long. */
   readonly trashGraceMs: number
   readonly onEntered: (count: number) => void
+  readonly onHousekeeping: (report: CompactionReport) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
   readonly onFatal: (region: string, error: Error) => void
 }
@@ -170,6 +174,7 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
     blobs,
     segments,
     segmentWriter,
+    room: createDiskRoom(files.folder, deps.diskReserveBytes, clock),
     drafts,
     sums,
     door,
@@ -207,7 +212,7 @@ export function openBlobs(
 /** Empties the trash and compacts, one after the other and never two at once. */
 function startHousekeeping(
   { id, catalog, blobs, segments, segmentWriter }: RegionAccess,
-  { clock, log, liveWriters, trashGraceMs }: RegionDeps,
+  { clock, log, liveWriters, trashGraceMs, onHousekeeping }: RegionDeps,
 ): AsyncDisposable {
   let running: Promise<void> | null = null
   const round = async (): Promise<void> => {
@@ -215,6 +220,7 @@ function startHousekeeping(
       await emptyTrash(catalog, blobs, clock() - trashGraceMs)
       const deps = { catalog, segments, writer: segmentWriter, liveWriters, clock, graceMs: trashGraceMs }
       const report = await compactSegments(deps)
+      onHousekeeping(report)
       if (report.compacted > 0) log('info', 'segments-compacted', { region: id, ...report })
     } catch (error) {
       log('error', 'housekeeping-failed', { region: id, error: messageOf(error) })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { createAnswerTimes } from './app-metrics.ts'
 import { createPlaces } from './client-places.ts'
 import type { Config } from './config.ts'
 import type { Holds } from './core/holds.ts'
@@ -77,6 +78,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
       services,
       domains: config.s3Domains,
       placeOf: createPlaces(config),
+      onAnswered: createAnswerTimes(metrics),
       limits: { tenant: share(tenantRequestsPerSecond), key: share(keyRequestsPerSecond) },
     }),
   )

@@ -52,7 +52,14 @@ async function start(): Promise<void> {
   stack.use(startYoungCollector())
   const regions = new Map<RegionId, RegionAccess>()
   for (const region of config.regions) {
-    const deps = { folder: config.dataFolder, writer, clock, randomBytes, log }
+    const deps = {
+      folder: config.dataFolder,
+      writer,
+      diskReserveBytes: config.diskReserveBytes,
+      clock,
+      randomBytes,
+      log,
+    }
     regions.set(region.id, stack.use(await openRegionAccess(region, deps)))
   }
   const face = stack.use(

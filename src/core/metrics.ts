@@ -3,7 +3,7 @@ export interface Metrics {
   /** A monotonic counter; the same labels in the same order count together. */
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void
   /** A value that is read when it is asked for. */
-  gauge(name: string, help: string, read: () => number): void
+  gauge(name: string, help: string, read: () => number, labels?: Readonly<Record<string, string>>): void
   snapshot(): MetricsSnapshot
 }
 
@@ -26,18 +26,17 @@ export interface CounterHelp {
 
 export function createMetrics(counters: CounterHelp): Metrics {
   const values = new Map<string, Map<string, number>>()
-  const gauges: { name: string; help: string; read: () => number }[] = []
+  const gauges: { name: string; help: string; labels: string; read: () => number }[] = []
   return {
     count(name, labels, by = 1) {
       let series = values.get(name)
       if (series === undefined) values.set(name, (series = new Map()))
-      let key = ''
-      for (const label in labels) key += `${key === '' ? '' : ','}${label}="${escapeLabel(labels[label]!)}"`
+      const key = printLabels(labels)
       series.set(key, (series.get(key) ?? 0) + by)
     },
 
-    gauge(name, help, read) {
-      gauges.push({ name, help, read })
+    gauge(name, help, read, labels = {}) {
+      gauges.push({ name, help, labels: printLabels(labels), read })
     },
 
     snapshot: () => ({
@@ -46,7 +45,7 @@ export function createMetrics(counters: CounterHelp): Metrics {
         help,
         values: [...(values.get(name) ?? [])],
       })),
-      gauges: gauges.map(({ name, help, read }) => ({ name, help, values: [['', read()]] })),
+      gauges: gauges.map(({ name, help, labels, read }) => ({ name, help, values: [[labels, read()]] })),
     }),
   }
 }
@@ -77,6 +76,12 @@ export function printMetrics(processes: ReadonlyMap<string, MetricsSnapshot>): s
   for (const [name, { help, lines }] of gauges)
     out += `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`
   return out
+}
+
+function printLabels(labels: Readonly<Record<string, string>>): string {
+  let text = ''
+  for (const label in labels) text += `${text === '' ? '' : ','}${label}="${escapeLabel(labels[label]!)}"`
+  return text
 }
 
 function printLine(name: string, labels: string, value: number): string {

@@ -57,6 +57,7 @@ export interface RequestPipeOptions {
   readonly limits: { readonly tenant: number | null; readonly key: number | null }
   /** Where an address is, by the operator's places first; `null` when nobody knows. */
   readonly placeOf: (address: string) => ClientPlace
+  readonly onAnswered: (operation: string, ms: number) => void
 }
 
 export interface RequestPipe extends AsyncDisposable {
@@ -205,11 +206,24 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       throw new S3Error('AccessDenied', decision.message, { HoldfastRule: decision.rule })
     }
     for (const bucket of located.values()) trace.noted ??= notedOf(bucket)
+    demandRoom(prepared.op)
     try {
       return { request, answer: await prepared.run(decision) }
     } catch (error) {
       throw await withoutTelling(error, asking, located.values())
     }
+  }
+
+  /** Before the body is asked for: what a disk has no room for need not be sent. */
+  const demandRoom = (op: ClientOperation): void => {
+    if (op.action !== 'object.write' && op.action !== 'object.copy' && op.action !== 'bucket.create') return
+    const full =
+      regions.get(op.action === 'bucket.create' ? op.region : op.bucket.region)?.room.full() ?? null
+    if (full !== null)
+      throw new S3Error(
+        'ServiceUnavailable',
+        `Nothing can be stored now: ${full}. Reading and deleting go on.`,
+      )
   }
 
   /** That a key is not there is told to those who may list the bucket; to others it is as if it were and is not theirs. */
@@ -269,7 +283,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     response: ServerResponse,
     expectsContinue: boolean,
   ): Promise<void> => {
-    const requestId = newSortableId(clock(), randomBytes)
+    const startedUnixMs = clock()
+    const requestId = newSortableId(startedUnixMs, randomBytes)
     const connection = connections.get(socketKey(message.socket)) ?? connectionOf(message.socket)
     if (isAccountRequest(message)) {
       if (expectsContinue) response.writeContinue()
@@ -301,10 +316,9 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       await sendError(message, response, s3Error, requestId, continued)
     } finally {
       charge(connection, trace)
-      metrics.count('holdfast_requests_total', {
-        operation: trace.operation,
-        status: String(response.statusCode),
-      })
+      const { operation } = trace
+      metrics.count('holdfast_requests_total', { operation, status: String(response.statusCode) })
+      options.onAnswered(operation, clock() - startedUnixMs)
     }
   }
 
@@ -338,8 +352,11 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       const key = socketKey(socket)
       const connection = connectionOf(socket)
       connections.set(key, connection)
+      metrics.count('holdfast_connections_total', {})
       socket.once('close', () => {
         connections.delete(key)
+        metrics.count('holdfast_received_bytes_total', {}, socket.bytesRead)
+        metrics.count('holdfast_sent_bytes_total', {}, socket.bytesWritten)
         const entering = connection.tracked.enter(false)
         ending.add(entering)
         void entering.finally(() => ending.delete(entering))

@@ -11,6 +11,7 @@ import type { Sums } from '../ledger/sums.ts'
 import type { Caller } from '../policy/access.ts'
 import type { Authorized, Refusal } from '../policy/authorized.ts'
 import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operations.ts'
+import type { DiskRoom } from '../store/disk-room.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { BucketKeyRow } from '../store/rows.ts'
@@ -26,6 +27,7 @@ export interface S3Region extends RegionStores {
   readonly stopped: () => string | null
   readonly drafts: DraftBox
   readonly sums: Sums
+  readonly room: DiskRoom
 }
 
 export interface S3Services {

@@ -229,6 +229,16 @@ describe('stored bytes that somebody changed', () => {
     expect(status === 500 || body.equals(small)).toBe(true)
   })
 
+  it('a read-back names every change of a stored byte, without keys', async () => {
+    const read = JSON.parse((await holdfast.cli('fsck', '--read', '--json')).stdout) as {
+      regions: { findings: string[] }[]
+    }
+    const findings = read.regions.flatMap(each => each.findings)
+    for (const { key } of damages.filter(({ name }) => /changed byte|swapped$|in the place of/.test(name)))
+      expect(findings.filter(text => text.startsWith(`${key} (`))).not.toEqual([])
+    expect(findings.filter(text => /^(untouched|medium) \(/.test(text))).toEqual([])
+  })
+
   it('fsck names what it can see without keys', () => {
     const visible = [
       'a tail cut inside a segment',

@@ -37,8 +37,8 @@ export interface TestApp extends AsyncDisposable {
   readonly folder: string
   readonly api: string
   customer(name: string, approvers: number, quorum: number, account?: GivenAccount): Promise<Customer>
-  /** Stops and starts the provider on the same folder. */
-  restart(): Promise<void>
+  /** Stops and starts the provider on the same folder, with another configuration if need be. */
+  restart(change?: Partial<Config>): Promise<void>
 }
 
 export async function startTestApp(change: Partial<Config> = {}): Promise<TestApp> {
@@ -67,6 +67,9 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     leaseMs: 60_000,
     moveUndoMs: 0,
     trashGraceMs: 120_000,
+    diskReserveBytes: 0,
+    scrubBytesPerSecond: 0,
+    scrubEveryMs: 0,
     limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },
     regions,
     places: [],
@@ -84,9 +87,9 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     folder,
     api,
 
-    async restart() {
+    async restart(change = {}) {
       await app[Symbol.asyncDispose]()
-      app = await startApp(config, { log: silentLog, clock: Date.now })
+      app = await startApp({ ...config, ...change }, { log: silentLog, clock: Date.now })
     },
 
     async customer(name, approvers, quorum, account) {

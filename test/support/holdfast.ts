@@ -20,6 +20,10 @@ export interface HoldfastOptions {
   readonly loopbackIsHome?: boolean
   readonly regions?: readonly (readonly [id: string, country: string])[]
   /** Runs the server under another program, such as a tracer. Given the command line, returns the one to run. */
+  /** More of the server's configuration file. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** The data folder, in place of one in the temporary folder. */
+  readonly data?: string
   readonly under?: (command: readonly string[]) => readonly string[]
 }
 
@@ -61,7 +65,7 @@ export async function startHoldfast(options: HoldfastOptions = {}): Promise<Hold
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-'))
   await using stack = new AsyncDisposableStack()
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
-  const data = join(folder, 'data')
+  const data = options.data ?? join(folder, 'data')
   const customer = join(folder, 'customer')
   const regions = options.regions ?? threeRegions
   const [s3Port, tlsPort, apiPort, holderPort, ...peerPorts] = (await freePorts(4 + regions.length)) as [
@@ -93,6 +97,7 @@ export async function startHoldfast(options: HoldfastOptions = {}): Promise<Hold
       peer: { host: '127.0.0.1', port: peerPorts[index] },
     })),
     ...(options.leaseSeconds !== undefined && { leaseSeconds: options.leaseSeconds }),
+    ...options.config,
   }
   writeFileSync(configFile, stringify(config))
   const env = { ...cleanEnv, HOLDFAST_DATA: data, HOLDFAST_CUSTOMER: customer }

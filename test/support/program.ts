@@ -1,7 +1,8 @@
 /** Real programs that tests drive: where they are, or that this machine has none. */
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
 
@@ -38,6 +39,15 @@ const harmless: Readonly<Record<string, readonly string[]>> = {
   restic: ['version'],
   openssl: ['version'],
   strace: ['-o', '/dev/null', 'true'],
+  // Whether this process may mount anything.
+  mount: [
+    '-t',
+    'tmpfs',
+    '-o',
+    'size=1m',
+    'holdfast-may-mount',
+    mkdtempSync(join(tmpdir(), 'holdfast-mount-')),
+  ],
 }
 
 /** A suite that needs a program. Without it the suite is skipped under a title that says what was missing. */
