@@ -23,6 +23,7 @@ import { listMultipartUploadsOperation } from './ops/list-uploads.ts'
 import { listObjectVersionsOperation } from './ops/list-versions.ts'
 import { abortMultipartUploadOperation, createMultipartUploadOperation } from './ops/multipart.ts'
 import { getObjectAclOperation, putObjectAclOperation } from './ops/object-acl.ts'
+import { getObjectAttributesOperation } from './ops/object-attributes.ts'
 import {
   getObjectLegalHoldOperation,
   getObjectRetentionOperation,
@@ -236,6 +237,15 @@ export const routes: readonly Route[] = [
       putObjectAclOperation,
       need('s3:PutObjectAcl', { version: 's3:PutObjectVersionAcl' }),
       'Grants rights on an object, where ACLs are enabled.',
+    ],
+  ]),
+  ...objectDocument('attributes', [
+    [
+      'GET',
+      getObjectAttributesOperation,
+      reading,
+      'Answers ETag, checksum, parts, storage class or size of an object.',
+      need('s3:GetObjectAttributes', { version: 's3:GetObjectVersionAttributes' }),
     ],
   ]),
   ...objectDocument('tagging', [

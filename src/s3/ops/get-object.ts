@@ -1,7 +1,7 @@
 import { hasCode } from '../../core/errors.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectRead } from '../../policy/operations.ts'
-import type { ObjectRow } from '../../store/rows.ts'
+import type { Checksum, ObjectRow } from '../../store/rows.ts'
 import { checksumHeaderOf } from '../body.ts'
 import { checkRead, parseRange } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
@@ -17,6 +17,7 @@ import {
   type S3Stream,
 } from '../operation.ts'
 import { type OpenedVersion, openVersion } from '../versions.ts'
+import { maxParts } from './upload-part.ts'
 
 export async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
   const { request, proof } = context
@@ -37,9 +38,13 @@ export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
     const { request } = context
     const row = await findReadable(bucket, request.key!, versionIdOf(request))
     if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
-    const range = parseRange(partRange(context, row) ?? request.headers.range, row.sizeBytes)
-    const headers = answerHeaders(context, bucket, row, range)
-    return { status: range === null ? 200 : 206, headers, body: null }
+    const isOfPart = request.query.has('partNumber') && row.partCount > 1
+    const version = isOfPart
+      ? await openVersion(context.services, bucket, request.key!, versionIdOf(request))
+      : null
+    const asked = askedOf(context, row, version)
+    const headers = answerHeaders(context, bucket, row, asked)
+    return { status: asked.range === null ? 200 : 206, headers, body: null }
   },
 })
 
@@ -53,12 +58,13 @@ export const getObjectOperation = operation<ObjectRead, LocatedBucket>({
       const version = await openVersion(context.services, bucket, request.key!, versionId)
       const { row } = version
       if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
-      const range = parseRange(partRange(context, row) ?? request.headers.range, row.sizeBytes)
+      const asked = askedOf(context, row, version)
+      const { range } = asked
       const start = range?.start ?? 0
       const end = range?.end ?? row.sizeBytes
       try {
         const body = await openStream(context, authorized, bucket, version, start, end)
-        const headers = answerHeaders(context, bucket, row, range)
+        const headers = answerHeaders(context, bucket, row, asked)
         return { status: range === null ? 200 : 206, headers, body }
       } catch (error) {
         // Replaced between its row and its bytes: look again. A row that stays and has no bytes is damage.
@@ -152,7 +158,7 @@ function answerHeaders(
   context: S3Context,
   bucket: LocatedBucket,
   row: ObjectRow,
-  range: { start: number; end: number } | null,
+  { range, checksum }: Asked,
 ): Record<string, string> {
   const { query, headers } = context.request
   const out: Record<string, string> = {
@@ -163,27 +169,61 @@ function answerHeaders(
   if (row.tags !== undefined) out['x-amz-tagging-count'] = String(row.tags.length)
   out['content-length'] = String(range === null ? row.sizeBytes : range.end - range.start)
   if (range !== null) out['content-range'] = `bytes ${range.start}-${range.end - 1}/${row.sizeBytes}`
-  else if (headers['x-amz-checksum-mode'] === 'ENABLED' && row.checksum !== null) {
-    out[checksumHeaderOf(row.checksum.algorithm)] = row.checksum.value
-    out['x-amz-checksum-type'] = row.checksum.type
+  if (headers['x-amz-checksum-mode'] === 'ENABLED' && checksum !== null) {
+    out[checksumHeaderOf(checksum.algorithm)] = checksum.value
+    out['x-amz-checksum-type'] = checksum.type
   }
-  if (query.has('partNumber')) out['x-amz-mp-parts-count'] = String(row.partCount)
+  if (query.has('partNumber') && isOfParts(row)) out['x-amz-mp-parts-count'] = String(row.partCount)
   return out
 }
 
-/** `?partNumber=1` of an object of one part is the whole of it. Other parts need their manifest and come later. */
-function partRange(context: S3Context, row: ObjectRow): string | null {
-  const partNumber = context.request.query.get('partNumber')
-  if (partNumber === undefined) return null
-  if (!/^[1-9]\d{0,4}$/.test(partNumber))
-    throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000.')
-  if (row.partCount > 1)
-    throw new S3Error(
-      'NotImplemented',
-      'Reading a part of a multipart object by its number is not implemented.',
-    )
-  if (partNumber !== '1') throw new S3Error('InvalidRange')
-  return row.sizeBytes === 0 ? null : `bytes=0-${row.sizeBytes - 1}`
+interface Asked {
+  /** `null`: all of it. */
+  readonly range: { readonly start: number; readonly end: number } | null
+  /** Of what is asked for, where it is known. */
+  readonly checksum: Checksum | null
+}
+
+/** `version`: needed when a part of several is asked for, whose boundaries stand in the manifest. */
+function askedOf({ request }: S3Context, row: ObjectRow, version: OpenedVersion | null): Asked {
+  const partNumber = request.query.get('partNumber')
+  if (partNumber === undefined) {
+    const range = parseRange(request.headers.range, row.sizeBytes)
+    return { range, checksum: range === null ? row.checksum : null }
+  }
+  if (!/^[1-9]\d{0,4}$/.test(partNumber) || Number(partNumber) > maxParts)
+    throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive')
+  if (request.headers.range !== undefined)
+    throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter')
+  if (!isOfParts(row) || version === null) {
+    if (partNumber !== '1') throw noSuchPart(partNumber, row)
+    const range = row.sizeBytes === 0 ? null : { start: 0, end: row.sizeBytes }
+    return { range, checksum: row.checksum }
+  }
+  let start = 0
+  for (const [index, part] of version.manifest.parts.entries()) {
+    if (part.partNumber === Number(partNumber)) {
+      const value = version.partChecksums?.[index]
+      return {
+        range: { start, end: start + part.plainBytes },
+        checksum: value === undefined || row.checksum === null ? null : { ...row.checksum, value },
+      }
+    }
+    start += part.plainBytes
+  }
+  throw noSuchPart(partNumber, row)
+}
+
+function noSuchPart(partNumber: string, row: ObjectRow): S3Error {
+  return new S3Error('InvalidPartNumber', undefined, {
+    PartNumberRequested: partNumber,
+    ActualPartCount: String(row.partCount),
+  })
+}
+
+/** Made of an upload in parts, be it of one. */
+export function isOfParts(row: ObjectRow): boolean {
+  return row.partCount > 1 || /-\d+$/.test(row.etag)
 }
 
 function notModified({ request }: S3Context, bucket: LocatedBucket, row: ObjectRow): S3Answer {
