@@ -94,6 +94,36 @@ describe('a principal by one command', () => {
     expect((await erin.get('/alts/a')).code).toBe('InvalidAccessKeyId')
   })
 
+  it('the operator limits what it holds, and sees it', async () => {
+    const api = ['--api', holdfast.credentials.api]
+    await cli(
+      'quota',
+      'set',
+      '--tenant',
+      'alt',
+      '--bucket',
+      'alts',
+      '--objects',
+      '1',
+      '--bytes',
+      'none',
+      ...api,
+    )
+    const alt = s3With('ALTKEY0123456789', 'alt-secret-of-before')
+    expect(await alt.call('PUT', '/alts/b', { body: 'b' })).toMatchObject({
+      status: 403,
+      code: 'QuotaExceeded',
+    })
+    const { regions } = await cli('quota', 'show', '--tenant', 'alt', ...api)
+    expect(regions).toContainEqual({
+      region: 'in-mumbai',
+      objects: 1,
+      bytes: 23,
+      quota: { objects: null, bytes: null },
+      buckets: [{ name: 'alts', objects: 1, bytes: 23, quota: { objects: 1, bytes: null } }],
+    })
+  })
+
   it('keys rotate, and the folder has the new one', async () => {
     const before = s3With('ALTKEY0123456789', 'alt-secret-of-before')
     const made = await cli('key', 'rotate', '--tenant', 'alt')
