@@ -14,6 +14,8 @@ export interface Config {
   readonly s3Tls: { readonly port: number; readonly keyFile: string; readonly certificateFile: string } | null
   /** Under which `<bucket>.<domain>` is a bucket. */
   readonly s3Domains: readonly string[]
+  /** A connection in the middle of a request or an answer is given up after so long without a byte. */
+  readonly s3IdleMs: number
   readonly apiPort: number
   /** Processes that serve S3 beside the main one; 0: the main process serves it itself. */
   readonly workers: number
@@ -72,6 +74,7 @@ const schema = z.strictObject({
   s3: z
     .strictObject({
       port: port.default(9000),
+      idleSeconds: z.int().min(1).max(3600).default(60),
       domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
       tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
     })
@@ -191,6 +194,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
             certificateFile: resolve(base, tls.certificate),
           },
     s3Domains: config.s3.domains,
+    s3IdleMs: config.s3.idleSeconds * 1000,
     apiPort: apiPort ?? config.api.port,
     workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,

@@ -91,7 +91,9 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     server.on('request', (message, response) => pipe.handle(message, response, false))
     // Node answers `100 Continue` by itself unless asked; then a refused upload would be sent all the same.
     server.on('checkContinue', (message, response) => pipe.handle(message, response, true))
+    // A body may take as long as it needs, and no pause in it longer than this; the same for whoever reads an answer.
     server.requestTimeout = 0
+    server.timeout = config.s3IdleMs
     server.headersTimeout = 30_000
     server.keepAliveTimeout = 75_000
     await listenOn(server, config.host, port)

@@ -231,6 +231,8 @@ export async function collectContent(
   let bytes = 0
   await new Promise<void>((resolve, reject) => {
     const cut = (): void => settle(() => reject(new S3Error('IncompleteBody')))
+    // The server's idle time has passed without a byte; with a listener here, the socket stays for the answer.
+    const late = (): void => settle(() => reject(new S3Error('RequestTimeout')))
     const end = (): void => settle(resolve)
     const take = (wire: Buffer): void => {
       bytes += wire.length
@@ -239,10 +241,10 @@ export async function collectContent(
       else chunks.push(wire)
     }
     const settle = (then: () => void): void => {
-      request.off('data', take).off('end', end).off('close', cut).off('error', cut)
+      request.off('data', take).off('end', end).off('close', cut).off('error', cut).off('timeout', late)
       then()
     }
-    request.on('data', take).on('end', end).on('close', cut).on('error', cut)
+    request.on('data', take).on('end', end).on('close', cut).on('error', cut).on('timeout', late)
   })
   const wire = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   const content = decoder.push(wire)
@@ -251,12 +253,27 @@ export async function collectContent(
 }
 
 async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buffer> {
+  let late: (() => void) | undefined
+  const stalled = new Promise<never>((_, reject) => {
+    late = () => reject(new S3Error('RequestTimeout'))
+  })
+  stalled.catch(() => {})
+  request.once('timeout', late!)
+  // Not destroyed when reading stops early: the answer that says why still has to go out on this socket.
+  const chunks = request.iterator({ destroyOnReturn: false })
   try {
-    // Not destroyed when reading stops early: the answer that says why still has to go out on this socket.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Buffer
+    for (;;) {
+      const step = await Promise.race([chunks.next(), stalled])
+      if (step.done === true) return
+      yield step.value as Buffer
+    }
   } catch (error) {
     // The client went away or broke its framing; nothing of what came is kept.
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody')
+  } finally {
+    request.off('timeout', late!)
+    // Not awaited: after a stall it would wait for the bytes that do not come.
+    void chunks.return?.()
   }
 }
 

@@ -61,6 +61,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     s3Port: ports[3]!,
     s3Tls: null,
     s3Domains: ['localhost'],
+    s3IdleMs: 60_000,
     apiPort: ports[4]!,
     workers: 0,
     publicHost: 'holdfast.test',

@@ -22,6 +22,8 @@ export interface HoldfastOptions {
   /** Runs the server under another program, such as a tracer. Given the command line, returns the one to run. */
   /** More of the server's configuration file. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** More of its `s3` part. */
+  readonly s3?: Readonly<Record<string, unknown>>
   /** The data folder, in place of one in the temporary folder. */
   readonly data?: string
   readonly under?: (command: readonly string[]) => readonly string[]
@@ -86,7 +88,7 @@ export async function startHoldfast(options: HoldfastOptions = {}): Promise<Hold
   }
   const config = {
     data,
-    s3: options.tls === true ? s3 : { port: s3Port },
+    s3: { ...(options.tls === true ? s3 : { port: s3Port }), ...options.s3 },
     api: { port: apiPort },
     loopbackIsHome: options.loopbackIsHome ?? true,
     places: options.places ?? [],
