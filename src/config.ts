@@ -16,6 +16,8 @@ export interface Config {
   readonly s3Domains: readonly string[]
   /** A connection in the middle of a request or an answer is given up after so long without a byte. */
   readonly s3IdleMs: number
+  /** Whether clients may send keys of their own (SSE-C) over connections that are not encrypted. */
+  readonly customerKeysOverHttp: boolean
   readonly apiPort: number
   /** Processes that serve S3 beside the main one; 0: the main process serves it itself. */
   readonly workers: number
@@ -76,6 +78,7 @@ const schema = z.strictObject({
       port: port.default(9000),
       idleSeconds: z.int().min(1).max(3600).default(60),
       domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
+      sseCOverHttp: z.boolean().optional(),
       tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
     })
     .prefault({}),
@@ -161,6 +164,10 @@ function regionsTwice(value: unknown): string[] {
   )
 }
 
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}
+
 function toConfig(value: unknown, env: Env, base: string, name: string): Config {
   const parsed = schema.safeParse(value)
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
@@ -195,6 +202,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
           },
     s3Domains: config.s3.domains,
     s3IdleMs: config.s3.idleSeconds * 1000,
+    customerKeysOverHttp: config.s3.sseCOverHttp ?? isLoopback(host),
     apiPort: apiPort ?? config.api.port,
     workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,

@@ -16,9 +16,11 @@ import { createLeases } from './keys/leases.ts'
 import { closeServer, listenOn } from './listen.ts'
 import type { RegionAccess } from './open-region.ts'
 import { createRequestPipe } from './pipes/request.ts'
+import { readEncryption } from './s3/configs/encryption.ts'
 import { createTargets } from './s3/iam/targets.ts'
-import type { S3Region } from './s3/operation.ts'
+import type { LocatedBucket, S3Region } from './s3/operation.ts'
 import { createOwners } from './s3/owners.ts'
+import { createConfigCache } from './store/bucket-configs.ts'
 import { createRowCache } from './store/row-cache.ts'
 import type { BucketKeyRow } from './store/rows.ts'
 
@@ -58,11 +60,14 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
   const decodeBucketKey = createRowCache<BucketKeyRow>()
   const targets = createTargets()
   const owners = createOwners(regions)
+  const encryptions = createConfigCache('encryption', body => readEncryption(Buffer.from(body)))
   const services = {
     regions,
     bucketNames,
     targets,
     owners,
+    encryptionOf: ({ region, row }: LocatedBucket) => encryptions(region.catalog, row),
+    customerKeysOverHttp: config.customerKeysOverHttp,
     decodeBucketKey,
     clock,
     randomBytes,

@@ -23,7 +23,12 @@ export interface Manifest {
   readonly parts: readonly ManifestPart[]
 }
 
-export function encodeManifest(manifest: Manifest, dataKey: Uint8Array): Buffer {
+/** From it the data key does not follow. */
+export function manifestKeyOf(dataKey: Uint8Array): Buffer {
+  return hmac('sha256', dataKey, keyPurpose)
+}
+
+export function encodeManifest(manifest: Manifest, manifestKey: Uint8Array): Buffer {
   const { parts } = manifest
   const out = Buffer.allocUnsafe(headBytes + parts.length * rowBytes + macBytes)
   magic.copy(out)
@@ -39,7 +44,7 @@ export function encodeManifest(manifest: Manifest, dataKey: Uint8Array): Buffer 
     out.set(part.sha256, at + 52)
     at += rowBytes
   }
-  mac(out.subarray(0, at), dataKey).copy(out, at)
+  mac(out.subarray(0, at), manifestKey).copy(out, at)
   return out
 }
 
@@ -74,7 +79,7 @@ export function openManifest(
 ): Manifest {
   const manifest = readManifest(bytes)
   const body = bytes.subarray(0, bytes.length - macBytes)
-  if (!timingSafeEqual(mac(body, dataKey), bytes.subarray(bytes.length - macBytes))) {
+  if (!timingSafeEqual(mac(body, manifestKeyOf(dataKey)), bytes.subarray(bytes.length - macBytes))) {
     throw damaged('does not authenticate')
   }
   if (manifest.tenant !== expected.tenant || manifest.origin !== expected.origin) {
@@ -91,8 +96,8 @@ export function ciphertextSha256(parts: readonly ManifestPart[]): string {
   return hash.digest('hex')
 }
 
-function mac(body: Uint8Array, dataKey: Uint8Array): Buffer {
-  return hmac('sha256', hmac('sha256', dataKey, keyPurpose), body)
+function mac(body: Uint8Array, manifestKey: Uint8Array): Buffer {
+  return hmac('sha256', manifestKey, body)
 }
 
 function damaged(what: string): HoldfastError {

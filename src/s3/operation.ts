@@ -17,6 +17,7 @@ import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { BucketKeyRow } from '../store/rows.ts'
 import type { Account } from '../store/tenants.ts'
 import type { PayloadMode, Proof } from './authenticate.ts'
+import type { BucketEncryption } from './configs/encryption.ts'
 import type { Targets } from './iam/targets.ts'
 import type { Owners } from './owners.ts'
 import type { S3Request } from './request.ts'
@@ -36,6 +37,10 @@ export interface S3Services {
   readonly bucketNames: Holds
   readonly targets: Targets
   readonly owners: Owners
+  /** What a bucket says of the encryption of what comes without its own; `null`: nothing. */
+  readonly encryptionOf: (bucket: LocatedBucket) => Promise<BucketEncryption | null>
+  /** SSE-C over connections that are not encrypted. */
+  readonly customerKeysOverHttp: boolean
   readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes

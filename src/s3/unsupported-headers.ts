@@ -1,25 +1,18 @@
 /**
  * Headers that ask for something which is not there. Passing one over in silence would store what the client believes
- * to be locked, tagged or sealed under its own key and is not.
+ * to be locked and is not.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { S3Error } from './errors.ts'
 
 /** `null`: never; otherwise the values that ask for nothing beyond what is done anyway. */
 const headers: readonly (readonly [name: string, harmless: readonly string[] | null])[] = [
-  ['x-amz-server-side-encryption', ['AES256']],
   ['x-amz-request-payer', ['requester']],
   ['x-amz-website-redirect-location', null],
   ['x-amz-mfa', null],
   ['x-amz-write-offset-bytes', null],
-  ['x-amz-server-side-encryption-aws-kms-key-id', null],
-  ['x-amz-server-side-encryption-context', null],
 ]
-const prefixes = [
-  'x-amz-object-lock-event-hold',
-  'x-amz-server-side-encryption-customer-',
-  'x-amz-copy-source-server-side-encryption-customer-',
-] as const
+const prefixes = ['x-amz-object-lock-event-hold'] as const
 
 export function refuseUnsupported(given: IncomingHttpHeaders): void {
   for (const [name, harmless] of headers) {

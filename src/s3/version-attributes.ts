@@ -27,7 +27,7 @@ function tagsOfHeader(headers: IncomingHttpHeaders): Pick<VersionAttributes, 'ta
 
 /** Of a row that keeps them. */
 export function attributesOf(row: VersionAttributes): VersionAttributes {
-  const { headers, metadata, tags, retention, legalHold, owner, acl } = row
+  const { headers, metadata, tags, retention, legalHold, owner, acl, encryption } = row
   return {
     ...{ headers, metadata },
     ...(tags && { tags }),
@@ -35,6 +35,7 @@ export function attributesOf(row: VersionAttributes): VersionAttributes {
     ...(legalHold && { legalHold }),
     ...(owner && { owner }),
     ...(acl && { acl }),
+    ...(encryption && { encryption }),
   }
 }
 

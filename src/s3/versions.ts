@@ -1,14 +1,15 @@
 /** A new version on its way into the catalog: its keys, its sealing, its row and its entry. */
 import { createHash } from 'node:crypto'
 import { toBase64, toHex, utf8 } from '../core/bytes.ts'
-import { HoldfastError } from '../core/errors.ts'
-import type { EntryId, OriginId } from '../core/ids.ts'
-import { unwrapDataKey, wrapDataKey } from '../crypto/data-keys.ts'
+import { HoldfastError, hasCode } from '../core/errors.ts'
+import type { EntryId, OriginId, RandomBytes } from '../core/ids.ts'
+import { unwrapDataKey, unwrapManifestKey, wrapDataKey, wrapManifestKey } from '../crypto/data-keys.ts'
 import {
   ciphertextSha256,
   encodeManifest,
   type Manifest,
   type ManifestPart,
+  manifestKeyOf,
   openManifest,
 } from '../crypto/manifest.ts'
 import { lockEntry } from '../ledger/lock-entry.ts'
@@ -18,8 +19,9 @@ import type { CatalogBatch, Put } from '../store/catalog.ts'
 import { contentOf, makeContent } from '../store/content.ts'
 import { type NewObject, publishObject } from '../store/objects.ts'
 import type { Place } from '../store/places.ts'
-import type { Checksum, ObjectRow, VersionAttributes } from '../store/rows.ts'
+import type { Checksum, ObjectRow, UploadRow, VersionAttributes } from '../store/rows.ts'
 import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
+import { type CustomerKey, demandFit } from './encryption/customer-key.ts'
 import { S3Error } from './errors.ts'
 import { findReadable } from './find-readable.ts'
 import {
@@ -31,33 +33,74 @@ import {
 } from './operation.ts'
 import { withDefaultRetention } from './version-attributes.ts'
 
+/** What it takes to publish a version; not to read it. */
+export type PublishKey = Omit<VersionKey, 'dataKey'>
+
 export interface VersionKey extends PartKey {
   readonly bucketKeyId: string
   readonly wrappedDataKey: string
+  readonly manifestKey: Uint8Array
 }
 
-/** A fresh data key for a new version, wrapped under the bucket's key. */
-export async function newVersionKey(services: S3Services, bucket: LocatedBucket): Promise<VersionKey> {
+/** A fresh data key for a new version, wrapped under the bucket's key, and under the customer's if there is one. */
+export async function newVersionKey(
+  services: S3Services,
+  bucket: LocatedBucket,
+  customerKey: CustomerKey | null,
+): Promise<VersionKey> {
   const { randomBytes } = services
   const { tenant, bucketKeyId } = bucket.row
   const bucketKey = await leaseBucketKey(services, bucket.region, bucketKeyId)
   const origin = newOriginId(randomBytes)
   const dataKey = randomBytes(32)
-  const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes)
-  return { tenant, origin, dataKey, bucketKeyId, wrappedDataKey: toBase64(wrapped) }
+  const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes, customerKey?.key ?? null)
+  const manifestKey = manifestKeyOf(dataKey)
+  return { tenant, origin, dataKey, manifestKey, bucketKeyId, wrappedDataKey: toBase64(wrapped) }
 }
 
-/** The data key of a version or an upload that exists. */
+/** Kept with an upload under a customer's key, so that it can end without that key. */
+export async function keptManifestKey(
+  services: S3Services,
+  bucket: LocatedBucket,
+  key: VersionKey,
+): Promise<string> {
+  const bucketKey = await leaseBucketKey(services, bucket.region, key.bucketKeyId)
+  return toBase64(wrapManifestKey(bucketKey, key.tenant, key.origin, key.manifestKey, services.randomBytes))
+}
+
+/** The key that an upload ends with. */
+export async function openPublishKey(
+  services: S3Services,
+  bucket: LocatedBucket,
+  row: UploadRow,
+): Promise<PublishKey> {
+  if (row.wrappedManifestKey === undefined) return openVersionKey(services, bucket, row, null)
+  const { originId: origin, bucketKeyId, wrappedDataKey } = row
+  const { tenant } = bucket.row
+  const bucketKey = await leaseBucketKey(services, bucket.region, bucketKeyId)
+  const wrapped = Buffer.from(row.wrappedManifestKey, 'base64')
+  const manifestKey = unwrapManifestKey(bucketKey, tenant, origin, wrapped)
+  return { tenant, origin, manifestKey, bucketKeyId, wrappedDataKey }
+}
+
+/** The data key of a version or an upload that exists. AccessDenied when the customer's key is not the right one. */
 export async function openVersionKey(
   services: S3Services,
   bucket: LocatedBucket,
   row: { readonly originId: OriginId; readonly bucketKeyId: string; readonly wrappedDataKey: string },
+  customerKey: CustomerKey | null,
 ): Promise<VersionKey> {
   const { tenant } = bucket.row
   const { originId: origin, bucketKeyId, wrappedDataKey } = row
   const bucketKey = await leaseBucketKey(services, bucket.region, bucketKeyId)
-  const dataKey = unwrapDataKey(bucketKey, tenant, origin, Buffer.from(wrappedDataKey, 'base64'))
-  return { tenant, origin, dataKey, bucketKeyId, wrappedDataKey }
+  const wrapped = Buffer.from(wrappedDataKey, 'base64')
+  try {
+    const dataKey = unwrapDataKey(bucketKey, tenant, origin, wrapped, customerKey?.key ?? null)
+    return { tenant, origin, dataKey, manifestKey: manifestKeyOf(dataKey), bucketKeyId, wrappedDataKey }
+  } catch (error) {
+    if (hasCode(error, 'not-verified')) throw new S3Error('AccessDenied')
+    throw error
+  }
 }
 
 async function leaseBucketKey(services: S3Services, region: S3Region, bucketKeyId: string): Promise<Buffer> {
@@ -68,7 +111,7 @@ async function leaseBucketKey(services: S3Services, region: S3Region, bucketKeyI
 }
 
 export interface FinishedVersion {
-  readonly key: VersionKey
+  readonly key: PublishKey
   readonly parts: readonly ManifestPart[]
   readonly places: readonly Place[]
   readonly claims: readonly Put[]
@@ -94,12 +137,12 @@ export async function publishVersion(
   const { clock, randomBytes } = context.services
   const { key, parts, etag } = version
   const nowUnixMs = clock()
-  const manifest = encodeManifest({ tenant: key.tenant, origin: key.origin, parts }, key.dataKey)
+  const manifest = encodeManifest({ tenant: key.tenant, origin: key.origin, parts }, key.manifestKey)
   const row: NewObject['row'] = {
     originId: key.origin,
     sizeBytes: sum(parts, part => part.plainBytes),
     ciphertextBytes: sum(parts, part => part.cipherBytes),
-    etag: bucket.row.etagMode === 'md5' ? etag : toHex(randomBytes(16)),
+    etag: etagOf(etag, version.attributes, bucket, randomBytes),
     modifiedUnixMs: nowUnixMs,
     ...withDefaultRetention(version.attributes, bucket, nowUnixMs),
     checksum: version.checksum,
@@ -154,6 +197,17 @@ export async function publishVersion(
   return written
 }
 
+/** What says nothing of the content says nothing of it to those who do not have its key either. */
+function etagOf(
+  md5: string,
+  { encryption }: VersionAttributes,
+  { row }: LocatedBucket,
+  randomBytes: RandomBytes,
+): string {
+  if (row.etagMode === 'opaque') return toHex(randomBytes(16))
+  return encryption === undefined ? md5 : md5.replace(/^[0-9a-f]{32}/, toHex(randomBytes(16)))
+}
+
 export interface OpenedVersion {
   readonly row: ObjectRow
   readonly manifest: Manifest
@@ -173,13 +227,15 @@ export async function openVersion(
   bucket: LocatedBucket,
   objectKey: string,
   versionId: string | null,
+  customerKey: CustomerKey | null,
 ): Promise<OpenedVersion> {
   const { catalog } = bucket.region
   for (let attempt = 0; attempt < 100; attempt++) {
     const row = await findReadable(bucket, objectKey, versionId)
+    demandFit(row.encryption, customerKey)
     const content = await contentOf(catalog, row)
     if (content === null) continue
-    const key = await openVersionKey(services, bucket, row)
+    const key = await openVersionKey(services, bucket, row, customerKey)
     const manifest = openManifest(content.manifest, key.dataKey, { tenant: key.tenant, origin: key.origin })
     const bytes = sum(manifest.parts, part => part.plainBytes)
     if (bytes !== row.sizeBytes)

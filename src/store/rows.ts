@@ -81,9 +81,23 @@ export interface VersionAttributes {
   readonly owner?: TenantId
   /** Left out: its owner has full control, and nobody else any. */
   readonly acl?: readonly Grant[]
+  /** What clients are told of its encryption. Left out: AES256. */
+  readonly encryption?: Encryption
   /** Left out: there never was one. */
   readonly legalHold?: 'ON' | 'OFF'
 }
+
+export type Encryption =
+  | {
+      readonly algorithm: 'aws:kms' | 'aws:kms:dsse'
+      /** As it was given. No such key is used here. */
+      readonly keyId: string
+      readonly bucketKey?: true
+      /** Base64, as it was given. */
+      readonly context?: string
+    }
+  /** SSE-C: the data key is wrapped under the customer's key too, of which nothing is kept. */
+  | { readonly algorithm: 'customer' }
 
 export interface Tag {
   readonly key: string
@@ -165,6 +179,8 @@ export interface UploadRow extends VersionAttributes {
   readonly initiator?: { readonly id: string; readonly name: string }
   readonly checksumAlgorithm: ChecksumAlgorithm | null
   readonly checksumType: 'FULL_OBJECT' | 'COMPOSITE' | null
+  /** Base64. Of an upload under a customer's key, which is not at hand when the upload ends. */
+  readonly wrappedManifestKey?: string
 }
 
 export interface PartRow {

@@ -91,11 +91,12 @@ async function nextItems(
 /** Of a version, what the destination keeps as it is; version id, places and lock are its own. */
 export function sentRow(row: ObjectRow): ObjectHead['row'] {
   const { originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata } = row
-  const { checksum, bucketKeyId, wrappedDataKey, partCount, tags } = row
+  const { checksum, bucketKeyId, wrappedDataKey, partCount, tags, encryption } = row
   return {
     ...{ originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata },
     ...{ checksum, bucketKeyId, wrappedDataKey, partCount },
     ...(tags && { tags }),
+    ...(encryption && { encryption }),
   }
 }
 

@@ -69,6 +69,17 @@ export const objectHeadSchema = z.strictObject({
       .max(10)
       .readonly()
       .optional(),
+    encryption: z
+      .union([
+        z.strictObject({
+          algorithm: z.enum(['aws:kms', 'aws:kms:dsse']),
+          keyId: z.string().max(2048),
+          bucketKey: z.literal(true).optional(),
+          context: z.string().max(8192).optional(),
+        }),
+        z.strictObject({ algorithm: z.literal('customer') }),
+      ])
+      .optional(),
   }),
   manifest: z.base64().max(2 << 20),
   bucketKey: z.strictObject({

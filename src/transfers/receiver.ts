@@ -32,7 +32,7 @@ import { contentOf } from '../store/content.ts'
 import { findOrigin } from '../store/key-versions.ts'
 import { type KnownBucket, publishArrivals } from '../store/objects.ts'
 import { claimSmall, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
-import { type BucketKeyRow, encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
+import { type BucketKeyRow, type Encryption, encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import type { Frame } from './frame.ts'
@@ -177,11 +177,12 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       const { head } = frame
       const manifest = checkHead(head, item, current)
       const { places, claims } = await takeParts(manifest, frame)
-      const { tags, ...described } = head.row
+      const { tags, encryption, ...described } = head.row
       const row: ObjectRow = {
         v: 1,
         ...described,
         ...(tags && { tags }),
+        ...(encryption && { encryption: encryption as Encryption }),
         originId: originId as OriginId,
         versionId: newSortableId(clock(), randomBytes),
         content: { manifest: head.manifest, places },

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { OriginId, TenantId } from '../../src/core/ids.ts'
 import { unwrapDataKey, wrapDataKey } from '../../src/crypto/data-keys.ts'
 import { headerBytes } from '../../src/crypto/floe.ts'
-import { encodeManifest, openManifest } from '../../src/crypto/manifest.ts'
+import { encodeManifest, manifestKeyOf, openManifest } from '../../src/crypto/manifest.ts'
 import {
   createPartOpener,
   createPartSealer,
@@ -88,7 +88,7 @@ describe('a sealed part', () => {
 
 describe('a manifest', () => {
   const parts = [1, 2, 7].map(partNumber => ({ ...seal(randomBytes(100)).part, partNumber }))
-  const bytes = encodeManifest({ tenant, origin, parts }, dataKey)
+  const bytes = encodeManifest({ tenant, origin, parts }, manifestKeyOf(dataKey))
 
   it('says what was sealed', () => {
     const opened = openManifest(bytes, dataKey, { tenant, origin })

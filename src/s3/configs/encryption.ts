@@ -5,10 +5,17 @@ export interface BucketEncryption {
   readonly algorithm: 'AES256' | 'aws:kms' | 'aws:kms:dsse'
   readonly keyId: string | null
   readonly bucketKey: boolean
+  /** Nothing is to be written under keys that clients send (SSE-C). */
+  readonly blocksCustomerKeys: boolean
 }
 
 /** What S3 says of a bucket for which nothing was set. */
-export const defaultEncryption: BucketEncryption = { algorithm: 'AES256', keyId: null, bucketKey: false }
+export const defaultEncryption: BucketEncryption = {
+  algorithm: 'AES256',
+  keyId: null,
+  bucketKey: false,
+  blocksCustomerKeys: false,
+}
 
 export function parseEncryption(body: Uint8Array): string {
   return xmlDocument('ServerSideEncryptionConfiguration', encryptionXml(readEncryption(body)))
@@ -29,10 +36,23 @@ export function readEncryption(body: Uint8Array): BucketEncryption {
       'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse',
     )
   }
-  return { algorithm, keyId, bucketKey: childBoolean(rule, 'BucketKeyEnabled') ?? false }
+  const blocked = child(rule, 'BlockedEncryptionTypes')
+  const type = blocked === undefined ? 'NONE' : childText(blocked, 'EncryptionType')
+  if (type !== 'NONE' && type !== 'SSE-C') throw new S3Error('MalformedXML')
+  return {
+    algorithm,
+    keyId,
+    bucketKey: childBoolean(rule, 'BucketKeyEnabled') ?? false,
+    blocksCustomerKeys: type === 'SSE-C',
+  }
 }
 
-export function encryptionXml({ algorithm, keyId, bucketKey }: BucketEncryption): XmlNode {
+export function encryptionXml({
+  algorithm,
+  keyId,
+  bucketKey,
+  blocksCustomerKeys,
+}: BucketEncryption): XmlNode {
   return {
     Rule: {
       ApplyServerSideEncryptionByDefault: {
@@ -40,6 +60,7 @@ export function encryptionXml({ algorithm, keyId, bucketKey }: BucketEncryption)
         KMSMasterKeyID: keyId ?? undefined,
       },
       BucketKeyEnabled: bucketKey,
+      BlockedEncryptionTypes: blocksCustomerKeys ? { EncryptionType: 'SSE-C' } : undefined,
     },
   }
 }

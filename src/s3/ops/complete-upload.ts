@@ -11,11 +11,13 @@ import { releasePlaces } from '../../store/places.ts'
 import type { Checksum, PartRow, UploadRow } from '../../store/rows.ts'
 import { checksumOfHeaders, isChecksumValue } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
+import { customerKeyOf, demandFitOfPart } from '../encryption/customer-key.ts'
+import { encryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
 import { attributesOf } from '../version-attributes.ts'
-import { openVersionKey, publishVersion } from '../versions.ts'
+import { openPublishKey, openVersionKey, publishVersion } from '../versions.ts'
 import { children, childText, parseXml, xmlDocument } from '../xml.ts'
 import { listParts, partChecks, sweepParts } from './abort-uploads.ts'
 import { collectXml } from './buckets.ts'
@@ -151,7 +153,12 @@ async function complete(
   const chosen = chooseParts(wanted, present)
   const checksum = wholeChecksum(upload.row, chosen)
   checkDemands(headers, upload.row, chosen, checksum)
-  const key = await openVersionKey(context.services, bucket, upload.row)
+  const given = customerKeyOf(context)
+  if (given !== null) {
+    demandFitOfPart(upload.row.encryption, given)
+    await openVersionKey(context.services, bucket, upload.row, given)
+  }
+  const key = await openPublishKey(context.services, bucket, upload.row)
   const unused = present.filter(part => !chosen.includes(part.row)).map(part => part.row.place)
   const released = releasePlaces(unused, context.services.clock())
   const condition = writeCondition(headers)
@@ -189,7 +196,7 @@ async function complete(
       ChecksumType: checksum.type,
     }),
   }
-  const answer = versionHeader(bucket.row, row)
+  const answer = { ...versionHeader(bucket.row, row), ...encryptionHeaders(row.encryption, given) }
   return { status: 200, headers: answer, body: xmlDocument('CompleteMultipartUploadResult', result) }
 }
 

@@ -7,6 +7,8 @@ import { sealStream } from '../../store/sealed-parts.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import { namedAlgorithm } from '../body.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
+import { customerKeyOf, hasCustomerKey } from '../encryption/customer-key.ts'
+import { newEncryption, writtenEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { checkVersionId, versionHeader } from '../find-readable.ts'
 import { xmlDate } from '../object-headers.ts'
@@ -60,11 +62,12 @@ export function parseCopySource(header: string): CopySource {
 
 /** A delete marker is nothing that could be copied; asked for by its id, S3 says so in words of its own. */
 export async function openSource(
-  { services }: S3Context,
+  context: S3Context,
   { source, sourceKey, sourceVersion }: CopyTarget,
 ): Promise<OpenedVersion> {
+  const given = customerKeyOf(context, 'source')
   try {
-    return await openVersion(services, source, sourceKey, sourceVersion)
+    return await openVersion(context.services, source, sourceKey, sourceVersion, given)
   } catch (error) {
     if (!(error instanceof S3Error)) throw error
     if (error.code === 'MethodNotAllowed') {
@@ -147,19 +150,22 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
     if (row.sizeBytes > maxPutBytes)
       throw new S3Error('InvalidRequest', 'The source is larger than a copy may be: 5 GiB.')
     const isItself = source.row.id === bucket.row.id && sourceKey === objectKey && sourceVersion === null
-    if (isItself && directiveOf(headers, 'x-amz-metadata-directive') === 'COPY') {
+    const isSealedAnew = headers['x-amz-server-side-encryption'] !== undefined || hasCustomerKey(headers)
+    if (isItself && !isSealedAnew && directiveOf(headers, 'x-amz-metadata-directive') === 'COPY') {
       throw new S3Error(
         'InvalidRequest',
         "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       )
     }
+    const encryption = await newEncryption(context, bucket)
     // Whose the source is, and who may use it, does not come along.
     const attributes = {
       ...copiedAttributes(headers, row, bucket, context.services.clock()),
       ...(await ownershipOf(context, bucket)),
+      ...encryption.attribute,
     }
     const condition = writeCondition(headers)
-    const key = await newVersionKey(context.services, bucket)
+    const key = await newVersionKey(context.services, bucket, encryption.customerKey)
     const target = {
       blobs: bucket.region.blobs,
       clock: context.services.clock,
@@ -189,7 +195,11 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
         [`Checksum${checksum.algorithm}`]: checksum.value,
         ChecksumType: checksum.type,
       }
-      const answer = { ...versionHeader(bucket.row, made), ...sourceHeader(source, row) }
+      const answer = {
+        ...versionHeader(bucket.row, made),
+        ...sourceHeader(source, row),
+        ...writtenEncryptionHeaders(made.encryption, encryption.customerKey),
+      }
       return { status: 200, headers: answer, body: xmlDocument('CopyObjectResult', result) }
     } catch (error) {
       if (error instanceof S3Error) await placed.abandon()

@@ -4,6 +4,8 @@ import type { ObjectRead } from '../../policy/operations.ts'
 import type { Checksum, ObjectRow } from '../../store/rows.ts'
 import { checksumHeaderOf } from '../body.ts'
 import { checkRead, parseRange } from '../conditions.ts'
+import { type CustomerKey, customerKeyOf, demandFit } from '../encryption/customer-key.ts'
+import { encryptionHeaders, refuseEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { findReadable, versionHeader, versionIdOf } from '../find-readable.ts'
 import { objectHeaders } from '../object-headers.ts'
@@ -16,7 +18,7 @@ import {
   type S3Context,
   type S3Stream,
 } from '../operation.ts'
-import { type OpenedVersion, openVersion } from '../versions.ts'
+import { type OpenedVersion, openVersion, openVersionKey } from '../versions.ts'
 import { maxParts } from './upload-part.ts'
 
 export async function objectRead(context: S3Context): Promise<{ op: ObjectRead; target: LocatedBucket }> {
@@ -36,14 +38,19 @@ export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
   facts: objectRead,
   run: async (context, _authorized, bucket) => {
     const { request } = context
+    refuseEncryptionHeaders(request.headers)
+    const given = customerKeyOf(context)
     const row = await findReadable(bucket, request.key!, versionIdOf(request))
+    demandFit(row.encryption, given)
+    // Nothing is told to who has not the key.
+    if (given !== null) await openVersionKey(context.services, bucket, row, given)
     if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
     const isOfPart = request.query.has('partNumber') && row.partCount > 1
     const version = isOfPart
-      ? await openVersion(context.services, bucket, request.key!, versionIdOf(request))
+      ? await openVersion(context.services, bucket, request.key!, versionIdOf(request), given)
       : null
     const asked = askedOf(context, row, version)
-    const headers = answerHeaders(context, bucket, row, asked)
+    const headers = answerHeaders(context, bucket, row, asked, given)
     return { status: asked.range === null ? 200 : 206, headers, body: null }
   },
 })
@@ -53,9 +60,11 @@ export const getObjectOperation = operation<ObjectRead, LocatedBucket>({
   facts: objectRead,
   run: async (context, authorized, bucket) => {
     const { request } = context
+    refuseEncryptionHeaders(request.headers)
+    const given = customerKeyOf(context)
     const versionId = versionIdOf(request)
     for (let attempt = 0; ; attempt++) {
-      const version = await openVersion(context.services, bucket, request.key!, versionId)
+      const version = await openVersion(context.services, bucket, request.key!, versionId, given)
       const { row } = version
       if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
       const asked = askedOf(context, row, version)
@@ -64,7 +73,7 @@ export const getObjectOperation = operation<ObjectRead, LocatedBucket>({
       const end = range?.end ?? row.sizeBytes
       try {
         const body = await openStream(context, authorized, bucket, version, start, end)
-        const headers = answerHeaders(context, bucket, row, asked)
+        const headers = answerHeaders(context, bucket, row, asked, given)
         return { status: range === null ? 200 : 206, headers, body }
       } catch (error) {
         // Replaced between its row and its bytes: look again. A row that stays and has no bytes is damage.
@@ -159,12 +168,14 @@ function answerHeaders(
   bucket: LocatedBucket,
   row: ObjectRow,
   { range, checksum }: Asked,
+  given: CustomerKey | null,
 ): Record<string, string> {
   const { query, headers } = context.request
   const out: Record<string, string> = {
     ...objectHeaders(row, query),
     ...versionHeader(bucket.row, row),
     ...lockHeaders(row),
+    ...encryptionHeaders(row.encryption, given),
   }
   if (row.tags !== undefined) out['x-amz-tagging-count'] = String(row.tags.length)
   out['content-length'] = String(range === null ? row.sizeBytes : range.end - range.start)

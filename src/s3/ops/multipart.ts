@@ -11,11 +11,12 @@ import {
 } from '../../store/rows.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import { namedAlgorithm } from '../body.ts'
+import { newEncryption, writtenEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
 import type { ShownOwner } from '../owners.ts'
 import { versionAttributes } from '../version-attributes.ts'
-import { newVersionKey } from '../versions.ts'
+import { keptManifestKey, newVersionKey } from '../versions.ts'
 import { xmlDocument } from '../xml.ts'
 import { abortUpload } from './abort-uploads.ts'
 import { objectWrite } from './put-object.ts'
@@ -26,13 +27,15 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
   run: async (context, _authorized, bucket) => {
     const { headers, key: objectKey } = context.request
     const { services } = context
+    const encryption = await newEncryption(context, bucket)
     const attributes = {
       ...versionAttributes(headers, bucket, services.clock()),
       ...(await ownershipOf(context, bucket)),
+      ...encryption.attribute,
     }
     const algorithm = namedAlgorithm(headers)
     const type = checksumType(algorithm, headers['x-amz-checksum-type'])
-    const key = await newVersionKey(services, bucket)
+    const key = await newVersionKey(services, bucket, encryption.customerKey)
     const uploadId = newSortableId(services.clock(), services.randomBytes)
     const row: UploadRow = {
       v: 1,
@@ -45,6 +48,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       ...initiatorOf(context, bucket),
       checksumAlgorithm: algorithm,
       checksumType: type,
+      ...(encryption.customerKey && { wrappedManifestKey: await keptManifestKey(services, bucket, key) }),
     }
     for (let known: KnownBucket | null = bucket; ; known = await sameBucket(bucket.region.catalog, known)) {
       if (known === null) throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
@@ -62,6 +66,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
       headers: {
         ...(algorithm && { 'x-amz-checksum-algorithm': algorithm }),
         ...(type && { 'x-amz-checksum-type': type }),
+        ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
       },
       body: xmlDocument('InitiateMultipartUploadResult', result),
     }

@@ -1,5 +1,6 @@
 import type { ObjectRead } from '../../policy/operations.ts'
 import type { ObjectRow } from '../../store/rows.ts'
+import { customerKeyOf } from '../encryption/customer-key.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader, versionIdOf } from '../find-readable.ts'
 import { httpDate } from '../object-headers.ts'
@@ -83,7 +84,13 @@ export const getObjectAttributesOperation = operation<ObjectRead, LocatedBucket>
   run: async (context, _authorized, bucket) => {
     const { request, services } = context
     const names = namesOf(context)
-    const version = await openVersion(services, bucket, request.key!, versionIdOf(request))
+    const version = await openVersion(
+      services,
+      bucket,
+      request.key!,
+      versionIdOf(request),
+      customerKeyOf(context),
+    )
     const { row } = version
     const described = Object.entries(attributes).map(
       ([name, describe]) => [name, names.has(name) ? describe(context, version) : undefined] as const,

@@ -14,6 +14,7 @@ import {
   readContent,
 } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
+import { newEncryption, writtenEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
 import { demandIntegrity } from '../object-lock.ts'
@@ -38,16 +39,18 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   run: async (context, authorized, bucket): Promise<S3Answer> => {
     const { headers } = context.request
     const objectKey = context.request.key!
+    const encryption = await newEncryption(context, bucket)
     const attributes = {
       ...versionAttributes(headers, bucket, context.services.clock()),
       ...(await ownershipOf(context, bucket)),
+      ...encryption.attribute,
     }
     const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
     if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
     const condition = writeCondition(headers)
     // Judged again where it counts; here it spares the body of a write that is bound to fail.
     condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
-    const key = await newVersionKey(context.services, bucket)
+    const key = await newVersionKey(context.services, bucket, encryption.customerKey)
     const { placed, end, kept } = await sealBody(context, bucket, key, 1)
     try {
       const row = await publishVersion(context, authorized, bucket, objectKey, {
@@ -61,7 +64,12 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
         copiedFrom: null,
         ...(condition && { condition }),
       })
-      const headers = { etag: `"${row.etag}"`, ...checksumAnswer(kept), ...versionHeader(bucket.row, row) }
+      const headers = {
+        etag: `"${row.etag}"`,
+        ...checksumAnswer(kept),
+        ...versionHeader(bucket.row, row),
+        ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
+      }
       return { status: 200, headers, body: null }
     } catch (error) {
       // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.

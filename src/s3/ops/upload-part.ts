@@ -8,10 +8,12 @@ import { type PlacedPart, sealStream } from '../../store/sealed-parts.ts'
 import { counted, exceedsQuota } from '../../store/usage.ts'
 import { checksumHeaderOf, checksumOfHeaders } from '../body.ts'
 import { checkCopySource } from '../conditions.ts'
+import { type CustomerKey, customerKeyOf, demandFitOfPart } from '../encryption/customer-key.ts'
+import { encryptionHeaders, refuseEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { xmlDate } from '../object-headers.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
-import { openVersionKey } from '../versions.ts'
+import { openVersionKey, type VersionKey } from '../versions.ts'
 import { xmlDocument } from '../xml.ts'
 import {
   type CopyTarget,
@@ -84,6 +86,31 @@ async function publishPart(
   }
 }
 
+/** The upload's data key, for which it takes the customer's key where it was begun with one. */
+async function openUpload(
+  context: S3Context,
+  bucket: LocatedBucket,
+  { row }: FoundUpload,
+): Promise<{ key: VersionKey; given: CustomerKey | null }> {
+  refuseEncryptionHeaders(context.request.headers)
+  const given = customerKeyOf(context)
+  demandFitOfPart(row.encryption, given)
+  try {
+    return { key: await openVersionKey(context.services, bucket, row, given), given }
+  } catch (error) {
+    if (given === null || !(error instanceof S3Error) || error.code !== 'AccessDenied') throw error
+    throw new S3Error(
+      'InvalidRequest',
+      'The provided encryption parameters did not match the ones used originally.',
+    )
+  }
+}
+
+/** As MD5 where that is what ETags are; what is encrypted otherwise has one that says nothing. */
+function partEtag(md5: Buffer, { row }: FoundUpload, { services }: S3Context): string {
+  return toHex(row.encryption === undefined ? md5 : services.randomBytes(16))
+}
+
 /** Of an upload that named none, S3 keeps its default. */
 export function partAlgorithm({ checksumAlgorithm }: UploadRow): ChecksumName {
   return checksumAlgorithm ?? defaultChecksum
@@ -108,15 +135,19 @@ export const uploadPartOperation = operation<ObjectWrite, LocatedBucket>({
     const partNumber = partNumberOf(context)
     const upload = await findUpload(context, bucket)
     checkAlgorithm(upload, context)
-    const key = await openVersionKey(context.services, bucket, upload.row)
+    const { key, given } = await openUpload(context, bucket, upload)
     const sealed = await sealBody(context, bucket, key, partNumber, partAlgorithm(upload.row))
     const { placed, end, kept } = sealed
-    const md5 = end.md5!.toString('hex')
+    const md5 = partEtag(end.md5!, upload, context)
     await publishPart(context, bucket, upload, placed, { partNumber, md5, checksum: kept.value })
     const { algorithm, value } = end.checksum ?? kept
     return {
       status: 200,
-      headers: { etag: `"${md5}"`, [checksumHeaderOf(algorithm)]: value },
+      headers: {
+        etag: `"${md5}"`,
+        [checksumHeaderOf(algorithm)]: value,
+        ...encryptionHeaders(upload.row.encryption, given),
+      },
       body: null,
     }
   },
@@ -132,7 +163,7 @@ export const uploadPartCopyOperation = operation<ObjectCopy, CopyTarget>({
     const version = await openSource(context, target)
     checkCopySource(context.request.headers, version.row)
     const { start, end } = copySourceRange(context, version.row.sizeBytes)
-    const key = await openVersionKey(context.services, bucket, upload.row)
+    const { key, given } = await openUpload(context, bucket, upload)
     const sealTarget = {
       blobs: bucket.region.blobs,
       clock: context.services.clock,
@@ -142,14 +173,17 @@ export const uploadPartCopyOperation = operation<ObjectCopy, CopyTarget>({
     const content = withDigests(version.read(start, end), algorithm)
     const sealed = await sealStream(sealTarget, key, partNumber, content)
     const { checksum } = sealed.end
-    const md5 = sealed.end.md5.toString('hex')
+    const md5 = partEtag(sealed.end.md5, upload, context)
     const part = await publishPart(context, bucket, upload, sealed.placed, { partNumber, md5, checksum })
     const result = {
       LastModified: xmlDate(part.modifiedUnixMs),
       ETag: `"${md5}"`,
       ...(checksum !== null && { [`Checksum${algorithm}`]: checksum }),
     }
-    const answer = sourceHeader(source, version.row)
+    const answer = {
+      ...sourceHeader(source, version.row),
+      ...encryptionHeaders(upload.row.encryption, given),
+    }
     return { status: 200, headers: answer, body: xmlDocument('CopyPartResult', result) }
   },
 })
