@@ -16,6 +16,7 @@ import { createLeases } from './keys/leases.ts'
 import { closeServer, listenOn } from './listen.ts'
 import type { RegionAccess } from './open-region.ts'
 import { createRequestPipe } from './pipes/request.ts'
+import { readCors } from './s3/configs/cors.ts'
 import { readEncryption } from './s3/configs/encryption.ts'
 import { createTargets } from './s3/iam/targets.ts'
 import type { LocatedBucket, S3Region } from './s3/operation.ts'
@@ -60,6 +61,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
   const decodeBucketKey = createRowCache<BucketKeyRow>()
   const targets = createTargets()
   const owners = createOwners(regions)
+  const cors = createConfigCache('cors', body => readCors(Buffer.from(body)))
   const encryptions = createConfigCache('encryption', body => readEncryption(Buffer.from(body)))
   const services = {
     regions,
@@ -67,6 +69,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     targets,
     owners,
     encryptionOf: ({ region, row }: LocatedBucket) => encryptions(region.catalog, row),
+    corsOf: ({ region, row }: LocatedBucket) => cors(region.catalog, row),
     customerKeysOverHttp: config.customerKeysOverHttp,
     decodeBucketKey,
     clock,

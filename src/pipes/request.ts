@@ -20,6 +20,7 @@ import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
 import type { ClientOperation, Principal } from '../policy/operations.ts'
 import { authenticate, createSigningKeys } from '../s3/authenticate.ts'
+import { answerPreflight, corsHeaders } from '../s3/cors.ts'
 import { S3Error } from '../s3/errors.ts'
 import { createKeyFinder } from '../s3/iam/find-key.ts'
 import { anonymousIdentity } from '../s3/iam/identities.ts'
@@ -70,6 +71,8 @@ export interface RequestPipe extends AsyncDisposable {
 interface Trace {
   readonly requestId: string
   readonly continueBody: () => void
+  /** Headers that go out with the answer, be it an error. */
+  readonly answerAlso: (headers: Readonly<Record<string, string>>) => void
   readonly entries: EntryId[]
   operation: string
   /** Whose bytes they are, and in which region. */
@@ -129,6 +132,16 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     throw new S3Error('NoSuchBucket', undefined, { BucketName: name })
   }
 
+  const locateIfThere = async (name: string | null): Promise<LocatedBucket | null> => {
+    if (name === null) return null
+    try {
+      return await locate(name)
+    } catch (error) {
+      if (error instanceof S3Error && error.code === 'NoSuchBucket') return null
+      throw error
+    }
+  }
+
   /** The whole of it. What it throws, `serve` turns into an answer. */
   const run = async (
     message: IncomingMessage,
@@ -136,6 +149,16 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     trace: Trace,
   ): Promise<{ request: S3Request; answer: S3Answer }> => {
     const parsed = parseRequest(message.method ?? '', message.url ?? '', message.headers, options.domains)
+    if (parsed.method === 'OPTIONS') {
+      trace.operation = 'Preflight'
+      if (!keyLimit(connection.client.address)) throw new S3Error('SlowDown')
+      const answer = await answerPreflight(services, parsed, await locateIfThere(parsed.bucket))
+      return { request: parsed, answer }
+    }
+    if (parsed.headers.origin !== undefined) {
+      const bucket = await locateIfThere(parsed.bucket)
+      if (bucket !== null) trace.answerAlso(await corsHeaders(services, parsed, bucket))
+    }
     const {
       identity: signer,
       proof,
@@ -297,7 +320,17 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       if (!continued) response.writeContinue()
       continued = true
     }
-    const trace: Trace = { requestId, continueBody, entries: [], operation: 'unknown', noted: null }
+    const answerAlso: Trace['answerAlso'] = headers => {
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    }
+    const trace: Trace = {
+      requestId,
+      continueBody,
+      answerAlso,
+      entries: [],
+      operation: 'unknown',
+      noted: null,
+    }
     try {
       const { request, answer } = await run(message, connection, trace)
       const { entries } = trace

@@ -3,6 +3,7 @@
  * checked. A kind without `parse` can be asked for and not be set.
  */
 import type { BucketRow, ConfigKind } from '../store/rows.ts'
+import { parseCors } from './configs/cors.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
 import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
@@ -70,6 +71,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketCORS',
     iamPut: 's3:PutBucketCORS',
     absent: 'NoSuchCORSConfiguration',
+    parse: parseCors,
     doc: 'which web pages may call the bucket',
   },
   {

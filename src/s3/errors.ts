@@ -1,10 +1,12 @@
 /** The S3 error table ("Error responses", S3 API Reference): code → HTTP status and the message we give. */
 const table = {
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
+  AccessForbidden: [403, 'Access forbidden.'],
   AccessDenied: [403, 'Access Denied.'],
   AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
   AuthorizationQueryParametersError: [400, 'The query parameters for authentication are not valid.'],
   BadDigest: [400, 'The checksum that you specified did not match what was received.'],
+  BadRequest: [400, 'The request is not valid.'],
   BucketAlreadyExists: [409, 'The requested bucket name is not available.'],
   BucketAlreadyOwnedByYou: [409, 'The bucket that you tried to create already exists, and you own it.'],
   BucketNotEmpty: [409, 'The bucket that you tried to delete is not empty.'],

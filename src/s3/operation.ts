@@ -17,6 +17,7 @@ import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { BucketKeyRow } from '../store/rows.ts'
 import type { Account } from '../store/tenants.ts'
 import type { PayloadMode, Proof } from './authenticate.ts'
+import type { CorsRule } from './configs/cors.ts'
 import type { BucketEncryption } from './configs/encryption.ts'
 import type { Targets } from './iam/targets.ts'
 import type { Owners } from './owners.ts'
@@ -39,6 +40,8 @@ export interface S3Services {
   readonly owners: Owners
   /** What a bucket says of the encryption of what comes without its own; `null`: nothing. */
   readonly encryptionOf: (bucket: LocatedBucket) => Promise<BucketEncryption | null>
+  /** Which web pages may call a bucket; `null`: nothing was set, so none. */
+  readonly corsOf: (bucket: LocatedBucket) => Promise<readonly CorsRule[] | null>
   /** SSE-C over connections that are not encrypted. */
   readonly customerKeysOverHttp: boolean
   readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
