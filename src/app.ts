@@ -77,6 +77,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       liveWriters: () => writers,
       trashGraceMs: config.trashGraceMs,
       diskReserveBytes: config.diskReserveBytes,
+      segmentBytes: config.segmentBytes,
       clock,
       randomBytes,
       log,

@@ -33,6 +33,8 @@ export interface Config {
     readonly tenantRequestsPerSecond: number | null
     readonly keyRequestsPerSecond: number | null
   }
+  /** How long a file of many short objects may get. */
+  readonly segmentBytes: number
   /** Nothing is added to a disk that has less left. */
   readonly diskReserveBytes: number
   /** How fast stored bytes are read back and checked, and how long after a round the next one begins. 0: never. */
@@ -103,6 +105,7 @@ const schema = z.strictObject({
       everyHours: z.number().min(0).max(10_000).default(168),
     })
     .prefault({}),
+  segmentMiB: z.int().min(1).max(4096).default(64),
   diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
@@ -210,6 +213,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     moveUndoMs: config.moveUndoSeconds * 1000,
     trashGraceMs: config.trashGraceSeconds * 1000,
     limits: config.limits,
+    segmentBytes: config.segmentMiB * 2 ** 20,
     diskReserveBytes: config.diskReserveMiB * 2 ** 20,
     scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
     scrubEveryMs: config.scrub.everyHours * 3600e3,

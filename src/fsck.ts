@@ -78,6 +78,7 @@ async function fsckRegion(dataFolder: string, region: string, read: boolean): Pr
   // It only lists: no id is ever made, nothing is ever written.
   const { blobs } = openBlobs(files, catalog, {
     writer: '0'.repeat(26),
+    segmentBytes: 0,
     clock: Date.now,
     randomBytes: length => new Uint8Array(length),
   })

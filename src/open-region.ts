@@ -55,6 +55,8 @@ export interface RegionAccessDeps {
   /** Names this process's segments: 26 characters that no process used before. */
   readonly writer: string
   readonly diskReserveBytes: number
+  /** A segment that has reached it takes no more. */
+  readonly segmentBytes: number
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -74,7 +76,6 @@ export interface RegionDeps extends RegionAccessDeps {
 }
 
 const housekeepingEveryMs = 5000
-const segmentBytes = 64 << 20
 
 export interface RegionFiles {
   readonly folder: string
@@ -191,7 +192,12 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
 export function openBlobs(
   files: RegionFiles,
   catalog: Catalog,
-  { writer, clock, randomBytes }: Pick<RegionAccessDeps, 'writer' | 'clock' | 'randomBytes'>,
+  {
+    writer,
+    segmentBytes,
+    clock,
+    randomBytes,
+  }: Pick<RegionAccessDeps, 'writer' | 'segmentBytes' | 'clock' | 'randomBytes'>,
 ) {
   const segments = createSegmentFiles(files.segments)
   const segmentWriter = createSegmentWriter(segments, { writer, rollBytes: segmentBytes })

@@ -56,6 +56,7 @@ async function start(): Promise<void> {
       folder: config.dataFolder,
       writer,
       diskReserveBytes: config.diskReserveBytes,
+      segmentBytes: config.segmentBytes,
       clock,
       randomBytes,
       log,

@@ -9,6 +9,7 @@ need() { # command, package
 need rclone rclone
 need restic restic
 need s3cmd s3cmd
+need s3fs s3fs
 need wrk wrk
 need tcpdump tcpdump
 need softflowd softflowd

@@ -70,6 +70,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     moveUndoMs: 0,
     trashGraceMs: 120_000,
     diskReserveBytes: 0,
+    segmentBytes: 64 << 20,
     scrubBytesPerSecond: 0,
     scrubEveryMs: 0,
     limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },
