@@ -40,6 +40,8 @@ import type {
 import { clientSeenFrom } from '../s3/operation.ts'
 import { findRoute } from '../s3/operations.ts'
 import { parseCopySource } from '../s3/ops/copy-object.ts'
+import { readForm } from '../s3/post/form-request.ts'
+import { isForm, openForm, type PostForm } from '../s3/post/open-form.ts'
 import { withQueryHeaders } from '../s3/presigned.ts'
 import { createRateLimiter } from '../s3/rate-limit.ts'
 import { parseRequest, type S3Request } from '../s3/request.ts'
@@ -142,6 +144,12 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     }
   }
 
+  const openFormOf = (message: IncomingMessage, parsed: S3Request, trace: Trace): Promise<PostForm> => {
+    if (!keyLimit(plainAddress(message.socket.remoteAddress))) throw new S3Error('SlowDown')
+    trace.continueBody()
+    return openForm(message, parsed)
+  }
+
   /** The whole of it. What it throws, `serve` turns into an answer. */
   const run = async (
     message: IncomingMessage,
@@ -159,17 +167,14 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       const bucket = await locateIfThere(parsed.bucket)
       if (bucket !== null) trace.answerAlso(await corsHeaders(services, parsed, bucket))
     }
-    const {
-      identity: signer,
-      proof,
-      payload,
-    } = await authenticate(parsed, {
-      find: findKey,
-      signingKey,
-      nowUnixMs: clock(),
-      regions: regionIds,
-    })
-    const request = proof?.authType === 'REST-QUERY-STRING' ? withQueryHeaders(parsed) : parsed
+    const keys = { find: findKey, signingKey, nowUnixMs: clock(), regions: regionIds }
+    // Who signed a form, and what it asks for, stands in its body.
+    await using opened = isForm(parsed) ? await openFormOf(message, parsed, trace) : null
+    const read = opened === null ? null : await readForm(parsed, opened, keys)
+    const { identity: signer, proof, payload } = read?.authenticated ?? (await authenticate(parsed, keys))
+    const request =
+      read?.request ?? (proof?.authType === 'REST-QUERY-STRING' ? withQueryHeaders(parsed) : parsed)
+    const form = opened === null ? null : { ...opened, size: read!.size }
     const identity = signer ?? anonymousIdentity(regionIds[0]!)
     // The anonymous are told apart by where they come from.
     const caller = signer === null ? connection.client.address : identity.accessKeyId
@@ -177,7 +182,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       throw new S3Error('SlowDown')
     const principal: Principal =
       identity.caller === null ? { kind: 'anonymous' } : { kind: 'tenant', caller: identity.caller }
-    const route = findRoute(request)
+    const route = findRoute(form === null ? request : parsed)
     const { operation: found } = route
     trace.operation = found.name
     refuseUnsupported(request.headers)
@@ -202,6 +207,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     const context: S3Context = {
       ...asking,
       payload,
+      form,
       connectionId: connection.tracked.id,
       requestId: trace.requestId,
       continueBody: trace.continueBody,

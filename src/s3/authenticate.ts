@@ -233,7 +233,7 @@ function payloadMode(request: S3Request, signing: ChunkSigning | null): PayloadM
   }
 }
 
-function parseCredential(
+export function parseCredential(
   text: string,
   { regions, services = ['s3'] }: Pick<AuthenticateOptions<unknown>, 'regions' | 'services'>,
   code: 'AuthorizationHeaderMalformed' | 'AuthorizationQueryParametersError',

@@ -63,6 +63,18 @@ export function checksumNameOf(text: string): ChecksumName | null {
   return Object.hasOwn(checksums, name) ? (name as ChecksumName) : null
 }
 
+/** Of content whose length nothing says, and which nothing wraps. */
+export function planContent(headers: IncomingHttpHeaders, maxBytes: number): BodyPlan {
+  return {
+    payload: { kind: 'plain', sha256: null },
+    wireBytes: null,
+    contentBytes: null,
+    maxBytes,
+    md5: md5Header(headers),
+    checksum: checksumOf(headers),
+  }
+}
+
 /** `x-amz-checksum-algorithm`: of what an operation makes, and not of its body. */
 export function namedAlgorithm(headers: IncomingHttpHeaders): ChecksumName | null {
   const named = headers['x-amz-checksum-algorithm']
@@ -217,7 +229,14 @@ export async function* readContent(
   request: IncomingMessage,
   decoder: BodyDecoder,
 ): AsyncGenerator<Buffer, BodyEnd> {
-  for await (const wire of wireChunks(request)) yield* decoder.push(wire)
+  return yield* decoded(wireChunks(request), decoder)
+}
+
+export async function* decoded(
+  wire: AsyncIterable<Buffer>,
+  decoder: BodyDecoder,
+): AsyncGenerator<Buffer, BodyEnd> {
+  for await (const chunk of wire) yield* decoder.push(chunk)
   return decoder.end()
 }
 
@@ -252,7 +271,7 @@ export async function collectContent(
   return { content: content.length === 1 ? content[0]! : Buffer.concat(content), end }
 }
 
-async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buffer> {
+export async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buffer> {
   let late: (() => void) | undefined
   const stalled = new Promise<never>((_, reject) => {
     late = () => reject(new S3Error('RequestTimeout'))

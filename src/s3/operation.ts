@@ -21,6 +21,8 @@ import type { CorsRule } from './configs/cors.ts'
 import type { BucketEncryption } from './configs/encryption.ts'
 import type { Targets } from './iam/targets.ts'
 import type { Owners } from './owners.ts'
+import type { PostForm } from './post/open-form.ts'
+import type { SizeRange } from './post/policy-document.ts'
 import type { S3Request } from './request.ts'
 
 export interface S3Region extends RegionStores {
@@ -89,6 +91,8 @@ export interface S3Context {
   readonly request: S3Request
   readonly message: IncomingMessage
   readonly payload: PayloadMode
+  /** Of a browser's upload; `request` says what its fields say. `null`: it is none. */
+  readonly form: (PostForm & { readonly size: SizeRange | null }) | null
   readonly identity: Identity
   readonly client: Client
   readonly connectionId: string

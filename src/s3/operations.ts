@@ -35,6 +35,7 @@ import {
   getObjectTaggingOperation,
   putObjectTaggingOperation,
 } from './ops/object-tagging.ts'
+import { postObjectOperation } from './ops/post-object.ts'
 import { putObjectOperation } from './ops/put-object.ts'
 import { uploadPartCopyOperation, uploadPartOperation } from './ops/upload-part.ts'
 import type { S3Request } from './request.ts'
@@ -118,6 +119,13 @@ export const routes: readonly Route[] = [
       { ...bypassing, on: 'keys' },
     ],
     doc: 'Deletes up to 1,000 objects.',
+  },
+  {
+    method: 'POST',
+    level: 'bucket',
+    operation: postObjectOperation,
+    iam: [need('s3:PutObject'), ...describing],
+    doc: 'Stores the file of a browser’s form.',
   },
   {
     method: 'GET',

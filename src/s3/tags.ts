@@ -51,6 +51,11 @@ export function parseTagHeader(header: string): Tag[] {
   return checkTags(tags, maxObjectTags)
 }
 
+/** As `parseTagHeader` reads it. */
+export function tagsToHeader(tags: readonly Tag[]): string {
+  return tags.map(({ key, value }) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join('&')
+}
+
 function checkTags(tags: readonly Tag[], maxTags: number): Tag[] {
   if (tags.length > maxTags)
     throw new S3Error('InvalidTag', `There can be no more than ${maxTags} tags; ${tags.length} were given.`)

@@ -1,7 +1,9 @@
 import { toHex } from '../../core/bytes.ts'
 import { type ChecksumName, defaultChecksum } from '../../crypto/checksums.ts'
+import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { findObject } from '../../store/objects.ts'
+import type { ObjectRow } from '../../store/rows.ts'
 import { type PlacedPart, sealStream, sealWhole } from '../../store/sealed-parts.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import {
@@ -10,7 +12,9 @@ import {
   checksumHeaderOf,
   collectContent,
   createBodyDecoder,
+  decoded,
   planBody,
+  planContent,
   readContent,
 } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
@@ -37,47 +41,62 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   name: 'PutObject',
   facts: objectWrite,
   run: async (context, authorized, bucket): Promise<S3Answer> => {
-    const { headers } = context.request
-    const objectKey = context.request.key!
-    const encryption = await newEncryption(context, bucket)
-    const attributes = {
-      ...versionAttributes(headers, bucket, context.services.clock()),
-      ...(await ownershipOf(context, bucket)),
-      ...encryption.attribute,
-    }
-    const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
-    if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
-    const condition = writeCondition(headers)
-    // Judged again where it counts; here it spares the body of a write that is bound to fail.
-    condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
-    const key = await newVersionKey(context.services, bucket, encryption.customerKey)
-    const { placed, end, kept } = await sealBody(context, bucket, key, 1)
-    try {
-      const row = await publishVersion(context, authorized, bucket, objectKey, {
-        key,
-        parts: [{ ...placed.part, partNumber: 1 }],
-        places: [placed.place],
-        claims: placed.claim.puts,
-        etag: toHex(end.md5!),
-        checksum: { ...kept, type: 'FULL_OBJECT' },
-        attributes,
-        copiedFrom: null,
-        ...(condition && { condition }),
-      })
-      const headers = {
+    const { headers } = await storeWhole(context, authorized, bucket, key =>
+      sealBody(context, bucket, key, 1),
+    )
+    return { status: 200, headers, body: null }
+  },
+})
+
+/** Makes a version of one part, as the request's headers describe it. */
+export async function storeWhole(
+  context: S3Context,
+  authorized: Authorized<ObjectWrite>,
+  bucket: LocatedBucket,
+  seal: (key: VersionKey) => Promise<SealedBody>,
+): Promise<{ row: ObjectRow; headers: Record<string, string> }> {
+  const { headers } = context.request
+  const objectKey = context.request.key!
+  const encryption = await newEncryption(context, bucket)
+  const attributes = {
+    ...versionAttributes(headers, bucket, context.services.clock()),
+    ...(await ownershipOf(context, bucket)),
+    ...encryption.attribute,
+  }
+  const { retention, legalHold } = withDefaultRetention(attributes, bucket, 0)
+  if (retention !== undefined || legalHold !== undefined) demandIntegrity(headers)
+  const condition = writeCondition(headers)
+  // Judged again where it counts; here it spares the body of a write that is bound to fail.
+  condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
+  const key = await newVersionKey(context.services, bucket, encryption.customerKey)
+  const { placed, end, kept } = await seal(key)
+  try {
+    const row = await publishVersion(context, authorized, bucket, objectKey, {
+      key,
+      parts: [{ ...placed.part, partNumber: 1 }],
+      places: [placed.place],
+      claims: placed.claim.puts,
+      etag: toHex(end.md5!),
+      checksum: { ...kept, type: 'FULL_OBJECT' },
+      attributes,
+      copiedFrom: null,
+      ...(condition && { condition }),
+    })
+    return {
+      row,
+      headers: {
         etag: `"${row.etag}"`,
         ...checksumAnswer(kept),
         ...versionHeader(bucket.row, row),
         ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
-      }
-      return { status: 200, headers, body: null }
-    } catch (error) {
-      // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.
-      if (error instanceof S3Error) await placed.abandon()
-      throw error
+      },
     }
-  },
-})
+  } catch (error) {
+    // After a commit of unknown outcome the blob may be referenced: better an orphan that fsck lists than a hole.
+    if (error instanceof S3Error) await placed.abandon()
+    throw error
+  }
+}
 
 function checksumAnswer({ algorithm, value }: BodyChecksum): Record<string, string> {
   return { [checksumHeaderOf(algorithm)]: value, 'x-amz-checksum-type': 'FULL_OBJECT' }
@@ -114,5 +133,21 @@ export async function sealBody(
     return { placed: await sealWhole(target, key, partNumber, content), end, kept: end.computed! }
   }
   const sealed = await sealStream(target, key, partNumber, readContent(context.message, decoder))
+  return { ...sealed, kept: sealed.end.computed! }
+}
+
+/** Content of a length that is not known, out of something else than a body. */
+export async function sealContent(
+  context: S3Context,
+  bucket: LocatedBucket,
+  key: VersionKey,
+  content: AsyncGenerator<Buffer, void>,
+  maxBytes: number,
+): Promise<SealedBody> {
+  const plan = planContent(context.request.headers, maxBytes)
+  const decoder = createBodyDecoder(plan, true, plan.checksum?.algorithm ?? defaultChecksum)
+  const { blobs } = bucket.region
+  const { clock, randomBytes } = context.services
+  const sealed = await sealStream({ blobs, clock, randomBytes }, key, 1, decoded(content, decoder))
   return { ...sealed, kept: sealed.end.computed! }
 }
