@@ -17,6 +17,7 @@ export const counters = {
   holdfast_segments_removed_total: 'Segments that were unlinked, by region.',
   holdfast_compaction_moved_bytes_total: 'Live bytes that compaction moved, by region.',
   holdfast_scrubbed_bytes_total: 'Stored bytes that were read back and checked, by region.',
+  holdfast_lifecycle_actions_total: 'What lifecycle rules ended, or left because it is locked, by outcome.',
   holdfast_scrub_faults_total: 'Versions whose bytes are not what was stored, by region.',
 }
 

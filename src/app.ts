@@ -30,6 +30,7 @@ import { openRegion, type Region } from './open-region.ts'
 import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
 import { createKeyFinder } from './s3/iam/find-key.ts'
+import { startLifecycle } from './s3/lifecycle/executor.ts'
 import { httpLimits, startS3Face } from './s3-face.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken } from './store/tenants.ts'
@@ -97,6 +98,12 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     regions.set(region.id, stack.use(region))
     const { scrubBytesPerSecond: bytesPerSecond, scrubEveryMs: everyMs } = config
     stack.use(startBackgroundScrub(region, { bytesPerSecond, everyMs, log, metrics }))
+    const { catalog, drafts, id } = region
+    const isHalted = (): boolean => faults.has(id)
+    const { lifecycleDayMs: dayMs } = config
+    stack.use(
+      startLifecycle({ region: id, catalog, drafts, dayMs, isHalted, clock, randomBytes, log, metrics }),
+    )
     const free = { help: 'Left on the disk of a region.', labels: { region: region.id } }
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }

@@ -40,6 +40,8 @@ export interface Config {
   /** How fast stored bytes are read back and checked, and how long after a round the next one begins. 0: never. */
   readonly scrubBytesPerSecond: number
   readonly scrubEveryMs: number
+  /** How long a day of a lifecycle rule is; shorter than a day for trying things out only. */
+  readonly lifecycleDayMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -106,6 +108,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   segmentMiB: z.int().min(1).max(4096).default(64),
+  lifecycleDaySeconds: z.int().min(1).max(86_400).default(86_400),
   diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
@@ -186,6 +189,12 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   const apiPort = envNumber('HOLDFAST_API_PORT', 0, 65_535, 'a port')
   const workers = envNumber('HOLDFAST_WORKERS', 0, 256, 'a number of processes, 0 to 256')
   const leaseSeconds = envNumber('HOLDFAST_LEASE_SECONDS', 1, 3600, 'a lease of 1 to 3600 seconds')
+  const lifecycleDaySeconds = envNumber(
+    'HOLDFAST_LIFECYCLE_DAY_SECONDS',
+    1,
+    86_400,
+    'a day of 1 to 86400 seconds',
+  )
   if (!parsed.success || faults.length > 0)
     throw new HoldfastError('bad-input', `${name} has faults:\n${faults.join('\n')}`)
   const config = parsed.data
@@ -217,6 +226,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     diskReserveBytes: config.diskReserveMiB * 2 ** 20,
     scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
     scrubEveryMs: config.scrub.everyHours * 3600e3,
+    lifecycleDayMs: (lifecycleDaySeconds ?? config.lifecycleDaySeconds) * 1000,
     regions: config.regions,
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

@@ -197,6 +197,7 @@ export type By =
   | { readonly accessKeyId: string }
   | { readonly approver: string }
   | { readonly region: string }
+  | { readonly lifecycle: string }
 
 type Endpoint = { readonly address: string; readonly port: number; readonly country: string | null }
 

@@ -42,6 +42,7 @@ export type RuleId =
   | 'instruction-out-of-scope'
   | 'instruction-over-limit'
   | 'outbound-not-registered'
+  | 'lifecycle-not-configured'
 
 export function isRefusal(decision: object): decision is Refusal {
   return 'refused' in decision

@@ -5,6 +5,7 @@
 import type { BucketRow, ConfigKind } from '../store/rows.ts'
 import { parseCors } from './configs/cors.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
+import { parseLifecycle } from './configs/lifecycle.ts'
 import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
 import { parsePolicyConfig } from './configs/policy.ts'
@@ -32,6 +33,8 @@ export interface ConfigSpec {
    * bucket's row says because of it, asked in the transaction itself, so that it may refuse by what stands there.
    */
   readonly parse?: (body: Uint8Array, bucket: LocatedBucket) => ParsedConfig | Promise<ParsedConfig>
+  /** Beside those of every answer, on Get and Put. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly contentType?: string
   readonly putStatus?: 200 | 204
   /** What it is, for `docs/s3.md`. */
@@ -82,6 +85,8 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetLifecycleConfiguration',
     iamPut: 's3:PutLifecycleConfiguration',
     absent: 'NoSuchLifecycleConfiguration',
+    parse: parseLifecycle,
+    headers: { 'x-amz-transition-default-minimum-object-size': 'all_storage_classes_128K' },
     doc: 'what ends by itself, and when',
   },
   {

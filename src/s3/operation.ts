@@ -20,6 +20,7 @@ import type { PayloadMode, Proof } from './authenticate.ts'
 import type { CorsRule } from './configs/cors.ts'
 import type { BucketEncryption } from './configs/encryption.ts'
 import type { Targets } from './iam/targets.ts'
+import type { LifecycleHeaders } from './lifecycle/headers.ts'
 import type { Owners } from './owners.ts'
 import type { PostForm } from './post/open-form.ts'
 import type { SizeRange } from './post/policy-document.ts'
@@ -40,6 +41,7 @@ export interface S3Services {
   readonly bucketNames: Holds
   readonly targets: Targets
   readonly owners: Owners
+  readonly lifecycleHeaders: LifecycleHeaders
   /** What a bucket says of the encryption of what comes without its own; `null`: nothing. */
   readonly encryptionOf: (bucket: LocatedBucket) => Promise<BucketEncryption | null>
   /** Which web pages may call a bucket; `null`: nothing was set, so none. */

@@ -30,6 +30,7 @@ export const tables = [
   'apitokens',
   'buckets',
   'bucketconfigs',
+  'lifecycle',
   'bucketkeys',
   'objects',
   'markers',

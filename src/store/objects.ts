@@ -6,6 +6,7 @@ import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes, sortableIdTime } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import type { Authorized } from '../policy/authorized.ts'
+import type { LifecycleStep } from '../policy/decide-lifecycle.ts'
 import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations.ts'
 import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
@@ -124,6 +125,8 @@ export interface DeleteRequest {
   readonly version?: { readonly versionId: string } | { readonly originId: string }
   /** Looks at the current version, whichever is deleted; throws to stop it. Asked again after a lost race. */
   readonly condition?: (current: VersionRow | null) => void
+  /** Looks at the bucket and at what would go, as they are at the commit; throws to stop it. */
+  readonly judge?: (bucket: BucketRow, target: VersionRow | null) => void
   /** Locks of governance mode may be passed over. */
   readonly bypassGovernance?: boolean
   readonly entry: (deletion: Exclude<Deletion, { did: 'nothing' }>) => Put
@@ -136,13 +139,14 @@ export interface DeleteRequest {
 export async function deleteObject(
   catalog: Catalog,
   making: VersionMaking,
-  _authorized: Authorized<ObjectDelete | TransferStep>,
+  _authorized: Authorized<ObjectDelete | TransferStep | LifecycleStep>,
   request: DeleteRequest,
 ): Promise<Deletion | 'bucket-gone' | 'locked'> {
   const { key, version, bypassGovernance = false } = request
   let bucket: KnownBucket | null = request.bucket
   for (let race = 0; race < maxRaces; race++) {
     const found = await findTarget(catalog, bucket.row, key, version)
+    request.judge?.(bucket.row, found?.row ?? null)
     const demanded = await checkCurrent(catalog, bucket.row, request, found)
     let deletion: Deletion
     let change: Transition

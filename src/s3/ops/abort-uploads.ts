@@ -1,11 +1,15 @@
-import { type CatalogBatch, type Check, prefixEnd } from '../../store/catalog.ts'
+import type { Clock } from '../../core/time.ts'
+import { type Catalog, type CatalogBatch, type Check, prefixEnd } from '../../store/catalog.ts'
+import type { KnownBucket } from '../../store/objects.ts'
 import { releasePlaces } from '../../store/places.ts'
 import { bucketPrefix, decodeRow, type PartRow, partPrefix, type UploadRow } from '../../store/rows.ts'
 import { counted, forgetBucketUsage } from '../../store/usage.ts'
-import type { LocatedBucket, S3Region, S3Services } from '../operation.ts'
+
+type Services = { readonly clock: Clock }
+type Bucket = Pick<KnownBucket, 'row'> & { readonly region: { readonly catalog: Catalog } }
 
 /** Ends every upload of a bucket that is gone. Idempotent: after a crash the next call goes on where this one stopped. */
-export async function abortUploads(services: S3Services, bucket: LocatedBucket): Promise<void> {
+export async function abortUploads(services: Services, bucket: Bucket): Promise<void> {
   const prefix = bucketPrefix(bucket.row.id)
   for (;;) {
     const rows = await bucket.region.catalog.scan('uploads', {
@@ -23,8 +27,8 @@ export async function abortUploads(services: S3Services, bucket: LocatedBucket):
 
 /** Removes the upload and its parts. False when the upload was gone already. */
 export async function abortUpload(
-  services: S3Services,
-  bucket: LocatedBucket,
+  services: Services,
+  bucket: Bucket,
   uploadKey: Uint8Array,
   uploadId: string,
 ): Promise<boolean> {
@@ -43,18 +47,14 @@ export async function abortUpload(
 }
 
 /** Parts that came in just before their upload ended belong to nobody; after its end none can come. */
-export async function sweepParts(
-  services: S3Services,
-  bucket: LocatedBucket,
-  uploadId: string,
-): Promise<void> {
+export async function sweepParts(services: Services, bucket: Bucket, uploadId: string): Promise<void> {
   while ((await listParts(bucket.region, uploadId)).length > 0)
     await giveUpParts(services, bucket, uploadId, {})
 }
 
 async function giveUpParts(
-  services: S3Services,
-  { region, row }: LocatedBucket,
+  services: Services,
+  { region, row }: Bucket,
   uploadId: string,
   also: CatalogBatch,
 ): Promise<boolean> {
@@ -89,7 +89,7 @@ export function partChecks(parts: readonly KnownPart[]): Check[] {
 }
 
 /** All parts of an upload, ascending. At most 10,000 by S3's limits. */
-export async function listParts(region: S3Region, uploadId: string): Promise<KnownPart[]> {
+export async function listParts(region: Bucket['region'], uploadId: string): Promise<KnownPart[]> {
   const prefix = partPrefix(uploadId)
   const rows = await region.catalog.scan('parts', { from: prefix, to: prefixEnd(prefix)!, limit: 10_001 })
   return rows.map(({ key, value }) => ({ key, row: decodeRow<PartRow>(value), bytes: value }))

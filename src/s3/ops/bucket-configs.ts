@@ -35,13 +35,13 @@ export const configRoutes: readonly Route[] = configSpecs.flatMap(spec => {
   return routes
 })
 
-function getOperation({ kind, get, absent, contentType }: ConfigSpec): Operation {
+function getOperation({ kind, get, absent, contentType, headers: more }: ConfigSpec): Operation {
   return operation<BucketUse, LocatedBucket>({
     name: get,
     facts: bucketUse,
     run: async (_context, _authorized, bucket) => {
       const body = await findConfig(bucket.region.catalog, bucket.row, kind)
-      const headers: Record<string, string> = contentType === undefined ? {} : { 'content-type': contentType }
+      const headers = { ...more, ...(contentType !== undefined && { 'content-type': contentType }) }
       if (body !== null) return { status: 200, headers, body }
       if (typeof absent === 'string') throw new S3Error(absent, undefined, { BucketName: bucket.row.name })
       return { status: 200, headers, body: absent(bucket) }
@@ -49,7 +49,7 @@ function getOperation({ kind, get, absent, contentType }: ConfigSpec): Operation
   })
 }
 
-function putOperation({ kind, put, parse, putStatus = 200 }: ConfigSpec): Operation {
+function putOperation({ kind, put, parse, headers = {}, putStatus = 200 }: ConfigSpec): Operation {
   return operation<BucketUse, LocatedBucket>({
     name: put,
     facts: bucketUse,
@@ -59,7 +59,7 @@ function putOperation({ kind, put, parse, putStatus = 200 }: ConfigSpec): Operat
         kind,
         ...(typeof parsed === 'string' ? { body: parsed } : parsed),
       })
-      return { status: putStatus, headers: {}, body: null }
+      return { status: putStatus, headers, body: null }
     },
   })
 }

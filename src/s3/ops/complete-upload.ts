@@ -196,7 +196,11 @@ async function complete(
       ChecksumType: checksum.type,
     }),
   }
-  const answer = { ...versionHeader(bucket.row, row), ...encryptionHeaders(row.encryption, given) }
+  const answer = {
+    ...versionHeader(bucket.row, row),
+    ...encryptionHeaders(row.encryption, given),
+    ...(await context.services.lifecycleHeaders.ofObject(bucket, objectKey!, row)),
+  }
   return { status: 200, headers: answer, body: xmlDocument('CompleteMultipartUploadResult', result) }
 }
 

@@ -197,6 +197,7 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
       }
       const answer = {
         ...versionHeader(bucket.row, made),
+        ...(await context.services.lifecycleHeaders.ofObject(bucket, objectKey!, made)),
         ...sourceHeader(source, row),
         ...writtenEncryptionHeaders(made.encryption, encryption.customerKey),
       }

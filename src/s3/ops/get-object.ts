@@ -50,7 +50,7 @@ export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
       ? await openVersion(context.services, bucket, request.key!, versionIdOf(request), given)
       : null
     const asked = askedOf(context, row, version)
-    const headers = answerHeaders(context, bucket, row, asked, given)
+    const headers = await answerHeaders(context, bucket, row, asked, given)
     return { status: asked.range === null ? 200 : 206, headers, body: null }
   },
 })
@@ -73,7 +73,7 @@ export const getObjectOperation = operation<ObjectRead, LocatedBucket>({
       const end = range?.end ?? row.sizeBytes
       try {
         const body = await openStream(context, authorized, bucket, version, start, end)
-        const headers = answerHeaders(context, bucket, row, asked, given)
+        const headers = await answerHeaders(context, bucket, row, asked, given)
         return { status: range === null ? 200 : 206, headers, body }
       } catch (error) {
         // Replaced between its row and its bytes: look again. A row that stays and has no bytes is damage.
@@ -163,13 +163,13 @@ async function enterRead(
   }
 }
 
-function answerHeaders(
+async function answerHeaders(
   context: S3Context,
   bucket: LocatedBucket,
   row: ObjectRow,
   { range, checksum }: Asked,
   given: CustomerKey | null,
-): Record<string, string> {
+): Promise<Record<string, string>> {
   const { query, headers } = context.request
   const out: Record<string, string> = {
     ...objectHeaders(row, query),
@@ -177,6 +177,9 @@ function answerHeaders(
     ...lockHeaders(row),
     ...encryptionHeaders(row.encryption, given),
   }
+  // Of what was asked for by its id nobody knows here whether it is current.
+  if (bucket.row.configs?.lifecycle !== undefined && versionIdOf(context.request) === null)
+    Object.assign(out, await context.services.lifecycleHeaders.ofObject(bucket, context.request.key!, row))
   if (row.tags !== undefined) out['x-amz-tagging-count'] = String(row.tags.length)
   out['content-length'] = String(range === null ? row.sizeBytes : range.end - range.start)
   if (range !== null) out['content-range'] = `bytes ${range.start}-${range.end - 1}/${row.sizeBytes}`

@@ -52,6 +52,8 @@ export const listPartsOperation = operation<BucketUse, LocatedBucket>({
         ...(algorithm !== null && part.checksum !== null && { [`Checksum${algorithm}`]: part.checksum }),
       })),
     })
-    return { status: 200, headers: {}, body }
+    const { lifecycleHeaders } = context.services
+    const headers = await lifecycleHeaders.ofUpload(bucket, request.key!, upload.startedUnixMs)
+    return { status: 200, headers, body }
   },
 })

@@ -67,6 +67,7 @@ export const createMultipartUploadOperation = operation<ObjectWrite, LocatedBuck
         ...(algorithm && { 'x-amz-checksum-algorithm': algorithm }),
         ...(type && { 'x-amz-checksum-type': type }),
         ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
+        ...(await services.lifecycleHeaders.ofUpload(bucket, objectKey!, row.startedUnixMs)),
       },
       body: xmlDocument('InitiateMultipartUploadResult', result),
     }

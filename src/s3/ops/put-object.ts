@@ -89,6 +89,7 @@ export async function storeWhole(
         ...checksumAnswer(kept),
         ...versionHeader(bucket.row, row),
         ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
+        ...(await context.services.lifecycleHeaders.ofObject(bucket, objectKey, row)),
       },
     }
   } catch (error) {
