@@ -10,10 +10,12 @@ import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
 import { parsePolicyConfig } from './configs/policy.ts'
 import { parsePublicAccessBlock } from './configs/public-access-block.ts'
+import { parseReplication } from './configs/replication.ts'
+import { parseAccelerate, parseRequestPayment } from './configs/small.ts'
 import { parseBucketTagging } from './configs/tagging.ts'
 import { parseVersioning } from './configs/versioning.ts'
 import type { S3ErrorCode } from './errors.ts'
-import type { LocatedBucket } from './operation.ts'
+import type { LocatedBucket, S3Context } from './operation.ts'
 import { type XmlNode, xmlDocument } from './xml.ts'
 
 export interface ConfigSpec {
@@ -32,7 +34,11 @@ export interface ConfigSpec {
    * Checks a document and returns what is kept and answered from then on; throws an S3Error. `row`: what else the
    * bucket's row says because of it, asked in the transaction itself, so that it may refuse by what stands there.
    */
-  readonly parse?: (body: Uint8Array, bucket: LocatedBucket) => ParsedConfig | Promise<ParsedConfig>
+  readonly parse?: (
+    body: Uint8Array,
+    bucket: LocatedBucket,
+    context: S3Context,
+  ) => ParsedConfig | Promise<ParsedConfig>
   /** Beside those of every answer, on Get and Put. */
   readonly headers?: Readonly<Record<string, string>>
   readonly contentType?: string
@@ -44,7 +50,12 @@ export interface ConfigSpec {
 /** `null` as body: the document says that there is to be none. */
 export type ParsedConfig =
   | string
-  | { readonly body: string | null; readonly row?: (row: BucketRow) => BucketRow }
+  | {
+      readonly body: string | null
+      readonly row?: (row: BucketRow) => BucketRow
+      /** Of the answer to what set it. */
+      readonly headers?: Readonly<Record<string, string>>
+    }
 
 const empty =
   (root: string, content: XmlNode = {}) =>
@@ -131,7 +142,8 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetReplicationConfiguration',
     iamPut: 's3:PutReplicationConfiguration',
     absent: 'ReplicationConfigurationNotFoundError',
-    doc: 'where new versions are copied to',
+    parse: parseReplication,
+    doc: 'where new versions should be copied to; an instruction does it',
   },
   {
     kind: 'object-lock',
@@ -189,6 +201,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetAccelerateConfiguration',
     iamPut: 's3:PutAccelerateConfiguration',
     absent: empty('AccelerateConfiguration'),
+    parse: parseAccelerate,
     doc: 'transfer acceleration, which is not there',
   },
   {
@@ -198,6 +211,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketRequestPayment',
     iamPut: 's3:PutBucketRequestPayment',
     absent: empty('RequestPaymentConfiguration', { Payer: 'BucketOwner' }),
+    parse: parseRequestPayment,
     doc: 'who pays, which is the owner',
   },
   {

@@ -95,6 +95,7 @@ const table = {
   ],
   // What a subresource GET answers while nothing was configured; clients ask for these by name.
   NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
+  NoSuchConfiguration: [404, 'The specified configuration does not exist.'],
   NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist.'],
   NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist.'],
   NoSuchTagSet: [404, 'The TagSet does not exist.'],

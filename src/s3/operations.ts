@@ -2,6 +2,7 @@
 import { aclHeaders } from './acl/read-acl.ts'
 import { S3Error } from './errors.ts'
 import type { Operation } from './operation.ts'
+import { absentConfigRoutes } from './ops/absent-configs.ts'
 import { getBucketAclOperation, putBucketAclOperation } from './ops/bucket-acl.ts'
 import { configRoutes } from './ops/bucket-configs.ts'
 import { getBucketPolicyStatusOperation } from './ops/bucket-policy-status.ts'
@@ -168,6 +169,7 @@ export const routes: readonly Route[] = [
     doc: 'Answers whether a policy or an ACL lets everyone in.',
   },
   ...configRoutes,
+  ...absentConfigRoutes,
   {
     method: 'GET',
     level: 'bucket',
@@ -343,6 +345,8 @@ const subresources = new Set([
   'lifecycle',
   'location',
   'logging',
+  'metadataConfiguration',
+  'metadataTable',
   'metrics',
   'notification',
   'object-lock',
@@ -351,11 +355,13 @@ const subresources = new Set([
   'policy',
   'policyStatus',
   'publicAccessBlock',
+  'renameObject',
   'replication',
   'requestPayment',
   'restore',
   'retention',
   'select',
+  'session',
   'tagging',
   'torrent',
   'uploadId',

@@ -137,6 +137,14 @@ export function children(element: XmlElement, name: string): XmlElement[] {
   return list
 }
 
+/** What was read, as it is written: to answer a document that was checked as it came. */
+export function echoXml(value: unknown): XmlNode {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return value.map(echoXml)
+  if (!isElement(value)) throw new S3Error('MalformedXML')
+  return Object.fromEntries(Object.entries(value).map(([name, child]) => [name, echoXml(child)]))
+}
+
 function isElement(value: unknown): value is XmlElement {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -14,6 +14,11 @@ export function parseVersioning(body: Uint8Array): ParsedConfig {
   return {
     body: versioningXml(status),
     row: (row): BucketRow => {
+      if (row.configs?.replication !== undefined && status === 'Suspended')
+        throw new S3Error(
+          'InvalidBucketState',
+          'A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.',
+        )
       if (row.objectLock === undefined || status === 'Enabled') return { ...row, versioning: status }
       throw new S3Error(
         'InvalidBucketState',

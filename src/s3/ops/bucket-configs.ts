@@ -24,9 +24,9 @@ export const configRoutes: readonly Route[] = configSpecs.flatMap(spec => {
       doc: `Answers ${doc}.`,
     },
   ]
-  if (spec.parse === undefined) return routes
   const iam = [need(spec.iamPut)]
-  routes.push({ ...row, method: 'PUT', operation: putOperation(spec), iam, doc: `Sets ${doc}.` })
+  if (spec.parse !== undefined)
+    routes.push({ ...row, method: 'PUT', operation: putOperation(spec), iam, doc: `Sets ${doc}.` })
   if (spec.delete !== undefined) {
     const ofDelete = [need(spec.iamDelete ?? spec.iamPut)]
     const doc = 'Takes that configuration away.'
@@ -54,12 +54,10 @@ function putOperation({ kind, put, parse, headers = {}, putStatus = 200 }: Confi
     name: put,
     facts: bucketUse,
     run: async (context, authorized, bucket): Promise<S3Answer> => {
-      const parsed = await parse!(await collectXml(context, maxDocumentBytes), bucket)
-      await enterChange(context, authorized, bucket, {
-        kind,
-        ...(typeof parsed === 'string' ? { body: parsed } : parsed),
-      })
-      return { status: putStatus, headers, body: null }
+      const parsed = await parse!(await collectXml(context, maxDocumentBytes), bucket, context)
+      const { headers: own, ...change } = typeof parsed === 'string' ? { body: parsed } : parsed
+      await enterChange(context, authorized, bucket, { kind, ...change })
+      return { status: putStatus, headers: { ...headers, ...own }, body: null }
     },
   })
 }
