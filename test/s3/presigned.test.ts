@@ -39,7 +39,7 @@ describe('a presigned URL', () => {
     expect([headers['x-amz-meta-colour'], headers['x-amz-tagging-count']]).toEqual(['green', '2'])
     expect(await codeOf(await put('/signed/all', { 'x-amz-storage-class': 'COLD' }))).toEqual([
       400,
-      'InvalidRequest',
+      'InvalidStorageClass',
     ])
   })
 
