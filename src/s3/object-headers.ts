@@ -48,7 +48,7 @@ export function storedHeaders(headers: IncomingHttpHeaders): StoredHeaders {
   if (bytes > maxMetadataBytes) throw new S3Error('MetadataTooLarge')
   const storageClass = headers['x-amz-storage-class']
   if (storageClass !== undefined && storageClass !== 'STANDARD') {
-    throw new S3Error('InvalidRequest', 'Only the STANDARD storage class exists here.')
+    throw new S3Error('InvalidStorageClass', 'Only the STANDARD storage class exists here.')
   }
   return stored
 }

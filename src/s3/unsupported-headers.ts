@@ -14,25 +14,7 @@ const headers: readonly (readonly [name: string, harmless: readonly string[] | n
 ]
 const prefixes = ['x-amz-object-lock-event-hold'] as const
 
-/** Stored as STANDARD, which is what they promise at least; a class that S3 does not know is a mistake. */
-const storageClasses = new Set([
-  'STANDARD',
-  'REDUCED_REDUNDANCY',
-  'STANDARD_IA',
-  'ONEZONE_IA',
-  'INTELLIGENT_TIERING',
-  'GLACIER',
-  'GLACIER_IR',
-  'DEEP_ARCHIVE',
-  'OUTPOSTS',
-  'SNOW',
-  'EXPRESS_ONEZONE',
-])
-
 export function refuseUnsupported(given: IncomingHttpHeaders): void {
-  const storageClass = given['x-amz-storage-class']
-  if (storageClass !== undefined && !storageClasses.has(String(storageClass)))
-    throw new S3Error('InvalidStorageClass')
   for (const [name, harmless] of headers) {
     const value = given[name]
     if (value !== undefined && harmless?.includes(String(value)) !== true) throw notImplemented(name, value)
