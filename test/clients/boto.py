@@ -598,4 +598,70 @@ def anonymous():
     assert s3.get_bucket_policy_status(Bucket=name)["PolicyStatus"]["IsPublic"]
 
 
+def customer_keys():
+    name = bucket("customer-keys")
+    own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    s3.put_object(Bucket=name, Key="k", Body=b"sealed", **own)
+    assert read(name, "k", **own) == b"sealed"
+    refused("InvalidRequest", 400, s3.get_object, Bucket=name, Key="k")
+    refused("AccessDenied", 403, s3.get_object, Bucket=name, Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=b"o" * 32)
+    source = {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": b"k" * 32}
+    s3.copy_object(Bucket=name, Key="copy", CopySource={"Bucket": name, "Key": "k"}, **source)
+    assert read(name, "copy") == b"sealed"
+    # In parts, and read in parts, as the transfer manager does it.
+    body = noise(11, 12 * MIB)
+    config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    s3.upload_fileobj(io.BytesIO(body), name, "large", ExtraArgs=own, Config=config)
+    back = io.BytesIO()
+    s3.download_fileobj(name, "large", back, ExtraArgs=own, Config=config)
+    assert back.getvalue() == body
+
+
+def attributes():
+    name = bucket("attributes")
+    body = noise(12, 12 * MIB)
+    config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    s3.upload_fileobj(io.BytesIO(body), name, "k", Config=config)
+    found = s3.get_object_attributes(Bucket=name, Key="k", ObjectAttributes=["ETag", "Checksum", "ObjectParts", "ObjectSize"])
+    head = s3.head_object(Bucket=name, Key="k", PartNumber=2)
+    assert found["ObjectSize"] == len(body) and f'"{found["ETag"]}"' == head["ETag"], found
+    assert [p["Size"] for p in found["ObjectParts"]["Parts"]] == [5 * MIB, 5 * MIB, 2 * MIB], found
+    assert found["ObjectParts"]["TotalPartsCount"] == head["PartsCount"] == 3
+    assert read(name, "k", PartNumber=2, ChecksumMode="ENABLED") == body[5 * MIB : 10 * MIB]
+
+
+def forms():
+    name = bucket("forms")
+    conditions = [["content-length-range", 1, 100], {"success_action_status": "201"}]
+    post = s3.generate_presigned_post(name, "up/${filename}", Fields={"success_action_status": "201"}, Conditions=conditions)
+    boundary = "boto"
+
+    def send(body):
+        parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in post["fields"].items()]
+        file = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n{body}\r\n--{boundary}--\r\n'
+        trust = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"]) if endpoint.startswith("https") else None
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        request = urllib.request.Request(post["url"], data="".join([*parts, file]).encode(), headers=headers)
+        with urllib.request.urlopen(request, context=trust) as answer:
+            return answer.status
+
+    assert send("by form") == 201
+    assert read(name, "up/a.txt") == b"by form"
+    try:
+        send("x" * 101)
+    except urllib.error.HTTPError as error:
+        assert error.code == 400, error.code
+    else:
+        raise AssertionError("a file that is too large was taken")
+
+
+def cors():
+    name = bucket("cors")
+    rule = {"AllowedOrigins": ["https://page.test"], "AllowedMethods": ["GET"], "MaxAgeSeconds": 5}
+    s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [rule]})
+    assert s3.get_bucket_cors(Bucket=name)["CORSRules"] == [rule]
+    s3.delete_bucket_cors(Bucket=name)
+    refused("NoSuchCORSConfiguration", 404, s3.get_bucket_cors, Bucket=name)
+
+
 globals()[sys.argv[2]]()

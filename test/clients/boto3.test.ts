@@ -30,6 +30,10 @@ const checks = [
   'conditional_deletes',
   'accounts',
   'anonymous',
+  'customer_keys',
+  'attributes',
+  'forms',
+  'cors',
 ]
 
 describeWith('python3:boto3', 'boto3', () => {
