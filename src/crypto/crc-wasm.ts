@@ -81,11 +81,19 @@ function lookUp(local: number, index: number, slice: number): number[] {
   return [...address, ...op.i32(0x7f8), ...op.i32And, ...op.i64Load(slice * 2048)]
 }
 
+/** As a tree, so that no result waits for all others. */
+function xorAll(values: readonly number[][]): number[] {
+  if (values.length === 1) return values[0]!
+  const half = values.length / 2
+  return [...xorAll(values.slice(0, half)), ...xorAll(values.slice(half)), ...op.i64Xor]
+}
+
 function body(): number[] {
   const bytes = [0, 1, 2, 3, 4, 5, 6, 7]
-  const first = bytes.map(index => lookUp(low!, index, 15 - index))
-  const second = bytes.map(index => lookUp(high!, index, 7 - index))
-  const xored = [...first, ...second].flatMap((each, n) => (n === 0 ? each : [...each, ...op.i64Xor]))
+  const first = xorAll(bytes.map(index => lookUp(low!, index, 15 - index)))
+  const second = xorAll(bytes.map(index => lookUp(high!, index, 7 - index)))
+  // The first eight bytes wait for the register of the step before; the others are looked up meanwhile.
+  const xored = [...second, ...first, ...op.i64Xor]
   const step = (n: number): number[] => [...op.get(from!), ...op.i32(n), ...op.i32Add, ...op.set(from!)]
   return [
     ...[...op.block, ...op.loop],
