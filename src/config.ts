@@ -16,6 +16,8 @@ export interface Config {
   readonly s3Domains: readonly string[]
   /** A connection in the middle of a request or an answer is given up after so long without a byte. */
   readonly s3IdleMs: number
+  /** Whether browser forms may be signed with version 2. */
+  readonly formsVersion2: boolean
   /** Whether clients may send keys of their own (SSE-C) over connections that are not encrypted. */
   readonly customerKeysOverHttp: boolean
   readonly apiPort: number
@@ -82,6 +84,7 @@ const schema = z.strictObject({
       port: port.default(9000),
       idleSeconds: z.int().min(1).max(3600).default(60),
       domains: z.array(z.string().toLowerCase()).default(['localhost', 's3.localhost']),
+      formsVersion2: z.boolean().default(false),
       sseCOverHttp: z.boolean().optional(),
       tls: z.strictObject({ port, key: z.string(), certificate: z.string() }).optional(),
     })
@@ -214,6 +217,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
           },
     s3Domains: config.s3.domains,
     s3IdleMs: config.s3.idleSeconds * 1000,
+    formsVersion2: config.s3.formsVersion2,
     customerKeysOverHttp: config.s3.sseCOverHttp ?? isLoopback(host),
     apiPort: apiPort ?? config.api.port,
     workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),

@@ -87,6 +87,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     createRequestPipe({
       services,
       domains: config.s3Domains,
+      formsVersion2: config.formsVersion2,
       placeOf: createPlaces(config),
       onAnswered: createAnswerTimes(metrics),
       limits: { tenant: share(tenantRequestsPerSecond), key: share(keyRequestsPerSecond) },

@@ -58,6 +58,7 @@ export interface RequestPipeOptions {
   readonly domains: readonly string[]
   /** Requests a second, in this process; `null`: no limit. */
   readonly limits: { readonly tenant: number | null; readonly key: number | null }
+  readonly formsVersion2: boolean
   /** Where an address is, by the operator's places first; `null` when nobody knows. */
   readonly placeOf: (address: string) => ClientPlace
   readonly onAnswered: (operation: string, ms: number) => void
@@ -170,7 +171,10 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     const keys = { find: findKey, signingKey, nowUnixMs: clock(), regions: regionIds }
     // Who signed a form, and what it asks for, stands in its body.
     await using opened = isForm(parsed) ? await openFormOf(message, parsed, trace) : null
-    const read = opened === null ? null : await readForm(parsed, opened, keys)
+    const read =
+      opened === null
+        ? null
+        : await readForm(parsed, opened, { ...keys, allowsVersion2: options.formsVersion2 })
     const { identity: signer, proof, payload } = read?.authenticated ?? (await authenticate(parsed, keys))
     const request =
       read?.request ?? (proof?.authType === 'REST-QUERY-STRING' ? withQueryHeaders(parsed) : parsed)

@@ -43,8 +43,10 @@ export async function corsHeaders(
   bucket: LocatedBucket,
 ): Promise<Record<string, string>> {
   const { origin } = headers
+  // S3 goes by the method that is announced, also where no browser would announce one.
+  const announced = headers['access-control-request-method'] ?? method
   const rule =
-    origin === undefined ? undefined : (await corsOf(bucket))?.find(each => allows(each, origin, method))
+    origin === undefined ? undefined : (await corsOf(bucket))?.find(each => allows(each, origin, announced))
   return rule === undefined ? {} : ruleHeaders(rule, origin!)
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { amzDateOf, signatureOf, signingKey } from '../../src/crypto/sigv4.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -258,6 +258,33 @@ describe('a form with a signed policy', () => {
       expect(refusal(await post(form(without(name), { content })))).toEqual([400, 'InvalidArgument'])
     const old: Field[] = [key, ['AWSAccessKeyId', 'x'], ['policy', 'x'], ['signature', 'x']]
     expect(refusal(await post(form(old, { content })))).toEqual([400, 'InvalidRequest'])
+  })
+})
+
+describe('a form signed with version 2', () => {
+  it('is taken where the operator says so', async () => {
+    await using older = await startTestApp({ formsVersion2: true })
+    const { credentials } = await older.customer('acme', 1, 1)
+    const client = createS3(credentials.endpoint, credentials)
+    await client.makeBucket('forms')
+    const conditions = [{ bucket: 'forms' }, ['starts-with', '$key', '\\$']]
+    const json = JSON.stringify({ expiration: soon(), conditions }).replaceAll('\\\\$', '\\$')
+    const policy = Buffer.from(json).toString('base64')
+    const signature = createHmac('sha1', credentials.secretAccessKey).update(policy).digest('base64')
+    const ask = (given: string) => {
+      const fields: Field[] = [
+        ['key', '$k'],
+        ['AWSAccessKeyId', credentials.accessKeyId],
+        ['policy', policy],
+        ['signature', given],
+      ]
+      const body = form(fields, { content })
+      const type = `multipart/form-data; boundary=${boundary}`
+      return send(false, client.endpoint, 'POST', '/forms', { 'content-type': type }, body)
+    }
+    expect((await ask(signature)).status).toBe(204)
+    expect((await client.get('/forms/$k')).body.toString()).toBe(content)
+    expect(refusal(await ask(`${signature}x`))).toEqual([403, 'SignatureDoesNotMatch'])
   })
 })
 

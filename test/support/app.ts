@@ -62,6 +62,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     s3Tls: null,
     s3Domains: ['localhost'],
     s3IdleMs: 60_000,
+    formsVersion2: false,
     customerKeysOverHttp: true,
     apiPort: ports[4]!,
     workers: 0,

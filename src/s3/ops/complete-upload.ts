@@ -15,6 +15,7 @@ import { customerKeyOf, demandFitOfPart } from '../encryption/customer-key.ts'
 import { encryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
+import { locationOf } from '../location.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
 import { attributesOf } from '../version-attributes.ts'
 import { openPublishKey, openVersionKey, publishVersion } from '../versions.ts'
@@ -187,7 +188,7 @@ async function complete(
   })
   await sweepParts(context.services, bucket, upload.row.uploadId)
   const result = {
-    Location: `/${bucket.row.name}/${objectKey}`,
+    Location: locationOf(context, bucket.row.name, objectKey!),
     Bucket: bucket.row.name,
     Key: objectKey!,
     ETag: `"${row.etag}"`,

@@ -1,7 +1,6 @@
-import type { TLSSocket } from 'node:tls'
-import { uriEncode } from '../../crypto/sigv4.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { S3Error } from '../errors.ts'
+import { locationOf } from '../location.ts'
 import { type LocatedBucket, operation, type S3Answer, type S3Context } from '../operation.ts'
 import type { SizeRange } from '../post/policy-document.ts'
 import { xmlDocument } from '../xml.ts'
@@ -78,11 +77,4 @@ function answer(
 function redirectTo(text: string | undefined): URL | null {
   const url = text === undefined ? null : URL.parse(text)
   return url !== null && /^https?:$/.test(url.protocol) ? url : null
-}
-
-function locationOf({ request, message }: S3Context, bucket: string, key: string): string {
-  const scheme = (message.socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http'
-  const isPathStyle = request.path === `/${bucket}` || request.path === `/${bucket}/`
-  const base = `${scheme}://${request.headers.host ?? ''}${isPathStyle ? `/${bucket}` : ''}`
-  return `${base}/${uriEncode(key, true)}`
 }

@@ -1,4 +1,5 @@
 /** A form as the request that it stands for: who signed it, and its fields as the headers that a PUT would have. */
+import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { equalSecrets } from '../../crypto/constant-time.ts'
 import { parseAmzDate, signatureOf } from '../../crypto/sigv4.ts'
@@ -13,6 +14,11 @@ export interface FormRequest<Identity> {
   readonly authenticated: Authenticated<Identity>
   readonly request: S3Request
   readonly size: SizeRange | null
+}
+
+export interface FormOptions<Identity> extends AuthenticateOptions<Identity> {
+  /** Whether forms may be signed with version 2, as those of before 2014 are. */
+  readonly allowsVersion2: boolean
 }
 
 const maxKeyBytes = 1024
@@ -32,7 +38,7 @@ const storedFields = [
 export async function readForm<Identity>(
   parsed: S3Request,
   { fields }: PostForm,
-  options: AuthenticateOptions<Identity>,
+  options: FormOptions<Identity>,
 ): Promise<FormRequest<Identity>> {
   const key = fields.get('key')
   if (key === undefined) throw missing('key')
@@ -44,17 +50,42 @@ export async function readForm<Identity>(
   if (Buffer.byteLength(key) > maxKeyBytes) throw new S3Error('KeyTooLongError')
   const payload = { kind: 'plain', sha256: null } as const
   const request = { ...parsed, key, headers: headersOf(parsed.headers, fields) }
-  if (ofVersion2.some(name => fields.has(name)))
+  const isVersion2 = ofVersion2.some(name => fields.has(name))
+  if (isVersion2 && !options.allowsVersion2)
     throw new S3Error(
       'InvalidRequest',
       'The authorization mechanism that you provided is not supported. Use AWS4-HMAC-SHA256.',
     )
-  if (!signing.some(name => fields.has(name)))
+  if (!isVersion2 && !signing.some(name => fields.has(name)))
     return { authenticated: { identity: null, proof: null, payload }, request, size: null }
-  const { identity, signedUnixMs } = await authenticateForm(fields, options)
+  const signer = isVersion2 ? authenticateVersion2 : authenticateForm
+  const { identity, signedUnixMs } = await signer(fields, options)
   const size = checkPolicy(fields.get('policy')!, fields, parsed.bucket!, options.nowUnixMs)
   const proof = { authType: 'POST', signedUnixMs } as const
   return { authenticated: { identity, proof, payload }, request, size }
+}
+
+/** HMAC-SHA1 over the policy, whose expiration is all that ends it ("Signing and authenticating REST requests"). */
+async function authenticateVersion2<Identity>(
+  fields: ReadonlyMap<string, string>,
+  { find, nowUnixMs }: FormOptions<Identity>,
+): Promise<{ identity: Identity; signedUnixMs: number }> {
+  const [policy, accessKeyId, signature] = ['policy', ...ofVersion2].map(name => demanded(fields, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const known = await find(accessKeyId, fields.get('x-amz-security-token') ?? null)
+  if (known === null) throw new S3Error('InvalidAccessKeyId', undefined, { AWSAccessKeyId: accessKeyId })
+  const expected = createHmac('sha1', known.secretAccessKey).update(policy).digest('base64')
+  if (!equalSecrets(expected, signature)) throw new S3Error('SignatureDoesNotMatch')
+  return { identity: known.identity, signedUnixMs: nowUnixMs }
+}
+
+function demanded(fields: ReadonlyMap<string, string>, name: string): string {
+  const value = fields.get(name)
+  if (value === undefined) throw missing(name)
+  return value
 }
 
 /** The signature is over the policy, which says all else. */
@@ -62,11 +93,13 @@ async function authenticateForm<Identity>(
   fields: ReadonlyMap<string, string>,
   options: AuthenticateOptions<Identity>,
 ): Promise<{ identity: Identity; signedUnixMs: number }> {
-  const [policy, algorithm, credential, date, signature] = signing.map(name => {
-    const value = fields.get(name)
-    if (value === undefined) throw missing(name)
-    return value
-  }) as [string, string, string, string, string]
+  const [policy, algorithm, credential, date, signature] = signing.map(name => demanded(fields, name)) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
   if (algorithm !== 'AWS4-HMAC-SHA256')
     throw new S3Error('InvalidArgument', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256".', {
       ArgumentName: 'x-amz-algorithm',

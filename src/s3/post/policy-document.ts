@@ -61,7 +61,7 @@ function holds(condition: Exclude<Condition, { kind: 'content-length-range' }>, 
 function parsePolicyDocument(encoded: string): PolicyDocument {
   let json: unknown
   try {
-    json = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'))
+    json = JSON.parse(unescapeDollars(Buffer.from(encoded, 'base64').toString('utf8')))
   } catch {
     throw invalid('Invalid JSON.')
   }
@@ -74,8 +74,12 @@ function parsePolicyDocument(encoded: string): PolicyDocument {
   if (Number.isNaN(expiresUnixMs)) throw invalid(`Invalid 'expiration' value: '${String(expiration)}'`)
   if (conditions === undefined) throw invalid('Policy missing conditions.')
   if (!Array.isArray(conditions)) throw invalid('Invalid Conditions: must be a list.')
-  if (conditions.length === 0) throw invalid('Policy missing conditions.')
   return { expiresUnixMs, conditions: conditions.map(readCondition) }
+}
+
+/** Policies may write a dollar sign as `\\$`, which JSON does not know. */
+function unescapeDollars(text: string): string {
+  return text.replace(/\\(\\|\$)/g, pair => (pair === '\\$' ? '$' : pair))
 }
 
 function readCondition(condition: unknown): Condition {
