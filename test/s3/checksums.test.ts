@@ -54,6 +54,31 @@ describe('the checksum of an object', () => {
     expect((await head('/sums/long')).headers[headerOf('CRC64NVME')]).toBe(sum('CRC64NVME', long))
   })
 
+  it('is not computed where it would tell of what nothing else tells', async () => {
+    await s3.call('PUT', '/opaque', { headers: { 'x-holdfast-etag': 'opaque' } })
+    const own = {
+      'x-amz-server-side-encryption-customer-algorithm': 'AES256',
+      'x-amz-server-side-encryption-customer-key': Buffer.alloc(32, 'k').toString('base64'),
+      'x-amz-server-side-encryption-customer-key-md5': createHash('md5')
+        .update(Buffer.alloc(32, 'k'))
+        .digest('base64'),
+    }
+    await s3.put('/sums/plain', body)
+    const replies = [
+      await s3.put('/opaque/k', body),
+      await s3.put('/opaque/k', '', { 'x-amz-copy-source': '/sums/plain' }),
+      await s3.putParts('/opaque/k', [body]),
+      await head('/opaque/k'),
+      await s3.put('/sums/own', body, own),
+    ]
+    for (const reply of replies) {
+      expect(sumsIn(reply)).toEqual({})
+      expect(reply.body.toString()).not.toContain('Checksum')
+    }
+    const sent = { [headerOf('SHA1')]: sum('SHA1', body) }
+    expect(sumsIn(await s3.put('/opaque/k', body, sent))).toMatchObject(sent)
+  })
+
   it.each([
     [{ 'x-amz-checksum-sha256': 'bad' }],
     [{ 'x-amz-checksum-crc32': sum('CRC64NVME', body) }],

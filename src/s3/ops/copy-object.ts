@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { type ChecksumName, checksums, defaultChecksum } from '../../crypto/checksums.ts'
+import { type ChecksumName, checksums } from '../../crypto/checksums.ts'
 import type { ObjectCopy } from '../../policy/operations.ts'
 import { type Checksum, clientVersionId, type ObjectRow, type VersionAttributes } from '../../store/rows.ts'
 import { sealStream } from '../../store/sealed-parts.ts'
 import { ownershipOf } from '../acl/new-object.ts'
 import { namedAlgorithm } from '../body.ts'
 import { checkCopySource, parseRange, writeCondition } from '../conditions.ts'
+import { defaultChecksumOf } from '../default-checksum.ts'
 import { customerKeyOf, hasCustomerKey } from '../encryption/customer-key.ts'
 import { newEncryption, writtenEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
@@ -105,9 +106,15 @@ interface CopyEnd {
   readonly checksum: string | null
 }
 
-/** The algorithm that is asked for, or the source's, or the default. */
-function checksumToKeep(headers: IncomingHttpHeaders, { checksum }: ObjectRow): Checksum | ChecksumName {
-  const algorithm = namedAlgorithm(headers) ?? checksum?.algorithm ?? defaultChecksum
+/** The algorithm that is asked for, or the source's, or the default. Where there is no default, only what is asked for. */
+function checksumToKeep(
+  headers: IncomingHttpHeaders,
+  { checksum }: ObjectRow,
+  byDefault: ChecksumName | null,
+): Checksum | ChecksumName | null {
+  const algorithm =
+    namedAlgorithm(headers) ?? (byDefault === null ? null : (checksum?.algorithm ?? byDefault))
+  if (algorithm === null) return null
   // A composite checksum speaks of parts that the copy no longer has.
   return checksum?.type === 'FULL_OBJECT' && checksum.algorithm === algorithm ? checksum : algorithm
 }
@@ -171,11 +178,12 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
       clock: context.services.clock,
       randomBytes: context.services.randomBytes,
     }
-    const keep = checksumToKeep(headers, row)
+    const byDefault = defaultChecksumOf(bucket, attributes.encryption)
+    const keep = checksumToKeep(headers, row, byDefault)
     const algorithm = typeof keep === 'string' ? keep : null
     const content = withDigests(version.read(0, row.sizeBytes), algorithm)
     const { placed, end } = await sealStream(target, key, 1, content)
-    const checksum: Checksum =
+    const checksum: Checksum | null =
       typeof keep === 'string' ? { algorithm: keep, value: end.checksum!, type: 'FULL_OBJECT' } : keep
     try {
       const made = await publishVersion(context, authorized, bucket, objectKey!, {
@@ -192,8 +200,10 @@ export const copyObjectOperation = operation<ObjectCopy, CopyTarget>({
       const result = {
         LastModified: xmlDate(made.modifiedUnixMs),
         ETag: `"${made.etag}"`,
-        [`Checksum${checksum.algorithm}`]: checksum.value,
-        ChecksumType: checksum.type,
+        ...(checksum !== null && {
+          [`Checksum${checksum.algorithm}`]: checksum.value,
+          ChecksumType: checksum.type,
+        }),
       }
       const answer = {
         ...versionHeader(bucket.row, made),

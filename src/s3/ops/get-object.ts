@@ -40,15 +40,16 @@ export const headObjectOperation = operation<ObjectRead, LocatedBucket>({
     const { request } = context
     refuseEncryptionHeaders(request.headers)
     const given = customerKeyOf(context)
-    const row = await findReadable(bucket, request.key!, versionIdOf(request))
+    const versionId = versionIdOf(request)
+    // Where parts end stands in the manifest.
+    const version = request.query.has('partNumber')
+      ? await openVersion(context.services, bucket, request.key!, versionId, given)
+      : null
+    const row = version?.row ?? (await findReadable(bucket, request.key!, versionId))
     demandFit(row.encryption, given)
     // Nothing is told to who has not the key.
     if (given !== null) await openVersionKey(context.services, bucket, row, given)
     if (checkRead(request.headers, row) === 'not-modified') return notModified(context, bucket, row)
-    const isOfPart = request.query.has('partNumber') && row.partCount > 1
-    const version = isOfPart
-      ? await openVersion(context.services, bucket, request.key!, versionIdOf(request), given)
-      : null
     const asked = askedOf(context, row, version)
     const headers = await answerHeaders(context, bucket, row, asked, given)
     return { status: asked.range === null ? 200 : 206, headers, body: null }

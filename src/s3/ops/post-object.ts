@@ -17,8 +17,8 @@ export const postObjectOperation = operation<ObjectWrite, LocatedBucket>({
   },
   run: async (context, authorized, bucket) => {
     const { file, fields, size } = context.form!
-    const { row, headers } = await storeWhole(context, authorized, bucket, key =>
-      sealContent(context, bucket, key, within(file, size), size?.max ?? maxPutBytes),
+    const { row, headers } = await storeWhole(context, authorized, bucket, (key, keep) =>
+      sealContent(context, bucket, key, within(file, size), size?.max ?? maxPutBytes, keep),
     )
     return answer(context, fields, bucket.row.name, row.etag, headers)
   },

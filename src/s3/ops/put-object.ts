@@ -1,5 +1,5 @@
 import { toHex } from '../../core/bytes.ts'
-import { type ChecksumName, defaultChecksum } from '../../crypto/checksums.ts'
+import type { ChecksumName } from '../../crypto/checksums.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { findObject } from '../../store/objects.ts'
@@ -18,6 +18,7 @@ import {
   readContent,
 } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
+import { defaultChecksumOf } from '../default-checksum.ts'
 import { newEncryption, writtenEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
 import { versionHeader } from '../find-readable.ts'
@@ -41,8 +42,8 @@ export const putObjectOperation = operation<ObjectWrite, LocatedBucket>({
   name: 'PutObject',
   facts: objectWrite,
   run: async (context, authorized, bucket): Promise<S3Answer> => {
-    const { headers } = await storeWhole(context, authorized, bucket, key =>
-      sealBody(context, bucket, key, 1),
+    const { headers } = await storeWhole(context, authorized, bucket, (key, keep) =>
+      sealBody(context, bucket, key, 1, keep),
     )
     return { status: 200, headers, body: null }
   },
@@ -53,7 +54,7 @@ export async function storeWhole(
   context: S3Context,
   authorized: Authorized<ObjectWrite>,
   bucket: LocatedBucket,
-  seal: (key: VersionKey) => Promise<SealedBody>,
+  seal: (key: VersionKey, keep: KeepChecksum) => Promise<SealedBody>,
 ): Promise<{ row: ObjectRow; headers: Record<string, string> }> {
   const { headers } = context.request
   const objectKey = context.request.key!
@@ -69,7 +70,9 @@ export async function storeWhole(
   // Judged again where it counts; here it spares the body of a write that is bound to fail.
   condition?.(await findObject(bucket.region.catalog, bucket.row.id, objectKey))
   const key = await newVersionKey(context.services, bucket, encryption.customerKey)
-  const { placed, end, kept } = await seal(key)
+  const byDefault = defaultChecksumOf(bucket, attributes.encryption)
+  const { placed, end } = await seal(key, sent => sent ?? byDefault)
+  const kept = end.computed
   try {
     const row = await publishVersion(context, authorized, bucket, objectKey, {
       key,
@@ -77,7 +80,7 @@ export async function storeWhole(
       places: [placed.place],
       claims: placed.claim.puts,
       etag: toHex(end.md5!),
-      checksum: { ...kept, type: 'FULL_OBJECT' },
+      checksum: kept === null ? null : { ...kept, type: 'FULL_OBJECT' },
       attributes,
       copiedFrom: null,
       ...(condition && { condition }),
@@ -86,7 +89,7 @@ export async function storeWhole(
       row,
       headers: {
         etag: `"${row.etag}"`,
-        ...checksumAnswer(kept),
+        ...(kept && checksumAnswer(kept)),
         ...versionHeader(bucket.row, row),
         ...writtenEncryptionHeaders(row.encryption, encryption.customerKey),
         ...(await context.services.lifecycleHeaders.ofObject(bucket, objectKey, row)),
@@ -105,24 +108,23 @@ function checksumAnswer({ algorithm, value }: BodyChecksum): Record<string, stri
 
 interface SealedBody {
   readonly placed: PlacedPart
+  /** Its `computed`: the checksum to keep. */
   readonly end: BodyEnd
-  /** The checksum to keep. */
-  readonly kept: BodyChecksum
 }
 
-/**
- * Seals the request's body as one part. A short body is taken in one piece, a long one streams. `algorithm`: of the
- * checksum to keep; left out, it is the client's, or the one that S3 computes when a client sends none.
- */
+/** Which checksum to keep of what a client sends with one of its own, or with none. */
+type KeepChecksum = (sent: ChecksumName | null) => ChecksumName | null
+
+/** Seals the request's body as one part. A short body is taken in one piece, a long one streams. */
 export async function sealBody(
   context: S3Context,
   bucket: LocatedBucket,
   key: VersionKey,
   partNumber: number,
-  algorithm?: ChecksumName,
+  keep: KeepChecksum,
 ): Promise<SealedBody> {
   const plan = planBody(context.request.headers, context.payload, maxPutBytes)
-  const decoder = createBodyDecoder(plan, true, algorithm ?? plan.checksum?.algorithm ?? defaultChecksum)
+  const decoder = createBodyDecoder(plan, true, keep(plan.checksum?.algorithm ?? null))
   const target = {
     blobs: bucket.region.blobs,
     clock: context.services.clock,
@@ -131,10 +133,9 @@ export async function sealBody(
   context.continueBody()
   if (plan.contentBytes !== null && plan.contentBytes <= wholeBytes) {
     const { content, end } = await collectContent(context.message, decoder, wholeBytes)
-    return { placed: await sealWhole(target, key, partNumber, content), end, kept: end.computed! }
+    return { placed: await sealWhole(target, key, partNumber, content), end }
   }
-  const sealed = await sealStream(target, key, partNumber, readContent(context.message, decoder))
-  return { ...sealed, kept: sealed.end.computed! }
+  return sealStream(target, key, partNumber, readContent(context.message, decoder))
 }
 
 /** Content of a length that is not known, out of something else than a body. */
@@ -144,11 +145,11 @@ export async function sealContent(
   key: VersionKey,
   content: AsyncGenerator<Buffer, void>,
   maxBytes: number,
+  keep: KeepChecksum,
 ): Promise<SealedBody> {
   const plan = planContent(context.request.headers, maxBytes)
-  const decoder = createBodyDecoder(plan, true, plan.checksum?.algorithm ?? defaultChecksum)
+  const decoder = createBodyDecoder(plan, true, keep(plan.checksum?.algorithm ?? null))
   const { blobs } = bucket.region
   const { clock, randomBytes } = context.services
-  const sealed = await sealStream({ blobs, clock, randomBytes }, key, 1, decoded(content, decoder))
-  return { ...sealed, kept: sealed.end.computed! }
+  return sealStream({ blobs, clock, randomBytes }, key, 1, decoded(content, decoder))
 }

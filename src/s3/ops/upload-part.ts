@@ -8,6 +8,7 @@ import { type PlacedPart, sealStream } from '../../store/sealed-parts.ts'
 import { counted, exceedsQuota } from '../../store/usage.ts'
 import { checksumHeaderOf, checksumOfHeaders } from '../body.ts'
 import { checkCopySource } from '../conditions.ts'
+import { defaultChecksumOf } from '../default-checksum.ts'
 import { type CustomerKey, customerKeyOf, demandFitOfPart } from '../encryption/customer-key.ts'
 import { encryptionHeaders, refuseEncryptionHeaders } from '../encryption/new-version.ts'
 import { S3Error } from '../errors.ts'
@@ -111,9 +112,13 @@ function partEtag(md5: Buffer, { row }: FoundUpload, { services }: S3Context): s
   return toHex(row.encryption === undefined ? md5 : services.randomBytes(16))
 }
 
-/** Of an upload that named none, S3 keeps its default. */
+/** Of which algorithm the checksums of parts are, where they have any. */
 export function partAlgorithm({ checksumAlgorithm }: UploadRow): ChecksumName {
   return checksumAlgorithm ?? defaultChecksum
+}
+
+function keptAlgorithm({ row }: FoundUpload, bucket: LocatedBucket): ChecksumName | null {
+  return row.checksumAlgorithm ?? defaultChecksumOf(bucket, row.encryption)
 }
 
 /** A checksum of checksums needs one of each part, and says so before a body comes. */
@@ -136,16 +141,20 @@ export const uploadPartOperation = operation<ObjectWrite, LocatedBucket>({
     const upload = await findUpload(context, bucket)
     checkAlgorithm(upload, context)
     const { key, given } = await openUpload(context, bucket, upload)
-    const sealed = await sealBody(context, bucket, key, partNumber, partAlgorithm(upload.row))
-    const { placed, end, kept } = sealed
+    const keep = (): ChecksumName | null => keptAlgorithm(upload, bucket)
+    const { placed, end } = await sealBody(context, bucket, key, partNumber, keep)
     const md5 = partEtag(end.md5!, upload, context)
-    await publishPart(context, bucket, upload, placed, { partNumber, md5, checksum: kept.value })
-    const { algorithm, value } = end.checksum ?? kept
+    await publishPart(context, bucket, upload, placed, {
+      partNumber,
+      md5,
+      checksum: end.computed?.value ?? null,
+    })
+    const answered = end.checksum ?? end.computed
     return {
       status: 200,
       headers: {
         etag: `"${md5}"`,
-        [checksumHeaderOf(algorithm)]: value,
+        ...(answered && { [checksumHeaderOf(answered.algorithm)]: answered.value }),
         ...encryptionHeaders(upload.row.encryption, given),
       },
       body: null,
@@ -169,7 +178,7 @@ export const uploadPartCopyOperation = operation<ObjectCopy, CopyTarget>({
       clock: context.services.clock,
       randomBytes: context.services.randomBytes,
     }
-    const algorithm = partAlgorithm(upload.row)
+    const algorithm = keptAlgorithm(upload, bucket)
     const content = withDigests(version.read(start, end), algorithm)
     const sealed = await sealStream(sealTarget, key, partNumber, content)
     const { checksum } = sealed.end

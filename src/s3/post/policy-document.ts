@@ -77,7 +77,7 @@ function parsePolicyDocument(encoded: string): PolicyDocument {
   return { expiresUnixMs, conditions: conditions.map(readCondition) }
 }
 
-/** Policies may write a dollar sign as `\\$`, which JSON does not know. */
+/** Policies may write a dollar sign as `\$`, which JSON does not know. */
 function unescapeDollars(text: string): string {
   return text.replace(/\\(\\|\$)/g, pair => (pair === '\\$' ? '$' : pair))
 }
