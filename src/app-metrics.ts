@@ -1,15 +1,14 @@
 import { createMetrics, type Metrics } from './core/metrics.ts'
 
 /** Upper bounds of the answer times' buckets, in seconds. */
-export const answerBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5] as const
+const answerBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5] as const
 
-export const counters = {
+const counters = {
   holdfast_requests_total: 'S3 requests answered, by operation and status.',
   holdfast_refusals_total: 'Requests that policy refused, by rule.',
   holdfast_entries_total: 'Entries in published checkpoints since the start, by region.',
   holdfast_lease_requests_total: 'Questions to key holders for a bucket key, by outcome.',
-  holdfast_answer_seconds_sum: 'Time from a request to the end of its answer, by operation.',
-  holdfast_answer_seconds_bucket: 'Answers that took no longer than `le` seconds.',
+  holdfast_operation_seconds_total: 'Time from requests to the ends of their answers, by operation.',
   holdfast_received_bytes_total: 'Read from S3 connections that have ended.',
   holdfast_sent_bytes_total: 'Written to S3 connections that have ended.',
   holdfast_connections_total: 'S3 connections that were opened.',
@@ -34,15 +33,15 @@ export function createAppMetrics(): Metrics {
   return metrics
 }
 
-/** Counts an answer into its buckets (Prometheus' histogram: each bucket holds those below it as well). */
+/** Takes how long an answer took. */
 export function createAnswerTimes(metrics: Metrics): (operation: string, ms: number) => void {
-  const labels = answerBuckets.map(le => ({ le: String(le) }))
+  const observe = metrics.histogram(
+    'holdfast_answer_seconds',
+    'Time from a request to the end of its answer.',
+    answerBuckets,
+  )
   return (operation, ms) => {
-    const seconds = ms / 1000
-    metrics.count('holdfast_answer_seconds_sum', { operation }, seconds)
-    for (let i = answerBuckets.length - 1; i >= 0 && seconds <= answerBuckets[i]!; i--)
-      metrics.count('holdfast_answer_seconds_bucket', labels[i]!)
-    metrics.count('holdfast_answer_seconds_bucket', everything)
+    observe(ms / 1000)
+    metrics.count('holdfast_operation_seconds_total', { operation }, ms / 1000)
   }
 }
-const everything = { le: '+Inf' }

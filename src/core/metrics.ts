@@ -2,6 +2,8 @@
 export interface Metrics {
   /** A monotonic counter; the same labels in the same order count together. */
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void
+  /** Returns what takes an observation, in seconds: an addition, since every answer makes one. */
+  histogram(name: string, help: string, upperBounds: readonly number[]): (seconds: number) => void
   /** A value that is read when it is asked for. */
   gauge(name: string, help: string, read: () => number, labels?: Readonly<Record<string, string>>): void
   snapshot(): MetricsSnapshot
@@ -26,6 +28,13 @@ export interface CounterHelp {
 
 export function createMetrics(counters: CounterHelp): Metrics {
   const values = new Map<string, Map<string, number>>()
+  const histograms: {
+    name: string
+    help: string
+    bounds: readonly number[]
+    counts: Float64Array
+    sum: number
+  }[] = []
   const gauges: { name: string; help: string; labels: string; read: () => number }[] = []
   return {
     count(name, labels, by = 1) {
@@ -35,16 +44,30 @@ export function createMetrics(counters: CounterHelp): Metrics {
       series.set(key, (series.get(key) ?? 0) + by)
     },
 
+    histogram(name, help, bounds) {
+      const kept = { name, help, bounds, counts: new Float64Array(bounds.length + 1), sum: 0 }
+      histograms.push(kept)
+      return seconds => {
+        let i = 0
+        while (i < bounds.length && seconds > bounds[i]!) i++
+        kept.counts[i]!++
+        kept.sum += seconds
+      }
+    },
+
     gauge(name, help, read, labels = {}) {
       gauges.push({ name, help, labels: printLabels(labels), read })
     },
 
     snapshot: () => ({
-      counters: Object.entries(counters).map(([name, help]) => ({
-        name,
-        help,
-        values: [...(values.get(name) ?? [])],
-      })),
+      counters: [
+        ...Object.entries(counters).map(([name, help]) => ({
+          name,
+          help,
+          values: [...(values.get(name) ?? [])],
+        })),
+        ...histograms.flatMap(printHistogram),
+      ],
       gauges: gauges.map(({ name, help, labels, read }) => ({ name, help, values: [[labels, read()]] })),
     }),
   }
@@ -76,6 +99,27 @@ export function printMetrics(processes: ReadonlyMap<string, MetricsSnapshot>): s
   for (const [name, { help, lines }] of gauges)
     out += `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`
   return out
+}
+
+/** As Prometheus has histograms: a bucket holds what is in those below it as well. */
+function printHistogram(histogram: {
+  name: string
+  help: string
+  bounds: readonly number[]
+  counts: Float64Array
+  sum: number
+}): Series[] {
+  const { name, help, bounds, counts, sum } = histogram
+  let below = 0
+  const buckets = Array.from(counts, (count, i): [string, number] => {
+    below += count
+    return [`le="${bounds[i] ?? '+Inf'}"`, below]
+  })
+  return [
+    { name: `${name}_bucket`, help, values: buckets },
+    { name: `${name}_sum`, help, values: [['', sum]] },
+    { name: `${name}_count`, help, values: [['', below]] },
+  ]
 }
 
 function printLabels(labels: Readonly<Record<string, string>>): string {
