@@ -39,7 +39,8 @@ export async function startHoldfast(folder: string): Promise<Target> {
   return {
     name: 'Holdfast',
     conditions: 'npm start’s defaults: sealed, entered, synced; three regions and the key holder run along',
-    endpoint: saved.endpoint,
+    // On a second start the ports are new; the customer's folder still says the first ones.
+    endpoint: `http://127.0.0.1:${s3}`,
     credentials: saved,
     pids: () => withChildren(child.pid!),
     async [Symbol.asyncDispose]() {
