@@ -149,7 +149,7 @@ describe('hostile requests', () => {
       'a storage class that is not here',
       { headers: { 'x-amz-storage-class': 'GLACIER' } },
       400,
-      'InvalidRequest',
+      'InvalidStorageClass',
     ],
   ])('%s', async (_, forged, status, code) => {
     expect(outcome(await forge(forged))).toEqual([status, code])
