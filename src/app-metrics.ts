@@ -17,6 +17,8 @@ const counters = {
   holdfast_compaction_moved_bytes_total: 'Live bytes that compaction moved, by region.',
   holdfast_scrubbed_bytes_total: 'Stored bytes that were read back and checked, by region.',
   holdfast_lifecycle_actions_total: 'What lifecycle rules ended, or left because it is locked, by outcome.',
+  holdfast_notifications_total:
+    'Messages to webhooks, by outcome: delivered, failed (and tried again), dropped.',
   holdfast_scrub_faults_total: 'Versions whose bytes are not what was stored, by region.',
 }
 

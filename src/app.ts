@@ -10,8 +10,10 @@ import { instructionRoutes } from './api/instructions.ts'
 import { quotaRoutes } from './api/quotas.ts'
 import { createApiHandler } from './api/server.ts'
 import { tenantRoutes } from './api/tenants.ts'
+import { webhookRoutes } from './api/webhooks.ts'
 import { createAppMetrics } from './app-metrics.ts'
 import { startBackgroundScrub } from './background-scrub.ts'
+import { createPlaces } from './client-places.ts'
 import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { messageOf } from './core/errors.ts'
@@ -31,6 +33,8 @@ import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
 import { createKeyFinder } from './s3/iam/find-key.ts'
 import { startLifecycle } from './s3/lifecycle/executor.ts'
+import { startDelivery } from './s3/notifications/delivery.ts'
+import { createNotifiers } from './s3/notifications/notifier.ts'
 import { httpLimits, startS3Face } from './s3-face.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken } from './store/tenants.ts'
@@ -69,6 +73,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
 
   const sequencers = stack.use(startSequencerThread())
   const regions = new Map<RegionId, Region>()
+  const notifiers = createNotifiers()
+  const placeOf = createPlaces(config)
   for (const regionConfig of config.regions) {
     const region = await openRegion(regionConfig, {
       folder: config.dataFolder,
@@ -102,8 +108,21 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     const isHalted = (): boolean => faults.has(id)
     const { lifecycleDayMs: dayMs } = config
     stack.use(
-      startLifecycle({ region: id, catalog, drafts, dayMs, isHalted, clock, randomBytes, log, metrics }),
+      startLifecycle({
+        id,
+        catalog,
+        drafts,
+        notifiers,
+        dayMs,
+        isHalted,
+        clock,
+        randomBytes,
+        log,
+        metrics,
+      }),
     )
+    const { webhookGiveUpMs: giveUpMs } = config
+    stack.use(startDelivery({ region, placeOf, giveUpMs, isHalted, clock, randomBytes, log, metrics }))
     const free = { help: 'Left on the disk of a region.', labels: { region: region.id } }
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
@@ -182,6 +201,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     routes: [
       ...tenantRoutes(regions, clock, randomBytes),
       ...quotaRoutes(regions),
+      ...webhookRoutes(regions, clock),
       ...bookRoutes(regions),
       ...instructionRoutes(instructions, working),
     ],

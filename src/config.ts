@@ -44,6 +44,8 @@ export interface Config {
   readonly scrubEveryMs: number
   /** How long a day of a lifecycle rule is; shorter than a day for trying things out only. */
   readonly lifecycleDayMs: number
+  /** A message to a webhook that could not be told for so long is given up. */
+  readonly webhookGiveUpMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -111,6 +113,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   segmentMiB: z.int().min(1).max(4096).default(64),
+  webhookGiveUpSeconds: z.int().min(1).max(2_592_000).default(86_400),
   lifecycleDaySeconds: z.int().min(1).max(86_400).default(86_400),
   diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
@@ -230,6 +233,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     diskReserveBytes: config.diskReserveMiB * 2 ** 20,
     scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
     scrubEveryMs: config.scrub.everyHours * 3600e3,
+    webhookGiveUpMs: config.webhookGiveUpSeconds * 1000,
     lifecycleDayMs: (lifecycleDaySeconds ?? config.lifecycleDaySeconds) * 1000,
     regions: config.regions,
     places: config.places,

@@ -44,6 +44,12 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast quota show --tenant TENANT',
     load: async () => (await import('./cli/quota.ts')).quotaCommand,
   },
+  webhook: {
+    usage:
+      'holdfast webhook create --name NAME --url URL [--certificate FILE] [--region REGION] [--tenant NAME | --customer DIR]\n' +
+      '       holdfast webhook list|delete …',
+    load: async () => (await import('./cli/webhook.ts')).webhookCommand,
+  },
   keygen: {
     usage: 'holdfast keygen -o approver.key',
     load: async () => (await import('./cli/keygen.ts')).keygenCommand,

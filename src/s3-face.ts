@@ -20,6 +20,7 @@ import { readCors } from './s3/configs/cors.ts'
 import { readEncryption } from './s3/configs/encryption.ts'
 import { createTargets } from './s3/iam/targets.ts'
 import { createLifecycleHeaders } from './s3/lifecycle/headers.ts'
+import { createNotifiers } from './s3/notifications/notifier.ts'
 import type { LocatedBucket, S3Region } from './s3/operation.ts'
 import { createOwners } from './s3/owners.ts'
 import { createConfigCache } from './store/bucket-configs.ts'
@@ -73,6 +74,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     corsOf: ({ region, row }: LocatedBucket) => cors(region.catalog, row),
     customerKeysOverHttp: config.customerKeysOverHttp,
     lifecycleHeaders: createLifecycleHeaders(),
+    notifiers: createNotifiers(),
     decodeBucketKey,
     clock,
     randomBytes,

@@ -120,6 +120,20 @@ type EntryBodies = {
     readonly versionId: string
     readonly by: By
   }
+  'webhook.registered': {
+    readonly name: string
+    readonly url: string
+    readonly certificateSha256: string | null
+  }
+  'webhook.removed': { readonly name: string }
+  'notification.dropped': {
+    readonly bucket: string
+    readonly key: string
+    readonly event: string
+    readonly webhook: string
+    readonly reason: string
+    readonly by: By
+  }
   refusal: {
     readonly principal: string
     readonly rule: string
@@ -154,7 +168,7 @@ type EntryBodies = {
   }
   connection: {
     readonly connection: string
-    readonly role: 's3' | 'transfer'
+    readonly role: 's3' | 'transfer' | 'webhook'
     readonly local: Endpoint
     readonly remote: Endpoint
     readonly start: string

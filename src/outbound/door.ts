@@ -46,9 +46,9 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   const agents = new Map<string, Agent>()
   const wires = new WeakMap<Duplex, Socket>()
 
-  const agentOf = ({ host, port, certificate, instruction }: Outbound): Agent => {
+  const agentOf = ({ host, port, certificate, instruction, webhook }: Outbound): Agent => {
     // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
-    const key = `${host}:${port} ${instruction} ${certificate}`
+    const key = `${host}:${port} ${instruction} ${webhook?.name ?? ''} ${webhook?.isPlain ?? false} ${certificate}`
     let agent = agents.get(key)
     if (agent === undefined) {
       agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets: 8 })
@@ -60,6 +60,21 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
           noDelay: true,
           ...(localAddress !== undefined && { localAddress }),
         })
+        if (webhook?.isPlain === true) {
+          wires.set(tcp, tcp)
+          return tcp
+        }
+        if (webhook !== undefined && certificate === '') {
+          const named = connectTls({
+            socket: tcp,
+            host: webhook.name,
+            servername: webhook.name,
+            minVersion: 'TLSv1.2',
+          })
+          tcp.once('error', error => named.destroy(error))
+          wires.set(named, tcp)
+          return named
+        }
         const secure = connectTls({
           socket: tcp,
           key: identity.key,

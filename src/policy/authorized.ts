@@ -43,6 +43,8 @@ export type RuleId =
   | 'instruction-over-limit'
   | 'outbound-not-registered'
   | 'lifecycle-not-configured'
+  | 'webhook-place-unknown'
+  | 'webhook-leaves-the-country'
 
 export function isRefusal(decision: object): decision is Refusal {
   return 'refused' in decision

@@ -35,7 +35,25 @@ export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
       `Data leaves for ${op.host} only under a customer's instruction.`,
     )
   }
-  return mint(op, noObligations)
+  return refuseWebhook(op) ?? mint(op, noObligations)
+}
+
+/** Names of keys leave with a message, so it stays in the country, whatever its bucket's policies say. */
+function refuseWebhook({ purpose, webhook, host }: Outbound): Refusal | null {
+  if (purpose !== 'webhook') return null
+  if (webhook === undefined || webhook.country === null)
+    return refuse(
+      'webhook-place-unknown',
+      `The country of ${host} is not known. The operator can say where it is (places in the configuration).`,
+    )
+  if (webhook.country !== 'home' && webhook.country !== webhook.from)
+    return refuse(
+      'webhook-leaves-the-country',
+      `${webhook.name} is in ${webhook.country}: names of keys would leave ${webhook.from}.`,
+    )
+  if (webhook.isPlain && webhook.country !== 'home')
+    return refuse('webhook-place-unknown', `${webhook.name} is not on this machine, so it takes https.`)
+  return null
 }
 
 function refusePrincipal(

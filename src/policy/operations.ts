@@ -86,11 +86,22 @@ export type ClientOperation =
 /** A connection out: to whom, why, and what was registered for that. */
 export interface Outbound {
   readonly action: 'outbound'
-  readonly purpose: 'key-holder' | 'transfer'
+  readonly purpose: 'key-holder' | 'transfer' | 'webhook'
   readonly host: string
   readonly port: number
-  /** PEM of the one certificate that the other end must show. */
+  /** PEM of the one certificate that the other end must show. Empty, of a webhook: what public authorities vouch for. */
   readonly certificate: string
   readonly registered: boolean
   readonly instruction: InstructionId | null
+  /** Of a webhook. */
+  readonly webhook?: {
+    /** The host as it was registered: what its certificate must name. */
+    readonly name: string
+    /** Without TLS. */
+    readonly isPlain: boolean
+    /** Where it is: `home` in whatever country; `null` when nobody knows. */
+    readonly country: CountryCode | 'home' | null
+    /** Of the region that tells it. */
+    readonly from: CountryCode
+  }
 }

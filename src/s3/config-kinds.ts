@@ -6,6 +6,7 @@ import type { BucketRow, ConfigKind } from '../store/rows.ts'
 import { parseCors } from './configs/cors.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
 import { parseLifecycle } from './configs/lifecycle.ts'
+import { parseNotification } from './configs/notification.ts'
 import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
 import { parsePolicyConfig } from './configs/policy.ts'
@@ -192,6 +193,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketNotification',
     iamPut: 's3:PutBucketNotification',
     absent: empty('NotificationConfiguration'),
+    parse: parseNotification,
     doc: 'who is told of what happens to objects',
   },
   {

@@ -21,6 +21,7 @@ import type { CorsRule } from './configs/cors.ts'
 import type { BucketEncryption } from './configs/encryption.ts'
 import type { Targets } from './iam/targets.ts'
 import type { LifecycleHeaders } from './lifecycle/headers.ts'
+import type { Notifier, Notifiers } from './notifications/notifier.ts'
 import type { Owners } from './owners.ts'
 import type { PostForm } from './post/open-form.ts'
 import type { SizeRange } from './post/policy-document.ts'
@@ -42,6 +43,7 @@ export interface S3Services {
   readonly targets: Targets
   readonly owners: Owners
   readonly lifecycleHeaders: LifecycleHeaders
+  readonly notifiers: Notifiers
   /** What a bucket says of the encryption of what comes without its own; `null`: nothing. */
   readonly encryptionOf: (bucket: LocatedBucket) => Promise<BucketEncryption | null>
   /** Which web pages may call a bucket; `null`: nothing was set, so none. */
@@ -177,4 +179,15 @@ export function operation<Op extends ClientOperation, Target>(spec: OperationSpe
 
 export function newOriginId(randomBytes: RandomBytes): OriginId {
   return Buffer.from(randomBytes(16)).toString('hex') as OriginId
+}
+
+/** Who is to be told of what this request does to the bucket; `null`: nobody. */
+export async function notifierOf(
+  context: S3Context,
+  { region, row }: LocatedBucket,
+): Promise<Notifier | null> {
+  if (row.configs?.notification === undefined) return null
+  const { services, identity, client, requestId } = context
+  const cause = { principal: identity.accessKeyId, address: client.address, requestId }
+  return services.notifiers(region, row, services.clock(), cause)
 }

@@ -24,9 +24,11 @@ import { openObject, openShort, type PartKey } from '../store/sealed-parts.ts'
 import { type CustomerKey, demandFit } from './encryption/customer-key.ts'
 import { S3Error } from './errors.ts'
 import { findReadable } from './find-readable.ts'
+import type { EventName } from './notifications/rules.ts'
 import {
   type LocatedBucket,
   newOriginId,
+  notifierOf,
   type S3Context,
   type S3Region,
   type S3Services,
@@ -178,6 +180,7 @@ export async function publishVersion(
     entryId = draft.entryId
     return draft.put
   }
+  const notifier = await notifierOf(context, bucket)
   const object: NewObject = {
     bucket,
     key: objectKey,
@@ -188,6 +191,7 @@ export async function publishVersion(
     ...(version.also && { also: version.also }),
     ...(version.countedBytes !== undefined && { countedBytes: version.countedBytes }),
     ...(version.condition && { condition: version.condition }),
+    ...(notifier && { events: row => notifier.puts(creationOf(context, version), objectKey, row) }),
   }
   const written = await publishObject(bucket.region.catalog, { clock, randomBytes }, authorized, object)
   if (written === 'bucket-gone') throw new S3Error('NoSuchBucket')
@@ -206,6 +210,12 @@ function etagOf(
 ): string {
   if (row.etagMode === 'opaque') return toHex(randomBytes(16))
   return encryption === undefined ? md5 : md5.replace(/^[0-9a-f]{32}/, toHex(randomBytes(16)))
+}
+
+function creationOf({ request }: S3Context, { copiedFrom, also }: FinishedVersion): EventName {
+  if (copiedFrom !== null) return 'ObjectCreated:Copy'
+  if (also !== undefined) return 'ObjectCreated:CompleteMultipartUpload'
+  return request.method === 'POST' ? 'ObjectCreated:Post' : 'ObjectCreated:Put'
 }
 
 export interface OpenedVersion {

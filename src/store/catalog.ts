@@ -31,6 +31,8 @@ export const tables = [
   'buckets',
   'bucketconfigs',
   'lifecycle',
+  'webhooks',
+  'events',
   'bucketkeys',
   'objects',
   'markers',

@@ -16,6 +16,7 @@ export interface VersionChange {
   /** Asked again after a lost race; throws to stop the change. */
   readonly change: (row: ObjectRow) => ObjectRow
   readonly entry: (row: ObjectRow) => Put
+  readonly events?: (row: ObjectRow) => readonly Put[]
 }
 
 const maxRaces = 1000
@@ -24,7 +25,7 @@ const maxRaces = 1000
 export async function changeVersion(
   catalog: Catalog,
   _authorized: Authorized<ObjectWrite>,
-  { bucket, key, versionId, change, entry }: VersionChange,
+  { bucket, key, versionId, change, entry, events }: VersionChange,
 ): Promise<ObjectRow | MarkerRow | null> {
   for (let race = 0; race < maxRaces; race++) {
     const found =
@@ -42,7 +43,8 @@ export async function changeVersion(
     const put: Put = isCurrent
       ? { table: 'objects', key: objectRowKey(bucket.row.id, key), value }
       : { table: 'versions', key: noncurrent, value }
-    if (await catalog.commit({ checks, puts: [put, entry(changed)] })) return changed
+    if (await catalog.commit({ checks, puts: [put, entry(changed), ...(events?.(changed) ?? [])] }))
+      return changed
   }
   throw new HoldfastError('conflict', 'too many writers change this version at once')
 }

@@ -61,6 +61,8 @@ export interface NewObject {
   readonly condition?: (current: ObjectRow | null) => void
   /** `replaced`: the version whose bytes are given up for this one; one that stays as noncurrent is not. */
   readonly entry: (row: ObjectRow, replaced: ObjectRow | null) => Put
+  /** What else is written of it in the same transaction: who is to be told. */
+  readonly events?: (row: ObjectRow) => readonly Put[]
 }
 
 const maxRaces = 1000
@@ -96,6 +98,7 @@ export async function publishObject(
         ...object.claims,
         ...placed.puts,
         object.entry(placed.row, change.destroyed),
+        ...(object.events?.(placed.row) ?? []),
       ],
     })
     if (held) return placed.row
@@ -130,6 +133,8 @@ export interface DeleteRequest {
   /** Locks of governance mode may be passed over. */
   readonly bypassGovernance?: boolean
   readonly entry: (deletion: Exclude<Deletion, { did: 'nothing' }>) => Put
+  /** What else is written of it in the same transaction: who is to be told. */
+  readonly events?: (deletion: Exclude<Deletion, { did: 'nothing' }>) => readonly Put[]
 }
 
 /**
@@ -167,7 +172,7 @@ export async function deleteObject(
       checks: [bucketCheck(bucket), ...change.checks, ...demanded],
       adds,
       removes: change.removes,
-      puts: [...change.puts, request.entry(deletion)],
+      puts: [...change.puts, request.entry(deletion), ...(request.events?.(deletion) ?? [])],
     })
     if (held) return deletion
     bucket = await sameBucket(catalog, bucket)

@@ -10,13 +10,12 @@ import { realDayMs } from './rules.ts'
 import { type WalkDeps, type WalkRow, walkBucket, walkTables } from './walk.ts'
 
 export interface LifecycleOptions extends Omit<WalkDeps, 'stopped'> {
-  readonly region: string
   /** The region's ledger has stopped: what cannot be entered is not done. */
   readonly isHalted: () => boolean
 }
 
 export function startLifecycle(options: LifecycleOptions): AsyncDisposable {
-  const { region, dayMs, log, isHalted } = options
+  const { id, dayMs, log, isHalted } = options
   let disposed = false
   let running: Promise<void> | null = null
   const stopped = (): boolean => disposed || isHalted()
@@ -24,7 +23,7 @@ export function startLifecycle(options: LifecycleOptions): AsyncDisposable {
     try {
       await lifecycleRound({ ...options, stopped })
     } catch (error) {
-      log('error', 'lifecycle-failed', { region, error: messageOf(error) })
+      log('error', 'lifecycle-failed', { region: id, error: messageOf(error) })
     } finally {
       running = null
     }

@@ -30,6 +30,7 @@ import {
   type VersionRow,
 } from '../../store/rows.ts'
 import { readVersionRowKey, versionsPrefix } from '../../store/version-keys.ts'
+import type { Notifiers } from '../notifications/notifier.ts'
 import { abortUpload } from '../ops/abort-uploads.ts'
 import {
   abortOf,
@@ -41,6 +42,9 @@ import {
 } from './rules.ts'
 
 export interface WalkDeps extends VersionMaking {
+  /** Of the region. */
+  readonly id: string
+  readonly notifiers: Notifiers
   readonly catalog: Catalog
   readonly drafts: DraftBox
   readonly dayMs: number
@@ -239,6 +243,9 @@ async function end(
   if (!isDue(deps, due)) return
   const authorized = authorize(deps, bucket, rules, key, due)
   if (authorized === null) return
+  const { id, catalog, notifiers, clock } = deps
+  const cause = { principal: 's3.amazonaws.com', address: '', requestId: '' }
+  const notifier = await notifiers({ id, catalog }, bucket.row, clock(), cause)
   try {
     const deletion = await deleteObject(deps.catalog, deps, authorized, {
       ...request,
@@ -248,6 +255,7 @@ async function end(
         if (now.configs?.lifecycle !== bucket.row.configs?.lifecycle) throw new Changed()
         request.judge?.(now, target)
       },
+      ...(notifier && { events: deletion => notifier.deletion('LifecycleExpiration', key, deletion) }),
       entry: deletion =>
         deps.drafts.draft(deletionEntry(bucket.row, key, deletion, { lifecycle: due.rule.id })).put,
     })

@@ -5,7 +5,8 @@ import type { ObjectWrite } from '../../policy/operations.ts'
 import { changeVersion } from '../../store/change-version.ts'
 import { isMarker, type ObjectRow } from '../../store/rows.ts'
 import { markerError, noSuchVersion, versionIdOf } from '../find-readable.ts'
-import type { LocatedBucket, S3Context } from '../operation.ts'
+import type { EventName } from '../notifications/rules.ts'
+import { type LocatedBucket, notifierOf, type S3Context } from '../operation.ts'
 
 /** What every entry about one version says of it. */
 export interface VersionName {
@@ -23,6 +24,7 @@ export async function changeAttributes(
   bucket: LocatedBucket,
   change: (row: ObjectRow) => ObjectRow,
   draft: (row: ObjectRow, name: VersionName) => ReturnType<DraftBox['draft']>,
+  event?: EventName,
 ): Promise<ObjectRow> {
   const { request, identity } = context
   const key = request.key!
@@ -40,12 +42,14 @@ export async function changeAttributes(
     entryId = made.entryId
     return made.put
   }
+  const notifier = event === undefined ? null : await notifierOf(context, bucket)
   const row = await changeVersion(bucket.region.catalog, authorized, {
     bucket,
     key,
     versionId,
     change,
     entry,
+    ...(notifier && { events: row => notifier.puts(event!, key, row) }),
   })
   if (row === null) throw noSuchVersion(key, versionId)
   if (isMarker(row)) throw markerError(bucket.row, row, key, versionId)

@@ -9,7 +9,7 @@ import { type DeleteDemand, deleteCondition, deleteDemand } from '../conditions.
 import { S3Error } from '../errors.ts'
 import { versionIdOf } from '../find-readable.ts'
 import { bypassesGovernance, lockedError } from '../object-lock.ts'
-import { type LocatedBucket, operation, type S3Context } from '../operation.ts'
+import { type LocatedBucket, notifierOf, operation, type S3Context } from '../operation.ts'
 
 async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; target: LocatedBucket }> {
   const target = await context.locate(context.request.bucket!)
@@ -59,6 +59,7 @@ export async function deleteVersion(
     entryId = draft.entryId
     return draft.put
   }
+  const notifier = await notifierOf(context, bucket)
   const deletion = await deleteObject(region.catalog, services, authorized, {
     bucket,
     key,
@@ -66,6 +67,7 @@ export async function deleteVersion(
     ...(condition && { condition }),
     bypassGovernance: await bypassesGovernance(context, bucket, key, versionId),
     entry,
+    ...(notifier && { events: deletion => notifier.deletion('ObjectRemoved', key, deletion) }),
   })
   if (deletion === 'bucket-gone')
     throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })

@@ -37,14 +37,21 @@ export const putObjectAclOperation = operation<ObjectWrite, LocatedBucket>({
     await demandUnblocked(context, bucket, acl)
     const change = ({ acl: _before, ...row }: ObjectRow): ObjectRow =>
       isPrivate(acl) ? row : { ...row, acl: acl.grants }
-    const changed = await changeAttributes(context, authorized, bucket, change, (_row, name) => {
-      const { region, row } = bucket
-      const grants = acl.grants.map(({ grantee, permission }) => ({
-        to: 'group' in grantee ? grantee.group : grantee.tenant,
-        permission,
-      }))
-      return region.drafts.draft({ tenant: row.tenant, type: 'object.acl', body: { ...name, grants } })
-    })
+    const changed = await changeAttributes(
+      context,
+      authorized,
+      bucket,
+      change,
+      (_row, name) => {
+        const { region, row } = bucket
+        const grants = acl.grants.map(({ grantee, permission }) => ({
+          to: 'group' in grantee ? grantee.group : grantee.tenant,
+          permission,
+        }))
+        return region.drafts.draft({ tenant: row.tenant, type: 'object.acl', body: { ...name, grants } })
+      },
+      'ObjectAcl:Put',
+    )
     return { status: 200, headers: versionHeader(bucket.row, changed), body: null }
   },
 })

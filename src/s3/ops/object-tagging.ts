@@ -55,9 +55,16 @@ function setTags(
 ): Promise<ObjectRow> {
   const change = ({ tags: _before, ...row }: ObjectRow): ObjectRow =>
     tags.length === 0 ? row : { ...row, tags }
-  return changeAttributes(context, authorized, bucket, change, (_row, name) => {
-    const { region, row: owner } = bucket
-    const body = { ...name, tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])) }
-    return region.drafts.draft({ tenant: owner.tenant, type: 'object.tagged', body })
-  })
+  return changeAttributes(
+    context,
+    authorized,
+    bucket,
+    change,
+    (_row, name) => {
+      const { region, row: owner } = bucket
+      const body = { ...name, tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])) }
+      return region.drafts.draft({ tenant: owner.tenant, type: 'object.tagged', body })
+    },
+    tags.length === 0 ? 'ObjectTagging:Delete' : 'ObjectTagging:Put',
+  )
 }
