@@ -46,7 +46,7 @@ export interface BlobLocation {
   readonly place: SegmentPlace | null
 }
 
-export function encodeLocation({ bytes, place }: BlobLocation): Uint8Array {
+function encodeLocation({ bytes, place }: BlobLocation): Uint8Array {
   return utf8(place === null ? String(bytes) : `${bytes} ${place.segment} ${place.at}`)
 }
 
