@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { OriginId, TenantId } from '../../src/core/ids.ts'
-import { unwrapDataKey, wrapDataKey } from '../../src/crypto/data-keys.ts'
+import { unwrapDataKey, unwrapManifestKey, wrapDataKey, wrapManifestKey } from '../../src/crypto/data-keys.ts'
 import { headerBytes } from '../../src/crypto/floe.ts'
 import { encodeManifest, manifestKeyOf, openManifest } from '../../src/crypto/manifest.ts'
 import {
@@ -127,4 +127,28 @@ it('a wrapped data key opens only for its tenant, its version and its bucket key
     changed[at]! ^= 1
     expect(() => unwrapDataKey(bucketKey, tenant, origin, changed)).toThrow()
   }
+})
+
+it('a data key under a customer’s key opens with both keys and with nothing less', () => {
+  const [bucketKey, own] = [randomBytes(32), randomBytes(32)]
+  const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes, own)
+  expect(unwrapDataKey(bucketKey, tenant, origin, wrapped, own).equals(dataKey)).toBe(true)
+  const notTheCustomers = expect.objectContaining({ code: 'not-verified' })
+  expect(() => unwrapDataKey(bucketKey, tenant, origin, wrapped, randomBytes(32))).toThrow(notTheCustomers)
+  const damaged = expect.objectContaining({ code: 'sealed-damaged' })
+  expect(() => unwrapDataKey(bucketKey, tenant, origin, wrapped)).toThrow(damaged)
+  expect(() => unwrapDataKey(randomBytes(32), tenant, origin, wrapped, own)).toThrow(damaged)
+  expect(() => unwrapDataKey(bucketKey, tenant, 'ce'.repeat(16) as OriginId, wrapped, own)).toThrow(damaged)
+  const plain = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes)
+  expect(() => unwrapDataKey(bucketKey, tenant, origin, plain, own)).toThrow(damaged)
+})
+
+it('the manifest’s key of an upload is no data key, nor the other way round', () => {
+  const bucketKey = randomBytes(32)
+  const manifestKey = manifestKeyOf(dataKey)
+  const kept = wrapManifestKey(bucketKey, tenant, origin, manifestKey, randomBytes)
+  expect(unwrapManifestKey(bucketKey, tenant, origin, kept).equals(manifestKey)).toBe(true)
+  expect(() => unwrapDataKey(bucketKey, tenant, origin, kept)).toThrow()
+  const wrapped = wrapDataKey(bucketKey, tenant, origin, dataKey, randomBytes)
+  expect(() => unwrapManifestKey(bucketKey, tenant, origin, wrapped)).toThrow()
 })
