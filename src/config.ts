@@ -193,6 +193,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   }
   const s3Port = envNumber('HOLDFAST_S3_PORT', 0, 65_535, 'a port')
   const apiPort = envNumber('HOLDFAST_API_PORT', 0, 65_535, 'a port')
+  const formsVersion2 = envNumber('HOLDFAST_FORMS_VERSION_2', 0, 1, '0 or 1')
   const workers = envNumber('HOLDFAST_WORKERS', 0, 256, 'a number of processes, 0 to 256')
   const leaseSeconds = envNumber('HOLDFAST_LEASE_SECONDS', 1, 3600, 'a lease of 1 to 3600 seconds')
   const lifecycleDaySeconds = envNumber(
@@ -220,7 +221,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
           },
     s3Domains: config.s3.domains,
     s3IdleMs: config.s3.idleSeconds * 1000,
-    formsVersion2: config.s3.formsVersion2,
+    formsVersion2: formsVersion2 === undefined ? config.s3.formsVersion2 : formsVersion2 === 1,
     customerKeysOverHttp: config.s3.sseCOverHttp ?? isLoopback(host),
     apiPort: apiPort ?? config.api.port,
     workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),
