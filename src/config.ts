@@ -46,6 +46,8 @@ export interface Config {
   readonly lifecycleDayMs: number
   /** A message to a webhook that could not be told for so long is given up. */
   readonly webhookGiveUpMs: number
+  /** How often logs of buckets are written as objects. */
+  readonly accessLogMs: number
   readonly regions: readonly RegionConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -113,6 +115,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   segmentMiB: z.int().min(1).max(4096).default(64),
+  accessLogSeconds: z.int().min(1).max(86_400).default(300),
   webhookGiveUpSeconds: z.int().min(1).max(2_592_000).default(86_400),
   lifecycleDaySeconds: z.int().min(1).max(86_400).default(86_400),
   diskReserveMiB: z.int().min(0).default(128),
@@ -234,6 +237,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     diskReserveBytes: config.diskReserveMiB * 2 ** 20,
     scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
     scrubEveryMs: config.scrub.everyHours * 3600e3,
+    accessLogMs: config.accessLogSeconds * 1000,
     webhookGiveUpMs: config.webhookGiveUpSeconds * 1000,
     lifecycleDayMs: (lifecycleDaySeconds ?? config.lifecycleDaySeconds) * 1000,
     regions: config.regions,

@@ -20,6 +20,7 @@ import { readCors } from './s3/configs/cors.ts'
 import { readEncryption } from './s3/configs/encryption.ts'
 import { createTargets } from './s3/iam/targets.ts'
 import { createLifecycleHeaders } from './s3/lifecycle/headers.ts'
+import { createAccessLog } from './s3/logging/access-log.ts'
 import { createNotifiers } from './s3/notifications/notifier.ts'
 import type { LocatedBucket, S3Region } from './s3/operation.ts'
 import { createOwners } from './s3/owners.ts'
@@ -85,9 +86,11 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
   // Connections spread over the workers, and each keeps to its part.
   const share = (perSecond: number | null): number | null =>
     perSecond === null ? null : perSecond / Math.max(1, config.workers)
+  const accessLog = stack.use(createAccessLog(services, config.accessLogMs))
   const pipe = stack.use(
     createRequestPipe({
       services,
+      accessLog,
       domains: config.s3Domains,
       formsVersion2: config.formsVersion2,
       placeOf: createPlaces(config),

@@ -25,6 +25,8 @@ import { S3Error } from '../s3/errors.ts'
 import { createKeyFinder } from '../s3/iam/find-key.ts'
 import { anonymousIdentity } from '../s3/iam/identities.ts'
 import { type AskingContext, listQuestion, questionOf, questionsOf } from '../s3/iam/questions.ts'
+import type { AccessLog } from '../s3/logging/access-log.ts'
+import type { LoggedRequest } from '../s3/logging/line.ts'
 import type {
   AskedKeys,
   Client,
@@ -38,7 +40,7 @@ import type {
   S3Services,
 } from '../s3/operation.ts'
 import { clientSeenFrom } from '../s3/operation.ts'
-import { findRoute } from '../s3/operations.ts'
+import { findRoute, isSubresource } from '../s3/operations.ts'
 import { parseCopySource } from '../s3/ops/copy-object.ts'
 import { readForm } from '../s3/post/form-request.ts'
 import { isForm, openForm, type PostForm } from '../s3/post/open-form.ts'
@@ -55,6 +57,7 @@ import { createAccountPipe, isAccountRequest } from './account.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
+  readonly accessLog: AccessLog
   readonly domains: readonly string[]
   /** Requests a second, in this process; `null`: no limit. */
   readonly limits: { readonly tenant: number | null; readonly key: number | null }
@@ -80,6 +83,12 @@ interface Trace {
   operation: string
   /** Whose bytes they are, and in which region. */
   noted: { readonly region: S3Region; readonly tenant: TenantId } | null
+  /** What a log of the bucket says, where there is one. */
+  logged: {
+    readonly bucket: LocatedBucket
+    readonly request: S3Request
+    readonly asking: AskingContext
+  } | null
 }
 
 interface Connection {
@@ -202,6 +211,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       locate: async name => {
         const known = located.get(name) ?? (await locate(name))
         located.set(name, known)
+        if (name === request.bucket && known.row.configs?.logging !== undefined)
+          trace.logged = { bucket: known, request, asking }
         // Another tenant's bucket is noted nowhere yet: nothing of this request concerns its owner until it is let in.
         if (known.row.tenant === identity.tenant) trace.noted = notedOf(known)
         return known
@@ -340,13 +351,18 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       entries: [],
       operation: 'unknown',
       noted: null,
+      logged: null,
     }
+    let errorCode: string | null = null
+    let bytesSent = 0
     try {
       const { request, answer } = await run(message, connection, trace)
       const { entries } = trace
+      bytesSent = bytesOf(answer)
       await sendAnswer(message, response, answer, { requestId, entries, isHead: request.method === 'HEAD' })
     } catch (error) {
       const s3Error = toS3Error(error)
+      errorCode = s3Error.code
       // Not implemented, or a key holder that is away, is no fault of ours to look into.
       if (s3Error.status === 500) {
         log('error', 'request-failed', {
@@ -359,6 +375,14 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       await sendError(message, response, s3Error, requestId, continued)
     } finally {
       charge(connection, trace)
+      if (trace.logged !== null) {
+        const facts = { requestId, startedUnixMs, errorCode, bytesSent, totalMs: clock() - startedUnixMs }
+        noteInLog(options.accessLog, trace.logged, {
+          ...facts,
+          url: message.url ?? '',
+          status: response.statusCode,
+        })
+      }
       const { operation } = trace
       metrics.count('holdfast_requests_total', { operation, status: String(response.statusCode) })
       options.onAnswered(operation, clock() - startedUnixMs)
@@ -412,6 +436,39 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       await Promise.all(ending)
     },
   }
+}
+
+function noteInLog(
+  accessLog: AccessLog,
+  { bucket, request, asking }: NonNullable<Trace['logged']>,
+  facts: Pick<
+    LoggedRequest,
+    'requestId' | 'startedUnixMs' | 'errorCode' | 'bytesSent' | 'totalMs' | 'url' | 'status'
+  >,
+): void {
+  const { identity, proof, client, message } = asking
+  accessLog.note(bucket, {
+    ...facts,
+    address: client.address,
+    requester: identity.caller === null ? null : (identity.caller.policy.arns[0] ?? null),
+    method: request.method,
+    key: request.key,
+    subresource: [...request.query.keys()].find(isSubresource) ?? null,
+    headers: request.headers,
+    versionId: request.query.get('versionId') ?? null,
+    authType: proof === null ? null : proof.authType === 'REST-QUERY-STRING' ? 'QueryString' : 'AuthHeader',
+    tls: protocolOf(message.socket),
+  })
+}
+
+function protocolOf(socket: object): string | null {
+  const { getProtocol } = socket as { getProtocol?: () => string | null }
+  return getProtocol?.call(socket) ?? null
+}
+
+function bytesOf({ body }: S3Answer): number {
+  if (body === null) return 0
+  return typeof body === 'string' ? Buffer.byteLength(body) : 'bytes' in body ? body.bytes : body.length
 }
 
 function notedOf({ region, row }: LocatedBucket): Trace['noted'] {

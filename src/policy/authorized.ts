@@ -43,6 +43,7 @@ export type RuleId =
   | 'instruction-over-limit'
   | 'outbound-not-registered'
   | 'lifecycle-not-configured'
+  | 'logging-not-configured'
   | 'webhook-place-unknown'
   | 'webhook-leaves-the-country'
 

@@ -6,6 +6,7 @@ import type { BucketRow, ConfigKind } from '../store/rows.ts'
 import { parseCors } from './configs/cors.ts'
 import { defaultEncryption, encryptionXml, parseEncryption } from './configs/encryption.ts'
 import { parseLifecycle } from './configs/lifecycle.ts'
+import { parseLogging } from './configs/logging.ts'
 import { parseNotification } from './configs/notification.ts'
 import { parseObjectLock } from './configs/object-lock.ts'
 import { parseOwnershipControls } from './configs/ownership-controls.ts'
@@ -184,6 +185,7 @@ export const configSpecs: readonly ConfigSpec[] = [
     iamGet: 's3:GetBucketLogging',
     iamPut: 's3:PutBucketLogging',
     absent: empty('BucketLoggingStatus'),
+    parse: parseLogging,
     doc: 'where a log of requests is kept',
   },
   {

@@ -49,6 +49,7 @@ const table = {
   InvalidTag: [400, 'The tag that you provided was not a valid tag.'],
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, 'The specified URI could not be parsed.'],
+  InvalidTargetBucketForLogging: [400, 'The target bucket for logging does not exist'],
   KeyTooLongError: [400, 'Your key is too long.'],
   MalformedACLError: [400, 'The ACL that you provided was not well formed or did not validate.'],
   MalformedPolicy: [400, 'The policy is not in the valid JSON format.'],

@@ -181,9 +181,16 @@ export function newOriginId(randomBytes: RandomBytes): OriginId {
   return Buffer.from(randomBytes(16)).toString('hex') as OriginId
 }
 
+/** What a new version needs to know of who makes it. */
+export interface Publisher extends Pick<S3Context, 'services' | 'requestId' | 'entered'> {
+  readonly identity: Pick<Identity, 'accessKeyId'>
+  readonly client: Pick<Client, 'address'>
+  readonly request: Pick<S3Request, 'method'>
+}
+
 /** Who is to be told of what this request does to the bucket; `null`: nobody. */
 export async function notifierOf(
-  context: S3Context,
+  context: Omit<Publisher, 'request' | 'entered'>,
   { region, row }: LocatedBucket,
 ): Promise<Notifier | null> {
   if (row.configs?.notification === undefined) return null

@@ -393,6 +393,11 @@ function objectDocument(name: string, rows: readonly DocumentRow[]): Route[] {
   }))
 }
 
+/** Whether a parameter says what of a bucket or an object is meant, beside a version or a part. */
+export function isSubresource(name: string): boolean {
+  return subresources.has(name) && !['versionId', 'partNumber', 'uploadId'].includes(name)
+}
+
 export function findRoute(request: S3Request): Route {
   const level: Level = request.bucket === null ? 'service' : request.key === null ? 'bucket' : 'object'
   const named = [...request.query.keys()].filter(name => subresources.has(name))

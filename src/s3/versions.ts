@@ -29,7 +29,7 @@ import {
   type LocatedBucket,
   newOriginId,
   notifierOf,
-  type S3Context,
+  type Publisher,
   type S3Region,
   type S3Services,
 } from './operation.ts'
@@ -130,7 +130,7 @@ export interface FinishedVersion {
 
 /** Publishes and enters; resolves when both are durable. */
 export async function publishVersion(
-  context: S3Context,
+  context: Publisher,
   authorized: Authorized<ObjectWrite | ObjectCopy>,
   bucket: LocatedBucket,
   objectKey: string,
@@ -212,7 +212,7 @@ function etagOf(
   return encryption === undefined ? md5 : md5.replace(/^[0-9a-f]{32}/, toHex(randomBytes(16)))
 }
 
-function creationOf({ request }: S3Context, { copiedFrom, also }: FinishedVersion): EventName {
+function creationOf({ request }: Publisher, { copiedFrom, also }: FinishedVersion): EventName {
   if (copiedFrom !== null) return 'ObjectCreated:Copy'
   if (also !== undefined) return 'ObjectCreated:CompleteMultipartUpload'
   return request.method === 'POST' ? 'ObjectCreated:Post' : 'ObjectCreated:Put'
