@@ -45,7 +45,7 @@ export function startLifecycle(options: LifecycleOptions): AsyncDisposable {
 }
 
 /** Every bucket once that is due for a walk. */
-export async function lifecycleRound(deps: WalkDeps): Promise<void> {
+async function lifecycleRound(deps: WalkDeps): Promise<void> {
   const { catalog, clock, dayMs, log } = deps
   const seen = new Set<string>()
   for (const known of await bucketsWithRules(catalog)) {

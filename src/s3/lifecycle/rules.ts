@@ -27,17 +27,17 @@ export type Expiration =
 export const realDayMs = 86_400_000
 
 /** S3 counts whole days and ends what it ends at the midnight (UTC) after them. A shorter day is for trying things. */
-export function dueAfter(sinceUnixMs: number, days: number, dayMs: number): number {
+function dueAfter(sinceUnixMs: number, days: number, dayMs: number): number {
   const due = sinceUnixMs + days * dayMs
   return dayMs === realDayMs ? (Math.floor(due / realDayMs) + 1) * realDayMs : due
 }
 
-export function coversKey(rule: LifecycleRule, key: string): boolean {
+function coversKey(rule: LifecycleRule, key: string): boolean {
   return rule.enabled && key.startsWith(rule.filter.prefix)
 }
 
 /** Delete markers have no tags and no size: a filter that asks for one leaves them alone. */
-export function coversVersion(rule: LifecycleRule, key: string, row: ObjectRow | MarkerRow): boolean {
+function coversVersion(rule: LifecycleRule, key: string, row: ObjectRow | MarkerRow): boolean {
   if (!coversKey(rule, key)) return false
   const { tags, greaterThan, lessThan } = rule.filter
   if (isMarker(row)) return tags.length === 0 && greaterThan === null && lessThan === null

@@ -48,7 +48,7 @@ export const supportedEvents: ReadonlySet<string> = new Set([
   's3:IntelligentTiering',
 ])
 
-export function eventMatches(wanted: string, event: string): boolean {
+function eventMatches(wanted: string, event: string): boolean {
   return wanted === event || (wanted.endsWith(':*') && event.startsWith(wanted.slice(0, -1)))
 }
 
