@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { webhookCommand } from '../../src/cli/webhook.ts'
 import { createTlsIdentity } from '../../src/crypto/tls-identity.ts'
 import { isRefusal } from '../../src/policy/authorized.ts'
 import { decideOutbound } from '../../src/policy/decide.ts'
@@ -259,6 +260,21 @@ describe('a notification configuration', () => {
 })
 
 describe('the register of webhooks', () => {
+  it('is kept by the command line', async () => {
+    const run = async (...argv: string[]): Promise<string> => {
+      let out = ''
+      const write = (text: string): void => void (out += text)
+      const io = { stdout: { write }, stderr: { write }, env: {}, isTty: false }
+      expect(await webhookCommand([...argv, '--customer', acme.folder], io)).toBe(0)
+      return out
+    }
+    const made = await run('create', '--name', 'by-command', '--url', url)
+    expect(made).toMatch(/^arn:holdfast:sns:in-mumbai:\d{12}:by-command\n$/)
+    expect(await run('list')).toContain(`${made.trim()}  ${url}`)
+    expect(await run('delete', '--name', 'by-command')).toBe('by-command  deleted\n')
+    expect(await run('list')).not.toContain('by-command')
+  })
+
   it('refuses what is no URL, no certificate, or there already', async () => {
     const post = async (change: object) =>
       (await api('POST', '/webhooks', { region: 'in-mumbai', name: 'new', url, ...change })).status
