@@ -24,7 +24,8 @@ export async function loadHeads(options: Omit<Load, 'bodyBytes'>): Promise<LoadR
         sentAt = performance.now()
         if (sentAt >= until) {
           socket.destroy()
-          return resolve()
+          resolve()
+          return
         }
         socket.write(requests[Math.floor(Math.random() * requests.length)]!)
       }

@@ -21,19 +21,19 @@ export function drawBars({ title, note, targets, rows }: Bars): string {
   const out: string[] = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="16" y="24" font-size="16" font-weight="600">${escape(title)}</text>`,
+    `<text x="16" y="24" font-size="16" font-weight="600">${escapeText(title)}</text>`,
   ]
   for (const [i, name] of targets.entries()) {
     out.push(
       `<rect x="${16 + i * 160}" y="38" width="12" height="12" fill="${colors[i % colors.length]}"/>`,
-      `<text x="${34 + i * 160}" y="48">${escape(name)}</text>`,
+      `<text x="${34 + i * 160}" y="48">${escapeText(name)}</text>`,
     )
   }
   for (const [row, { name, values, unit }] of rows.entries()) {
     const top = 66 + row * rowHeight
     const best = Math.max(...values.map(value => value ?? 0), 1e-9)
     out.push(
-      `<text x="${left - 8}" y="${top + (bar * targets.length) / 2 + 4}" text-anchor="end">${escape(name)}</text>`,
+      `<text x="${left - 8}" y="${top + (bar * targets.length) / 2 + 4}" text-anchor="end">${escapeText(name)}</text>`,
     )
     for (const [i, value] of values.entries()) {
       const length = ((value ?? 0) / best) * (width - left - 130)
@@ -44,10 +44,10 @@ export function drawBars({ title, note, targets, rows }: Bars): string {
       )
     }
   }
-  out.push(`<text x="16" y="${height - 12}" fill="#555">${escape(note)}</text>`, '</svg>')
+  out.push(`<text x="16" y="${height - 12}" fill="#555">${escapeText(note)}</text>`, '</svg>')
   return `${out.join('\n')}\n`
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replace(/[&<>]/g, c => (c === '&' ? '&amp;' : c === '<' ? '&lt;' : '&gt;'))
 }
