@@ -18,7 +18,6 @@ function needOf({ action, version, header, on, optional }: IamNeed): string {
   const name = (text: string): string => `\`${text.replace(/^s3:/, '')}\``
   const pair = version === undefined ? name(action) : `${name(action)} or ${name(version)}`
   const of = on === 'source' ? ' of the source' : on === 'keys' ? ' of each key' : ''
-  const _asked = optional === true ? ', if allowed,' : ''
   const given = typeof header === 'string' ? ` with \`${header}\`` : header && ' with an ACL in the headers'
   return `${pair}${of}${given ?? ''}`
 }
