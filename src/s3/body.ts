@@ -272,25 +272,26 @@ export async function collectContent(
 }
 
 export async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buffer> {
-  let late: (() => void) | undefined
-  const stalled = new Promise<never>((_, reject) => {
-    late = () => reject(new S3Error('RequestTimeout'))
-  })
-  stalled.catch(() => {})
-  request.once('timeout', late!)
+  let fail: (error: S3Error) => void = () => {}
+  const late = (): void => fail(new S3Error('RequestTimeout'))
+  request.once('timeout', late)
   // Not destroyed when reading stops early: the answer that says why still has to go out on this socket.
-  const chunks = request.iterator({ destroyOnReturn: false })
+  const chunks: AsyncIterator<Buffer> = request.iterator({ destroyOnReturn: false })
   try {
     for (;;) {
-      const step = await Promise.race([chunks.next(), stalled])
+      // A promise for each chunk: racing them against one that lasts would keep every chunk until the body's end.
+      const step = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        fail = reject
+        chunks.next().then(resolve, reject)
+      })
       if (step.done === true) return
-      yield step.value as Buffer
+      yield step.value
     }
   } catch (error) {
     // The client went away or broke its framing; nothing of what came is kept.
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody')
   } finally {
-    request.off('timeout', late!)
+    request.off('timeout', late)
     // Not awaited: after a stall it would wait for the bytes that do not come.
     void chunks.return?.()
   }
