@@ -14,7 +14,7 @@ function requestOf({ method, level, query = [], header }: Route): string {
   return `\`${method} ${target}${parameters}\`${header === undefined ? '' : ` with \`${header}\``}`
 }
 
-function needOf({ action, version, header, on, optional }: IamNeed): string {
+function needOf({ action, version, header, on }: IamNeed): string {
   const name = (text: string): string => `\`${text.replace(/^s3:/, '')}\``
   const pair = version === undefined ? name(action) : `${name(action)} or ${name(version)}`
   const of = on === 'source' ? ' of the source' : on === 'keys' ? ' of each key' : ''
