@@ -23,7 +23,6 @@ import type { Log } from './core/log.ts'
 import { printMetrics } from './core/metrics.ts'
 import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
-import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
@@ -42,7 +41,6 @@ import { createExecutor } from './transfers/executor.ts'
 import { createPeerServer } from './transfers/peer-server.ts'
 import type { Peer, Peers } from './transfers/peers.ts'
 import { createReceiver } from './transfers/receiver.ts'
-import { parseVerifierKey } from './verify/verifier-key.ts'
 import { startWorkers, type WorkerPool } from './worker-pool.ts'
 
 export interface App extends AsyncDisposable {
@@ -253,8 +251,7 @@ export function reloadCertificate(app: App, log: Log): void {
 function createPeers(regions: ReadonlyMap<RegionId, Region>): Peers {
   const peers = new Map<RegionId, Peer>()
   for (const { id, country, operator, peer, identity, logKey } of regions.values()) {
-    const key = parseVerifierKey(logKey.vkey, nodeVerifyCrypto)!
-    peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, key })
+    peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, log: logKey.log })
   }
   return peers
 }

@@ -25,7 +25,6 @@ import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { type ScrubFault, scrubStore } from './store/scrub.ts'
 import { stagedParts } from './transfers/batches.ts'
 import { parsePayload } from './verify/payload.ts'
-import { noteKeyId } from './verify/verifier-key.ts'
 
 interface RegionReport extends StoreReport {
   readonly region: string
@@ -70,11 +69,10 @@ function regionsOf(dataFolder: string, wanted: string | undefined): string[] {
 async function fsckRegion(dataFolder: string, region: string, read: boolean): Promise<RegionReport> {
   const files = regionFiles(dataFolder, region)
   const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
-  const { name, publicKey } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
+  const { log } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
   await using catalog = await openLmdbCatalog(files.catalog)
-  const key = { name, publicKey, keyId: noteKeyId(name, publicKey, nodeVerifyCrypto) }
   const tiles = createFileTileStore(files.tiles)
-  const ledger = await fsckLedgerAtRest({ catalog, tiles, key, crypto: nodeVerifyCrypto }, region)
+  const ledger = await fsckLedgerAtRest({ catalog, tiles, log, crypto: nodeVerifyCrypto }, region)
   // It only lists: no id is ever made, nothing is ever written.
   const { blobs } = openBlobs(files, catalog, {
     writer: '0'.repeat(26),

@@ -8,7 +8,6 @@ import { statementLines } from '../ledger/statements.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { findTenant } from '../store/tenants.ts'
-import { parseVerifierKey } from '../verify/verifier-key.ts'
 import { type ApiRoute, tenantOf } from './routes.ts'
 
 export interface BookRegion {
@@ -29,9 +28,8 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
         const entry = parseEntryId(request.path.entry!)
         if (entry === null) throw new HoldfastError('bad-input', 'that is no entry id')
         for (const region of regions.values()) {
-          const key = parseVerifierKey(region.logKey.vkey, nodeVerifyCrypto)!
           const answer = await receiptOf(
-            { ...region, key, crypto: nodeVerifyCrypto },
+            { ...region, log: region.logKey.log, crypto: nodeVerifyCrypto },
             tenantOf(request),
             entry,
           )
@@ -56,7 +54,14 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
         const tenant = tenantOf(request)
         if ((await findTenant(region.catalog, tenant)) === null)
           throw new HoldfastError('not-found', `the tenant has not joined ${region.id}`)
-        const deps = { ...region, region: region.id, signer: region.logKey, crypto: nodeVerifyCrypto }
+        const { logKey } = region
+        const deps = {
+          ...region,
+          region: region.id,
+          signer: logKey,
+          log: logKey.log,
+          crypto: nodeVerifyCrypto,
+        }
         return { status: 200, contentType: 'application/json', lines: statementLines(deps, tenant) }
       },
     },

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { toBase64, utf8 } from '../core/bytes.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
-import type { Checkpoint } from '../verify/checkpoint.ts'
+import type { Checkpoint } from '../verify/checkpoint-text.ts'
 import type { EntryPayload } from '../verify/payload.ts'
 
 const schema = z.strictObject({

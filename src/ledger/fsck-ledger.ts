@@ -39,15 +39,15 @@ const pageRows = 1000
  * Reads a moving ledger wrongly: run it on one that is at rest.
  */
 export async function fsckLedger(stores: LogStores, region: string): Promise<string[]> {
-  const { catalog, crypto, key, tiles } = stores
+  const { catalog, crypto, log, tiles } = stores
   const findings: string[] = []
   const treeRow = await catalog.get('meta', treeKey)
   const tree = treeRow === null ? null : decodeTreeState(treeRow)
   const size = tree?.size ?? 0
   const signedRow = await catalog.get('meta', signedKey)
-  const signed = signedRow === null ? null : openCheckpoint(fromUtf8(signedRow), key, crypto)
+  const signed = signedRow === null ? null : openCheckpoint(fromUtf8(signedRow), log, crypto)
   if (typeof signed === 'string') return [`signed: ${signed}`]
-  const published = await readPublished(tiles, key, crypto).catch(messageOf)
+  const published = await readPublished(tiles, log, crypto).catch(messageOf)
   if (typeof published === 'string') return [`published: ${published}`]
 
   const roots = new Map<number, string>()

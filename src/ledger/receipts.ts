@@ -2,10 +2,10 @@ import { readU64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { EntryId, TenantId } from '../core/ids.ts'
 import type { Catalog } from '../store/catalog.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import { parsePayload } from '../verify/payload.ts'
 import { printReceipt } from '../verify/receipt-format.ts'
 import { inclusionRanges } from '../verify/subtrees.ts'
-import type { VerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft } from './draft-format.ts'
 import { readPublished } from './published-log.ts'
@@ -16,7 +16,7 @@ import { createTreeReader } from './tree-reader.ts'
 export interface ReceiptDeps {
   readonly catalog: Catalog
   readonly tiles: TileStore
-  readonly key: VerifierKey
+  readonly log: LogKeys
   readonly crypto: VerifyCrypto
 }
 
@@ -48,7 +48,7 @@ export async function receiptOf(
   if (typeof payload === 'string') throw new HoldfastError('store-damaged', `entry ${index}: ${payload}`)
   if (payload.tenant !== tenant) return null
 
-  const published = await readPublished(deps.tiles, deps.key, deps.crypto)
+  const published = await readPublished(deps.tiles, deps.log, deps.crypto)
   if (published === null || index >= published.size) return { state: 'pending' }
   const reader = createTreeReader(deps.tiles, published.size, deps.crypto)
   const proof: Uint8Array[] = []

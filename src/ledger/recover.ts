@@ -1,10 +1,11 @@
 import { equalBytes, fromUtf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Catalog } from '../store/catalog.ts'
-import { type Checkpoint, openCheckpoint } from '../verify/checkpoint.ts'
+import { openCheckpoint } from '../verify/checkpoint.ts'
+import type { Checkpoint } from '../verify/checkpoint-text.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import { emptyRoot } from '../verify/merkle.ts'
 import { checkpointPath, tileWidth } from '../verify/tile-path.ts'
-import type { VerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { storedLeaves } from './stored-leaves.ts'
 import { decodeTreeState, signedKey, type TreeState, treeKey } from './tables.ts'
@@ -15,7 +16,7 @@ import { createTreeReader, readTile, rootOfLeaves } from './tree-reader.ts'
 export interface LogStores {
   readonly catalog: Catalog
   readonly tiles: TileStore
-  readonly key: VerifierKey
+  readonly log: LogKeys
   readonly crypto: VerifyCrypto
 }
 
@@ -80,8 +81,8 @@ export async function recover(stores: LogStores): Promise<LogState> {
   return { builder, tree, signed: signedNote, signedSize, published: upToDate }
 }
 
-function ownCheckpoint(note: string, which: string, { key, crypto }: LogStores): Checkpoint {
-  const checkpoint = openCheckpoint(note, key, crypto)
+function ownCheckpoint(note: string, which: string, { log, crypto }: LogStores): Checkpoint {
+  const checkpoint = openCheckpoint(note, log, crypto)
   if (typeof checkpoint === 'string')
     throw damaged(`the ${which} checkpoint is not this log's: ${checkpoint}`)
   return checkpoint

@@ -21,7 +21,8 @@ async function run({ catalogPath, keyPath, origin, region, tilesPath }: Sequence
   await using catalog = await openLmdbCatalog(catalogPath)
   const signer = await loadLogKey(keyPath, origin, nodeVerifyCrypto)
   const tiles = createFileTileStore(tilesPath)
-  const deps = { catalog, tiles, region, signer, crypto: nodeVerifyCrypto, randomBytes, batchSize }
+  const { log } = signer
+  const deps = { catalog, tiles, region, signer, log, crypto: nodeVerifyCrypto, randomBytes, batchSize }
   const loop = createSequencerLoop({
     sequencer: createSequencer(deps),
     batchSize,

@@ -2,9 +2,9 @@ import { readU64be, u64be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes, RegionId } from '../core/ids.ts'
 import type { Catalog, Row } from '../store/catalog.ts'
-import { printCheckpoint } from '../verify/checkpoint.ts'
+import { printCheckpoint } from '../verify/checkpoint-text.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import { type NoteSigner, printNote } from '../verify/note.ts'
-import { noteKeyId } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { type Chain, decodeDrafts, enterDrafts, loadChains } from './enter.ts'
 import { type LogState, type LogStores, recover } from './recover.ts'
@@ -17,6 +17,8 @@ export interface SequencerDeps {
   readonly region: RegionId
   /** Of the region's log; its name is the log's origin. */
   readonly signer: NoteSigner
+  /** Its keys so far; the signer's is the one in use. */
+  readonly log: LogKeys
   readonly crypto: VerifyCrypto
   readonly randomBytes: RandomBytes
   /** Drafts that one tick takes at most. */
@@ -62,9 +64,8 @@ const draftPage = 64
  * (d) are conditional on the row that they replace.
  */
 export function createSequencer(deps: SequencerDeps): Sequencer {
-  const { catalog, crypto, signer, tiles } = deps
-  const keyId = noteKeyId(signer.name, signer.publicKey, crypto)
-  const stores: LogStores = { catalog, tiles, crypto, key: { ...signer, keyId } }
+  const { catalog, crypto, log, tiles } = deps
+  const stores: LogStores = { catalog, tiles, crypto, log }
   let held: LogState | null = null
   const chains = new Map<string, Chain>()
 

@@ -3,10 +3,10 @@ import { readU64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
 import type { Catalog } from '../store/catalog.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import { type NoteSigner, printNote } from '../verify/note.ts'
 import { printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
 import { subtreeEnd } from '../verify/subtrees.ts'
-import { noteKeyId } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { readPublished } from './published-log.ts'
 import {
@@ -26,6 +26,7 @@ export interface StatementDeps {
   readonly tiles: TileStore
   readonly region: RegionId
   readonly signer: NoteSigner
+  readonly log: LogKeys
   readonly crypto: VerifyCrypto
 }
 
@@ -36,9 +37,8 @@ const pageRows = 500
  * Holds one page of rows in memory. `not-found` before the log's first checkpoint.
  */
 export async function* statementLines(deps: StatementDeps, tenant: TenantId): AsyncGenerator<string> {
-  const { catalog, crypto, region, signer, tiles } = deps
-  const key = { ...signer, keyId: noteKeyId(signer.name, signer.publicKey, crypto) }
-  const published = await readPublished(tiles, key, crypto)
+  const { catalog, crypto, log, region, signer, tiles } = deps
+  const published = await readPublished(tiles, log, crypto)
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
   const count = await countBelow(catalog, tenant, published.size)
   const reader = createTreeReader(tiles, published.size, crypto)

@@ -10,15 +10,14 @@ import { receiptOf } from '../ledger/receipts.ts'
 import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
-import { parseVerifierKey, type VerifierKey } from '../verify/verifier-key.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import type { PeerProof } from './protocol.ts'
 
 export interface Peer extends RegionPlace {
   readonly host: string
   readonly port: number
   readonly certificate: string
-  /** Of its log. */
-  readonly key: VerifierKey
+  readonly log: LogKeys
 }
 
 export type Peers = ReadonlyMap<RegionId, Peer>
@@ -37,9 +36,12 @@ export async function peerProofOf(
   tenant: TenantId,
   entryId: EntryId,
 ): Promise<PeerProof | null> {
-  const key = parseVerifierKey(region.logKey.vkey, nodeVerifyCrypto)!
-  const { catalog, tiles } = region
-  const answer = await receiptOf({ catalog, tiles, key, crypto: nodeVerifyCrypto }, tenant, entryId)
+  const { catalog, tiles, logKey } = region
+  const answer = await receiptOf(
+    { catalog, tiles, log: logKey.log, crypto: nodeVerifyCrypto },
+    tenant,
+    entryId,
+  )
   if (answer?.state !== 'entered') return null
   const index = await catalog.get('entryids', entryIdKey(entryId))
   const row = index === null ? null : await catalog.get('entries', entryKey(readU64be(index)))

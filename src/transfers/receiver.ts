@@ -403,8 +403,8 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
         'transfer-needs-an-instruction',
         `The departure of batch ${batch} is not in the books of ${peer.id}: ${what}.`,
       )
-    if (instruction.ledger !== peer.key.name) throw refusal('the instruction names another ledger')
-    const opened = openPeerProof(departure, peer.key, nodeVerifyCrypto)
+    if (instruction.ledger !== peer.log.origin) throw refusal('the instruction names another ledger')
+    const opened = openPeerProof(departure, peer.log, nodeVerifyCrypto)
     if (typeof opened === 'string') throw refusal(opened)
     const { entry } = opened
     if (entry.type !== 'transfer.departed' || entry.tenant !== row.tenant || entry.region !== peer.id)

@@ -103,7 +103,7 @@ function checkArrival(
       'instruction-out-of-scope',
       `The arrival of batch ${batch.batch} is not in the books of ${peer.id}: ${what}.`,
     )
-  const opened = openPeerProof(proof, peer.key, nodeVerifyCrypto)
+  const opened = openPeerProof(proof, peer.log, nodeVerifyCrypto)
   if (typeof opened === 'string') throw refusal(opened)
   const body = opened.entry.body as Readonly<Record<string, unknown>>
   const says = [

@@ -2,7 +2,8 @@
  * The public face of the verifier. It runs offline, in Node and in a browser; cryptography is passed in
  * (`VerifyCrypto`). Where a function returns `T | string`, the string says what is wrong.
  */
-export { type Checkpoint, openCheckpoint, parseCheckpoint } from './checkpoint.ts'
+export { openCheckpoint } from './checkpoint.ts'
+export { type Checkpoint, parseCheckpoint } from './checkpoint-text.ts'
 export { type Approver, type Genesis, openGenesis } from './genesis.ts'
 export {
   chainKeyCommitment,
@@ -13,6 +14,7 @@ export {
   labelOf,
   parseLeaf,
 } from './leaf.ts'
+export { followRotations, type LogKeySpan, type LogKeys, singleKey } from './log-keys.ts'
 export {
   type ConsistencyClaim,
   consistencyHolds,

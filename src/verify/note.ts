@@ -35,20 +35,33 @@ export function parseNote(note: string): SignedNote | null {
 }
 
 /**
- * What is wrong with the note as a note of this key, or `null`. Signatures of other keys are passed over: anyone can
- * add one. A signature that claims to be of this key and is not rejects the note, also beside a good one, so that
+ * Which of these keys signed the note, or what is wrong with it. Signatures of other keys are passed over: anyone can
+ * add one. A signature that claims to be of a known key and is not rejects the note, also beside a good one, so that
  * nobody can make a note that some readers accept and others do not.
  */
-export function noteFault(note: SignedNote, key: VerifierKey, crypto: VerifyCrypto): string | null {
+export function knownSigners<Key extends VerifierKey>(
+  note: SignedNote,
+  keys: readonly Key[],
+  crypto: VerifyCrypto,
+): Key[] | string {
   const text = utf8(note.text)
-  let good = 0
+  const signers: Key[] = []
   for (const { name, keyId, signature } of note.signatures) {
-    if (name !== key.name || !equalBytes(keyId, key.keyId)) continue
-    if (!crypto.verifyEd25519(key.publicKey, text, signature))
-      return `a signature by ${key.name} does not hold`
-    good++
+    for (const key of keys) {
+      if (name !== key.name || !equalBytes(keyId, key.keyId)) continue
+      if (!crypto.verifyEd25519(key.publicKey, text, signature))
+        return `a signature by ${key.name} does not hold`
+      signers.push(key)
+    }
   }
-  return good === 0 ? `no signature by ${key.name}+${toHex(key.keyId)}` : null
+  if (signers.length > 0) return signers
+  return `no signature by ${keys.map(({ name, keyId }) => `${name}+${toHex(keyId)}`).join(' or ')}`
+}
+
+/** What is wrong with the note as a note of this key, or `null`. */
+export function noteFault(note: SignedNote, key: VerifierKey, crypto: VerifyCrypto): string | null {
+  const signers = knownSigners(note, [key], crypto)
+  return typeof signers === 'string' ? signers : null
 }
 
 export interface NoteSigner {
@@ -57,8 +70,16 @@ export interface NoteSigner {
   readonly sign: (message: Uint8Array) => Uint8Array
 }
 
-/** `text` must end in a newline. */
+/** `text` must end in a newline. More lines may follow, each from `signatureLine`. */
 export function printNote(text: string, signer: NoteSigner, crypto: Pick<VerifyCrypto, 'sha256'>): string {
+  return `${text}\n${signatureLine(text, signer, crypto)}`
+}
+
+export function signatureLine(
+  text: string,
+  signer: NoteSigner,
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): string {
   const keyId = noteKeyId(signer.name, signer.publicKey, crypto)
-  return `${text}\n\u2014 ${signer.name} ${toBase64(concat(keyId, signer.sign(utf8(text))))}\n`
+  return `\u2014 ${signer.name} ${toBase64(concat(keyId, signer.sign(utf8(text))))}\n`
 }

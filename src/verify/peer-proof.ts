@@ -1,10 +1,11 @@
 import { fromHex, toHex } from '../core/bytes.ts'
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
+import { openCheckpoint } from './checkpoint.ts'
+import type { Checkpoint } from './checkpoint-text.ts'
 import { commitmentOfText, leafBytes, parseLeaf, saltBytes } from './leaf.ts'
+import type { LogKeys } from './log-keys.ts'
 import { inclusionHolds, leafHash } from './merkle.ts'
 import { type EntryPayload, parsePayload } from './payload.ts'
 import { parseReceipt } from './receipt-format.ts'
-import type { VerifierKey } from './verifier-key.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 /**
@@ -14,7 +15,7 @@ import type { VerifyCrypto } from './verify-crypto.ts'
  */
 export function openPeerProof(
   proof: { readonly receipt: string; readonly leaf: string },
-  key: VerifierKey,
+  log: LogKeys,
   crypto: VerifyCrypto,
 ): { readonly entry: EntryPayload; readonly checkpoint: Checkpoint } | string {
   const receipt = parseReceipt(proof.receipt)
@@ -29,7 +30,7 @@ export function openPeerProof(
   const commitment = commitmentOfText(salt, receipt.payload, crypto)
   if (toHex(commitment) !== toHex(leaf.commitment)) return 'the leaf does not commit to the payload'
   if (leaf.timeUnixMs !== Date.parse(entry.time)) return 'the leaf has another time than the payload'
-  const checkpoint = openCheckpoint(receipt.checkpoint, key, crypto)
+  const checkpoint = openCheckpoint(receipt.checkpoint, log, crypto)
   if (typeof checkpoint === 'string') return checkpoint
   const { index, proof: hashes } = receipt
   const { size, root } = checkpoint

@@ -1,6 +1,6 @@
 import { fromBase64, fromUtf8, toBase64, utf8 } from '../core/bytes.ts'
 import { canonicalJson, parseCanonicalJson } from '../core/canonical-json.ts'
-import { parseDecimal } from './checkpoint.ts'
+import { parseDecimal } from './checkpoint-text.ts'
 
 /** A receipt is a C2SP `tlog-proof` with the private half of the entry in `extra`. */
 export interface Receipt {

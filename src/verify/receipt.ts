@@ -1,4 +1,5 @@
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
+import { openCheckpoint } from './checkpoint.ts'
+import type { Checkpoint } from './checkpoint-text.ts'
 import { inclusionHolds } from './merkle.ts'
 import { openEntry } from './open-entry.ts'
 import { type EntryPayload, parsePayload } from './payload.ts'
@@ -30,7 +31,7 @@ export function verifyReceipt(text: string, trust: Trust | null, crypto: VerifyC
   // cannot pass for another's.
   const region = trust.regions.get(claimed.region)
   if (region === undefined) return refused(`${notAnchored} for region ${claimed.region}`)
-  const checkpoint = openCheckpoint(receipt.checkpoint, region.key, crypto)
+  const checkpoint = openCheckpoint(receipt.checkpoint, region.log, crypto)
   if (typeof checkpoint === 'string') return refused(checkpoint)
 
   const entry = openEntry(receipt.payload, receipt.salt, region.chainKey, crypto)

@@ -1,5 +1,6 @@
 import { equalBytes, toHex } from '../core/bytes.ts'
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
+import { openCheckpoint } from './checkpoint.ts'
+import type { Checkpoint } from './checkpoint-text.ts'
 import { chainKeyCommitment } from './leaf.ts'
 import { MultiProofWalk } from './multi-proof.ts'
 import { noteFault, parseNote } from './note.ts'
@@ -59,7 +60,7 @@ export function verifyStatement(
   const failures: string[] = []
   const signature = signatureFault(lines, end, region, crypto)
   if (signature !== null) failures.push(signature)
-  const checkpoint = openCheckpoint(header.checkpoint, region.key, crypto)
+  const checkpoint = openCheckpoint(header.checkpoint, region.log, crypto)
   if (typeof checkpoint === 'string') return refused(...failures, checkpoint)
   if (header.count !== lines.rowCount)
     failures.push(`${header.count} rows announced, ${lines.rowCount} present`)
@@ -81,9 +82,9 @@ function signatureFault(
 ): string | null {
   const note = parseNote(end.signature)
   if (note === null || note.signatures.length !== 1) return 'the signature is not a note with one signature'
-  const text = statementText(region.key.name, crypto.sha256(lines.signed), end.rest, crypto)
+  const text = statementText(region.log.origin, crypto.sha256(lines.signed), end.rest, crypto)
   if (note.text !== text) return 'the signature is over another document'
-  const fault = noteFault(note, region.key, crypto)
+  const fault = noteFault(note, region.log.current, crypto)
   return fault === null ? null : `the signature: ${fault}`
 }
 

@@ -1,7 +1,8 @@
 import { fromHex } from '../core/bytes.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
 import { type Genesis, openGenesis } from './genesis.ts'
-import { parseVerifierKey, type VerifierKey } from './verifier-key.ts'
+import { followRotations, type LogKeys } from './log-keys.ts'
+import { parseVerifierKey } from './verifier-key.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 declare const minted: unique symbol
@@ -18,8 +19,7 @@ export interface Trust {
 }
 
 export interface TrustedRegion {
-  /** Of the region's log; its name is the log's origin. */
-  readonly key: VerifierKey
+  readonly log: LogKeys
   readonly chainKey: Uint8Array
   readonly country: string
 }
@@ -52,10 +52,15 @@ function parseRegion(value: unknown, crypto: VerifyCrypto): TrustedRegion | stri
   const key = typeof vkey === 'string' ? parseVerifierKey(vkey, crypto) : null
   if (key === null) return 'the vkey is not an Ed25519 verifier key'
   if (origin !== key.name) return 'the origin is not the name of the vkey'
+  const rotations = value.rotations ?? []
+  if (!Array.isArray(rotations) || !rotations.every(note => typeof note === 'string'))
+    return 'the rotations are not a list of notes'
+  const log = followRotations(key, rotations, crypto)
+  if (typeof log === 'string') return log
   const chainKey = typeof value.chainKey === 'string' ? fromHex(value.chainKey) : null
   if (chainKey?.length !== 32) return 'the chain key is not 32 bytes in hex'
   if (typeof country !== 'string' || !/^[A-Z]{2}$/.test(country)) return 'the country is not two capitals'
-  return { key, chainKey, country }
+  return { log, chainKey, country }
 }
 
 function parseObject(text: string): Record<string, unknown> | null {

@@ -13,7 +13,6 @@ import { createSequencer } from '../../src/ledger/sequencer.ts'
 import { storedLeaves } from '../../src/ledger/stored-leaves.ts'
 import { rootOfLeaves } from '../../src/ledger/tree-reader.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
-import { noteKeyId } from '../../src/verify/verifier-key.ts'
 import { crypto, region } from '../support/ledger.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-killed-'))
@@ -41,20 +40,29 @@ describe('a region that is killed while it is busy', () => {
   it('keeps what it acknowledged, once each, and never contradicts a checkpoint it published', async () => {
     const origin = 'log.example/busy'
     const signer = await loadOrCreateLogKey(join(folder, 'log.pem'), origin, crypto)
-    const key = { ...signer, keyId: noteKeyId(origin, signer.publicKey, crypto) }
+    const { log } = signer
     const tiles = createFileTileStore(join(folder, 'log'))
     const acknowledged: string[] = []
     const published: PublishedCheckpoint[] = []
     for (const lines of [40, 150, 333, 20, 401]) {
       acknowledged.push(...(await runAndKill(lines)))
-      const checkpoint = await readPublished(tiles, key, crypto)
+      const checkpoint = await readPublished(tiles, log, crypto)
       if (checkpoint !== null) published.push(checkpoint)
     }
 
     await using catalog = await openLmdbCatalog(join(folder, 'catalog'))
-    const sequencer = createSequencer({ catalog, tiles, region, signer, crypto, randomBytes, batchSize: 100 })
+    const sequencer = createSequencer({
+      catalog,
+      tiles,
+      region,
+      signer,
+      log,
+      crypto,
+      randomBytes,
+      batchSize: 100,
+    })
     while ((await sequencer.tick()).entered > 0);
-    expect(await fsckLedger({ catalog, tiles, key, crypto }, region)).toEqual([])
+    expect(await fsckLedger({ catalog, tiles, log, crypto }, region)).toEqual([])
 
     expect(acknowledged.length).toBeGreaterThan(900)
     for (const entryId of acknowledged) expect(await catalog.get('entryids', utf8(entryId))).not.toBeNull()

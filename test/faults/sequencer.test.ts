@@ -7,7 +7,8 @@ import { signedKey, treeKey } from '../../src/ledger/tables.ts'
 import { createTreeReader } from '../../src/ledger/tree-reader.ts'
 import type { CatalogBatch } from '../../src/store/catalog.ts'
 import type { CommitFault } from '../../src/store/memory-catalog.ts'
-import { type Checkpoint, openCheckpoint } from '../../src/verify/checkpoint.ts'
+import { openCheckpoint } from '../../src/verify/checkpoint.ts'
+import type { Checkpoint } from '../../src/verify/checkpoint-text.ts'
 import { consistencyHolds } from '../../src/verify/merkle.ts'
 import { verifyStatement } from '../../src/verify/statement.ts'
 import { consistencyRanges } from '../../src/verify/subtrees.ts'
@@ -46,7 +47,7 @@ async function observedLedger() {
 
 async function demandNoFork(ledger: TestLedger, signedTexts: readonly string[]): Promise<void> {
   const bytes = await ledger.tiles.read('checkpoint')
-  const last = openCheckpoint(fromUtf8(bytes!), ledger.stores.key, crypto) as Checkpoint
+  const last = openCheckpoint(fromUtf8(bytes!), ledger.stores.log, crypto) as Checkpoint
   const reader = createTreeReader(ledger.tiles, last.size, crypto)
   for (const text of signedTexts.filter(each => !each.startsWith('holdfast/statement'))) {
     const [, size, root] = text.split('\n')

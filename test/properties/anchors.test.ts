@@ -5,9 +5,11 @@ import { printEnvelope } from '../../src/crypto/dsse.ts'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import { createDocument, signDocument } from '../../src/crypto/signed-document.ts'
 import { printPayload } from '../../src/ledger/payload-print.ts'
-import { openCheckpoint, parseCheckpoint, printCheckpoint } from '../../src/verify/checkpoint.ts'
+import { openCheckpoint } from '../../src/verify/checkpoint.ts'
+import { parseCheckpoint, printCheckpoint } from '../../src/verify/checkpoint-text.ts'
 import { genesisPayloadType, openGenesis } from '../../src/verify/genesis.ts'
 import { encodeLeaf, parseLeaf } from '../../src/verify/leaf.ts'
+import { singleKey } from '../../src/verify/log-keys.ts'
 import { noteFault, parseNote, printNote } from '../../src/verify/note.ts'
 import { noPrevious, parsePayload } from '../../src/verify/payload.ts'
 import { isLogResource, tilePath } from '../../src/verify/tile-path.ts'
@@ -122,9 +124,9 @@ describe('a signed note', () => {
   it('is a checkpoint only of the log that its key is of', () => {
     const root = new Uint8Array(32)
     const foreign = printNote(printCheckpoint({ origin: 'log.example/b', size: 1, root }), signer, crypto)
-    expect(openCheckpoint(foreign, key, crypto)).toContain('is of log.example/b')
+    expect(openCheckpoint(foreign, singleKey(key), crypto)).toContain('is of log.example/b')
     const own = printNote(printCheckpoint({ origin: 'log.example/a', size: 1, root }), signer, crypto)
-    expect(openCheckpoint(own, key, crypto)).toMatchObject({ size: 1 })
+    expect(openCheckpoint(own, singleKey(key), crypto)).toMatchObject({ size: 1 })
   })
 
   it.each([

@@ -102,7 +102,7 @@ describe('statements', () => {
     const carol = await other.join()
     const otherKey = {
       ...alice.trust,
-      regions: new Map([['in-mumbai', { ...region, key: carol.trust.regions.get('in-mumbai')!.key }]]),
+      regions: new Map([['in-mumbai', { ...region, log: carol.trust.regions.get('in-mumbai')!.log }]]),
     }
     expect(failuresOf(verify(lines, otherKey)).join()).toContain('no signature by')
     const otherChain = {

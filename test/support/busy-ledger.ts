@@ -26,7 +26,17 @@ if ((await catalog.get('tenants', utf8(tenant))) === null) {
   await catalog.commit({ puts: [put, { table: 'tenants', key: utf8(tenant), value: row }] })
 }
 
-const sequencer = createSequencer({ catalog, tiles, region, signer, crypto, randomBytes, batchSize: 100 })
+const { log } = signer
+const sequencer = createSequencer({
+  catalog,
+  tiles,
+  region,
+  signer,
+  log,
+  crypto,
+  randomBytes,
+  batchSize: 100,
+})
 const draftOn = async (): Promise<never> => {
   for (;;) {
     const body = { bucket: 'b', by: { accessKeyId: 'AK' } }

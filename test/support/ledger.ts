@@ -16,6 +16,7 @@ import { tenantRowKey } from '../../src/ledger/tables.ts'
 import { createMemoryCatalog, type MemoryCatalog } from '../../src/store/memory-catalog.ts'
 import { genesisPayloadType } from '../../src/verify/genesis.ts'
 import { chainKeyCommitment } from '../../src/verify/leaf.ts'
+import { type LogKeys, singleKey } from '../../src/verify/log-keys.ts'
 import type { NoteSigner } from '../../src/verify/note.ts'
 import { parseTrust, type Trust } from '../../src/verify/trust.ts'
 import { noteKeyId, printVerifierKey } from '../../src/verify/verifier-key.ts'
@@ -51,6 +52,11 @@ export function makeSigner(name = 'log.example/log/in-mumbai'): NoteSigner {
   return { name, publicKey: key.publicKey, sign: message => key.sign(message) }
 }
 
+/** Of a log whose only key is the signer's. */
+export function logOfSigner(signer: NoteSigner): LogKeys {
+  return singleKey({ ...signer, keyId: noteKeyId(signer.name, signer.publicKey, crypto) })
+}
+
 export function makeGenesis(approvers = 2) {
   const keys = Array.from({ length: approvers }, () => generatePrivateKey('ed25519'))
   const document = createDocument(genesisPayloadType, {
@@ -70,8 +76,8 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
   const tiles = createMemoryTileStore()
   let now = Date.UTC(2026, 0, 2)
   const drafts = createDraftBox(() => now++, randomBytes)
-  const key = { ...signer, keyId: noteKeyId(signer.name, signer.publicKey, crypto) }
-  const stores = { catalog, tiles, key, crypto }
+  const log = logOfSigner(signer)
+  const stores = { catalog, tiles, log, crypto }
   return {
     catalog,
     tiles,
@@ -80,7 +86,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
     drafts,
 
     newSequencer: (batchSize = 1000) =>
-      createSequencer({ catalog, tiles, region, signer, crypto, randomBytes, batchSize }),
+      createSequencer({ catalog, tiles, region, signer, log, crypto, randomBytes, batchSize }),
 
     async join() {
       const { signed, tenant: id } = makeGenesis()
@@ -124,7 +130,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
 
     async statement(tenant) {
       let text = ''
-      for await (const line of statementLines({ catalog, tiles, region, signer, crypto }, tenant.id))
+      for await (const line of statementLines({ catalog, tiles, region, signer, log, crypto }, tenant.id))
         text += line
       return utf8(text)
     },

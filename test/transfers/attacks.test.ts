@@ -29,7 +29,6 @@ import {
   rowDigest,
   type TransferItem,
 } from '../../src/transfers/protocol.ts'
-import { parseVerifierKey } from '../../src/verify/verifier-key.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
   api,
@@ -200,7 +199,7 @@ describe('the destination, spoken to by a dishonest source', () => {
       operator: destination.operator,
       ...destination.peer,
       certificate: destination.identity.certificate,
-      key: parseVerifierKey(destination.logKey.vkey, nodeVerifyCrypto)!,
+      log: destination.logKey.log,
     }
     items = [item('in/one'), item('in/two')]
   })

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { toHex } from '../../src/core/bytes.ts'
 import { emptyEdge, TileBuilder } from '../../src/ledger/tile-builder.ts'
 import { createTreeReader } from '../../src/ledger/tree-reader.ts'
-import { type Checkpoint, openCheckpoint } from '../../src/verify/checkpoint.ts'
+import { openCheckpoint } from '../../src/verify/checkpoint.ts'
+import type { Checkpoint } from '../../src/verify/checkpoint-text.ts'
+import { singleKey } from '../../src/verify/log-keys.ts'
 import { consistencyHolds, inclusionHolds, leafHash } from '../../src/verify/merkle.ts'
 import { consistencyRanges, inclusionRanges } from '../../src/verify/subtrees.ts'
 import { isLogResource } from '../../src/verify/tile-path.ts'
@@ -24,7 +26,7 @@ describe.skipIf(folder === null)('vectors: a tlog-tiles log of another implement
       isLogResource(path) && existsSync(join(folder!, path)) ? read(path) : null,
   }
   const checkpoint = (size: number) =>
-    openCheckpoint(read(`checkpoint.${size}`).toString(), key, crypto) as Checkpoint
+    openCheckpoint(read(`checkpoint.${size}`).toString(), singleKey(key), crypto) as Checkpoint
 
   /** Cuts an entry bundle by its length prefixes. */
   const entries = (size: number): Uint8Array[] => {
@@ -80,9 +82,9 @@ describe.skipIf(folder === null)('vectors: a tlog-tiles log of another implement
 
   it('a changed checkpoint is refused', () => {
     const note = read('checkpoint.9').toString()
-    expect(openCheckpoint(note.replace('\n9\n', '\n8\n'), key, crypto)).toContain('does not hold')
-    expect(openCheckpoint(note.replace('— example.com/log', '— example.com/lag'), key, crypto)).toContain(
-      'no signature',
-    )
+    expect(openCheckpoint(note.replace('\n9\n', '\n8\n'), singleKey(key), crypto)).toContain('does not hold')
+    expect(
+      openCheckpoint(note.replace('— example.com/log', '— example.com/lag'), singleKey(key), crypto),
+    ).toContain('no signature')
   })
 })
