@@ -92,6 +92,13 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast verify FILE… [--trust trust.json]',
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
+  witness: {
+    usage:
+      'holdfast witness --key witness.key --name NAME --listen HOST:PORT --data DIR --log VKEY … | --logs FILE\n' +
+      '                        [--tls-key FILE --tls-certificate FILE]\n' +
+      '       holdfast witness --key witness.key --name NAME --vkey',
+    load: async () => (await import('./cli/witness.ts')).witnessCommand,
+  },
   fsck: {
     usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,

@@ -17,6 +17,7 @@ const layers = [
   'ledger',
   'keys',
   'outbound',
+  'witness',
   'instructions',
   'transfers',
   's3',

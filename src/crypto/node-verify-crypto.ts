@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createPublicKey, hash, verify } from 'node:crypto'
 import { hmac } from './hmac.ts'
 import { verifySignature } from './signatures.ts'
 
@@ -8,4 +8,20 @@ export const nodeVerifyCrypto = {
   hmacSha256: (key: Uint8Array, message: Uint8Array): Uint8Array => hmac('sha256', key, message),
   verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
     verifySignature('ed25519', publicKey, message, signature),
+  verifyMlDsa44: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
+    if (publicKey.length !== 1312 || signature.length !== 2420) return false
+    try {
+      const key = createPublicKey({
+        key: Buffer.concat([mlDsa44Spki, publicKey]),
+        format: 'der',
+        type: 'spki',
+      })
+      return verify(null, message, key, signature)
+    } catch {
+      return false
+    }
+  },
 }
+
+/** RFC 9881 section 4: what stands before the 1,312 key bytes in a SubjectPublicKeyInfo. */
+const mlDsa44Spki = Buffer.from('30820532300b06096086480165030403110382052100', 'hex')

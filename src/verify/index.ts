@@ -2,8 +2,9 @@
  * The public face of the verifier. It runs offline, in Node and in a browser; cryptography is passed in
  * (`VerifyCrypto`). Where a function returns `T | string`, the string says what is wrong.
  */
-export { openCheckpoint } from './checkpoint.ts'
+export { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 export { type Checkpoint, parseCheckpoint } from './checkpoint-text.ts'
+export { type Cosigned, cosignedMessage, findCosignature, maxAheadSeconds } from './cosignature.ts'
 export { type Approver, type Genesis, openGenesis } from './genesis.ts'
 export {
   chainKeyCommitment,
@@ -25,8 +26,24 @@ export {
 } from './merkle.ts'
 export { noteFault, parseNote, type SignedNote } from './note.ts'
 export { type EntryPayload, parsePayload } from './payload.ts'
+export { ownWitness, type QuorumVerdict, quorumVerdict, witnessedAt } from './quorum.ts'
 export { type ReceiptVerdict, verifyReceipt } from './receipt.ts'
 export { type StatementVerdict, verifyStatement } from './statement.ts'
+export {
+  type PolicyGroup,
+  type PolicyRule,
+  type PolicyWitness,
+  parsePolicy,
+  policyLimits,
+  type TlogPolicy,
+} from './tlog-policy.ts'
 export { parseTrust, type Trust, type TrustedRegion } from './trust.ts'
-export { parseVerifierKey, printVerifierKey, type VerifierKey } from './verifier-key.ts'
+export {
+  type NoteKeyKind,
+  parseTypedVerifierKey,
+  parseVerifierKey,
+  printVerifierKey,
+  type TypedVerifierKey,
+  type VerifierKey,
+} from './verifier-key.ts'
 export type { VerifyCrypto } from './verify-crypto.ts'

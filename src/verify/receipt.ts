@@ -1,5 +1,4 @@
-import { openCheckpoint } from './checkpoint.ts'
-import type { Checkpoint } from './checkpoint-text.ts'
+import { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 import { inclusionHolds } from './merkle.ts'
 import { openEntry } from './open-entry.ts'
 import { type EntryPayload, parsePayload } from './payload.ts'
@@ -13,7 +12,7 @@ export type ReceiptVerdict =
       readonly verified: true
       readonly entry: EntryPayload
       readonly index: number
-      readonly checkpoint: Checkpoint
+      readonly checkpoint: OpenedCheckpoint
     }
   | Refused
 

@@ -1,5 +1,5 @@
 import { equalBytes, toHex } from '../core/bytes.ts'
-import { openCheckpoint } from './checkpoint.ts'
+import { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 import type { Checkpoint } from './checkpoint-text.ts'
 import { chainKeyCommitment } from './leaf.ts'
 import { MultiProofWalk } from './multi-proof.ts'
@@ -25,7 +25,7 @@ export type StatementVerdict =
       readonly verified: true
       readonly tenant: string
       readonly region: string
-      readonly checkpoint: Checkpoint
+      readonly checkpoint: OpenedCheckpoint
       readonly entries: readonly EntryPayload[]
     }
   | Refused

@@ -2,12 +2,15 @@
  * The port to cryptography, so that the verifier runs wherever there is SHA-256: Node, a browser, a worker.
  *
  * Contract:
- * - All three MUST be synchronous: a statement takes several hashes a row, and awaiting each costs more than it.
+ * - All MUST be synchronous: a statement takes several hashes a row, and awaiting each costs more than it.
  * - `verifyEd25519` MUST follow RFC 8032 section 5.1.7 (S below the group order, or signatures could be altered and
  *   still hold) and MUST NOT throw: bytes that are no key or no signature are `false`.
+ * - `verifyMlDsa44` MAY be left out where there is no ML-DSA-44 (FIPS 204, pure, with an empty context); then
+ *   cosignatures of that kind count for nothing. MUST NOT throw either.
  */
 export interface VerifyCrypto {
   sha256(bytes: Uint8Array): Uint8Array
   hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array
   verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
+  readonly verifyMlDsa44?: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
 }
