@@ -73,16 +73,23 @@ function checkpointUrl(origin: string): string {
   return `/${createHash('sha256').update(origin).digest('hex')}/checkpoint`
 }
 
-async function readBody(request: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > maxRequestBytes)
-      throw new HoldfastError('bad-input', `the body is longer than ${maxRequestBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+/** What is too long is read to its end and dropped, so that the answer arrives; the time for it is bounded. */
+function readBody(request: IncomingMessage): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= maxRequestBytes) chunks.push(chunk)
+      else {
+        chunks.length = 0
+        reject(new HoldfastError('bad-input', `the body is longer than ${maxRequestBytes} bytes`))
+      }
+    })
+    request.on('end', () => resolve(Buffer.concat(chunks)))
+    request.on('error', reject)
+    request.on('close', () => reject(new Error('the request was cut off')))
+  })
 }
 
 function notAllowed(response: ServerResponse, allow: string): void {
