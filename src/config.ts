@@ -52,7 +52,31 @@ export interface Config {
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
   readonly loopbackIsHome: boolean
+  /** Stores of others, by S3, for backups and for copies of public logs. */
+  readonly remotes: readonly RemoteConfig[]
 }
+
+/** A bucket elsewhere. The credentials are read from their file when they are used, and are in no log. */
+export interface RemoteConfig {
+  readonly name: string
+  readonly endpoint: string
+  /** As its signatures have it. */
+  readonly region: string
+  readonly bucket: string
+  /** In front of every key, without `/` at its ends; empty: none. */
+  readonly prefix: string
+  /** Where the operator says that it is; what its address says counts. */
+  readonly country: CountryCode | null
+  /** JSON with `accessKeyId` and `secretAccessKey`. */
+  readonly credentialsFile: string
+  /** PEM file of the one certificate that it must show; `null`: one that a public authority vouches for. */
+  readonly certificateFile: string | null
+  /** `<endpoint>/<bucket>/…` and not `<bucket>.<endpoint>/…`. */
+  readonly pathStyle: boolean
+}
+
+/** Where a copy of a public log is kept: a folder, or a remote by its name. */
+export type PublishTarget = { readonly folder: string } | { readonly remote: string }
 
 export interface RegionConfig {
   readonly id: RegionId
@@ -60,6 +84,8 @@ export interface RegionConfig {
   readonly operator: string
   /** Where other regions reach this one. */
   readonly peer: { readonly host: string; readonly port: number }
+  /** Where its public log is copied to, those for all regions included; a folder is the log's own. */
+  readonly publish: readonly PublishTarget[]
 }
 
 const port = z.int().min(0).max(65_535)
@@ -74,6 +100,27 @@ const regionId = z.string().transform((text, context) => {
   if (id !== null) return id
   context.addIssue(`“${text}” is not a region id (a-z, 0-9 and - inside, at most 32)`)
   return z.NEVER
+})
+
+const publish = z
+  .array(z.union([z.strictObject({ folder: z.string().min(1) }), z.strictObject({ remote: z.string() })]))
+  .default([])
+
+const remote = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be of a-z, 0-9 and -'),
+  endpoint: z
+    .string()
+    .regex(/^https?:\/\/[^/?#@\s]+\/?$/, 'must be http(s)://host, with a port or without, and no path'),
+  region: z.string().min(1),
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket'),
+  prefix: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*)?$/, 'must be of letters, digits, . _ - and / inside')
+    .default(''),
+  country: country.optional(),
+  credentialsFile: z.string().min(1),
+  certificate: z.string().optional(),
+  pathStyle: z.boolean().default(true),
 })
 
 const schema = z.strictObject({
@@ -121,6 +168,8 @@ const schema = z.strictObject({
   diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
+  remotes: z.array(remote).default([]),
+  publish,
   regions: z
     .array(
       z.strictObject({
@@ -128,6 +177,7 @@ const schema = z.strictObject({
         country,
         operator: z.string().default('unnamed'),
         peer: z.strictObject({ host: z.string(), port }),
+        publish,
       }),
     )
     .min(1),
@@ -179,6 +229,22 @@ function regionsTwice(value: unknown): string[] {
   )
 }
 
+/** Names that nothing has, and remotes that are there twice. */
+function remoteFaults(config: z.infer<typeof schema>): string[] {
+  const names = config.remotes.map(({ name }) => name)
+  const faults = names.flatMap((name, index) =>
+    names.indexOf(name) < index ? [`✖ remote ${name} is there twice\n  → at remotes[${index}].name`] : [],
+  )
+  const check = (targets: readonly PublishTarget[], at: string): void => {
+    for (const [index, target] of targets.entries())
+      if ('remote' in target && !names.includes(target.remote))
+        faults.push(`✖ there is no remote ${target.remote}\n  → at ${at}publish[${index}].remote`)
+  }
+  check(config.publish, '')
+  for (const [index, { publish }] of config.regions.entries()) check(publish, `regions[${index}].`)
+  return faults
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }
@@ -187,6 +253,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   const parsed = schema.safeParse(value)
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
   faults.push(...regionsTwice(value))
+  if (parsed.success) faults.push(...remoteFaults(parsed.data))
   const envNumber = (key: string, min: number, max: number, what: string): number | undefined => {
     const text = env[key]
     if (text === undefined || text === '') return undefined
@@ -240,8 +307,24 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     accessLogMs: config.accessLogSeconds * 1000,
     webhookGiveUpMs: config.webhookGiveUpSeconds * 1000,
     lifecycleDayMs: (lifecycleDaySeconds ?? config.lifecycleDaySeconds) * 1000,
-    regions: config.regions,
+    regions: config.regions.map(({ publish, ...region }) => ({
+      ...region,
+      publish: [
+        // A folder for all regions has one of its own for each, as the logs are served.
+        ...config.publish.map(target =>
+          'folder' in target ? { folder: resolve(base, target.folder, region.id) } : target,
+        ),
+        ...publish.map(target => ('folder' in target ? { folder: resolve(base, target.folder) } : target)),
+      ],
+    })),
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,
+    remotes: config.remotes.map(({ country, credentialsFile, certificate, endpoint, ...remote }) => ({
+      ...remote,
+      endpoint: endpoint.replace(/\/$/, ''),
+      country: country ?? null,
+      credentialsFile: resolve(base, credentialsFile),
+      certificateFile: certificate === undefined ? null : resolve(base, certificate),
+    })),
   }
 }

@@ -66,7 +66,7 @@ function regionsOf(dataFolder: string, wanted: string | undefined): string[] {
   return chosen
 }
 
-async function fsckRegion(dataFolder: string, region: string, read: boolean): Promise<RegionReport> {
+export async function fsckRegion(dataFolder: string, region: string, read: boolean): Promise<RegionReport> {
   const files = regionFiles(dataFolder, region)
   const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
   const { log } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)

@@ -103,6 +103,18 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,
   },
+  backup: {
+    usage:
+      'holdfast backup --region R --to DIR|remote:NAME [--config FILE] [--key backup.key] [--keep N] [--json]\n' +
+      '       holdfast backup --check --region R --from DIR|remote:NAME [--config FILE] [--key backup.key] [--json]',
+    load: async () => (await import('./backup-command.ts')).backupCommand,
+  },
+  restore: {
+    usage:
+      'holdfast restore --region R --from DIR|remote:NAME --key backup.key [--data DIR] [--config FILE]\n' +
+      '                        [--backup ID] [--published URL|DIR|FILE|remote:NAME]… [--json]',
+    load: async () => (await import('./restore-command.ts')).restoreCommand,
+  },
   audit: {
     usage: 'holdfast audit FLOWS… --servers inventory.csv …',
     load: async () => (await import('./cli/audit.ts')).auditCommand,

@@ -223,7 +223,7 @@ function startHousekeeping(
   let running: Promise<void> | null = null
   const round = async (): Promise<void> => {
     try {
-      await emptyTrash(catalog, blobs, clock() - trashGraceMs)
+      await emptyTrash(catalog, blobs, clock, trashGraceMs)
       const deps = { catalog, segments, writer: segmentWriter, liveWriters, clock, graceMs: trashGraceMs }
       const report = await compactSegments(deps)
       onHousekeeping(report)

@@ -18,6 +18,7 @@ const layers = [
   'keys',
   'outbound',
   'witness',
+  'backup',
   'instructions',
   'transfers',
   's3',

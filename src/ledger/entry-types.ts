@@ -134,6 +134,7 @@ type EntryBodies = {
     readonly reason: string
     readonly by: By
   }
+  'region.restored': { readonly from: string; readonly size: number }
   refusal: {
     readonly principal: string
     readonly rule: string

@@ -16,7 +16,7 @@ import type { Authorized } from '../policy/authorized.ts'
 import type { Outbound } from '../policy/operations.ts'
 
 export interface OutboundRequest {
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
@@ -46,9 +46,11 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   const agents = new Map<string, Agent>()
   const wires = new WeakMap<Duplex, Socket>()
 
-  const agentOf = ({ host, port, certificate, instruction, webhook }: Outbound): Agent => {
+  const agentOf = ({ host, port, certificate, instruction, webhook, remote }: Outbound): Agent => {
+    // Named by its owner, and not by a region's pinned key.
+    const named = webhook ?? remote
     // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
-    const key = `${host}:${port} ${instruction} ${webhook?.name ?? ''} ${webhook?.isPlain ?? false} ${certificate}`
+    const key = `${host}:${port} ${instruction} ${named?.name ?? ''} ${named?.isPlain ?? false} ${certificate}`
     let agent = agents.get(key)
     if (agent === undefined) {
       agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets: 8 })
@@ -60,20 +62,20 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
           noDelay: true,
           ...(localAddress !== undefined && { localAddress }),
         })
-        if (webhook?.isPlain === true) {
+        if (named?.isPlain === true) {
           wires.set(tcp, tcp)
           return tcp
         }
-        if (webhook !== undefined && certificate === '') {
-          const named = connectTls({
+        if (named !== undefined && certificate === '') {
+          const vouched = connectTls({
             socket: tcp,
-            host: webhook.name,
-            servername: webhook.name,
+            host: named.name,
+            servername: named.name,
             minVersion: 'TLSv1.2',
           })
-          tcp.once('error', error => named.destroy(error))
-          wires.set(named, tcp)
-          return named
+          tcp.once('error', error => vouched.destroy(error))
+          wires.set(vouched, tcp)
+          return vouched
         }
         const secure = connectTls({
           socket: tcp,

@@ -46,6 +46,10 @@ export type RuleId =
   | 'logging-not-configured'
   | 'webhook-place-unknown'
   | 'webhook-leaves-the-country'
+  | 'remote-place-unknown'
+  | 'remote-place-contradicts'
+  | 'remote-takes-tls'
+  | 'backup-leaves-the-country'
 
 export function isRefusal(decision: object): decision is Refusal {
   return 'refused' in decision

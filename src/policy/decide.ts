@@ -35,7 +35,7 @@ export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
       `Data leaves for ${op.host} only under a customer's instruction.`,
     )
   }
-  return refuseWebhook(op) ?? mint(op, noObligations)
+  return refuseWebhook(op) ?? refuseRemoteStore(op) ?? mint(op, noObligations)
 }
 
 /** Names of keys leave with a message, so it stays in the country, whatever its bucket's policies say. */
@@ -53,6 +53,39 @@ function refuseWebhook({ purpose, webhook, host }: Outbound): Refusal | null {
     )
   if (webhook.isPlain && webhook.country !== 'home')
     return refuse('webhook-place-unknown', `${webhook.name} is not on this machine, so it takes https.`)
+  return null
+}
+
+/**
+ * A backup has tenants' names, names and sizes of objects, and sealed contents: it stays in the country of its region.
+ * The public log has nothing of a tenant (a leaf is a time, a label and a commitment, none of which tells anything
+ * without the tenant's chain key and salts), and is for everybody to read: its mirror may be anywhere.
+ */
+function refuseRemoteStore({ purpose, remote, host }: Outbound): Refusal | null {
+  if (purpose !== 'remote-store') return null
+  if (remote === undefined)
+    return refuse('outbound-not-registered', `${host} is not registered as a ${purpose}.`)
+  const { name, isPlain, country, declared, from, holds } = remote
+  if (declared !== null && country !== null && country !== 'home' && country !== declared)
+    return refuse(
+      'remote-place-contradicts',
+      `${name} is configured to be in ${declared}, and its address ${host} is in ${country}.`,
+    )
+  if (isPlain && country !== 'home' && !/^127\.|^::1$/.test(host))
+    return refuse('remote-takes-tls', `${name} is not on this machine, so it takes https.`)
+  if (holds === 'public-log') return null
+  if (country === null)
+    return refuse(
+      'remote-place-unknown',
+      `The country of ${name} (${host}) is not known, and a backup must not leave ${from}. The operator can say where ` +
+        'it is (places in the configuration).',
+    )
+  if (country !== 'home' && country !== from)
+    return refuse(
+      'backup-leaves-the-country',
+      `${name} is in ${country}: a backup holds tenants’ names, sizes and sealed objects, which would leave ${from}. ` +
+        'That takes an instruction of each tenant, and there is no kind of instruction for it yet.',
+    )
   return null
 }
 

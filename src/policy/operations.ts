@@ -86,10 +86,13 @@ export type ClientOperation =
 /** A connection out: to whom, why, and what was registered for that. */
 export interface Outbound {
   readonly action: 'outbound'
-  readonly purpose: 'key-holder' | 'transfer' | 'webhook'
+  readonly purpose: 'key-holder' | 'transfer' | 'webhook' | 'remote-store'
   readonly host: string
   readonly port: number
-  /** PEM of the one certificate that the other end must show. Empty, of a webhook: what public authorities vouch for. */
+  /**
+   * PEM of the one certificate that the other end must show. Empty, of a webhook or a remote store: what public
+   * authorities vouch for.
+   */
   readonly certificate: string
   readonly registered: boolean
   readonly instruction: InstructionId | null
@@ -103,5 +106,20 @@ export interface Outbound {
     readonly country: CountryCode | 'home' | null
     /** Of the region that tells it. */
     readonly from: CountryCode
+  }
+  /** Of a remote store. */
+  readonly remote?: {
+    /** The host as the configuration has it: what its certificate must name. */
+    readonly name: string
+    /** Without TLS. */
+    readonly isPlain: boolean
+    /** Where its address is: `home` in whatever country; `null` when nobody knows. */
+    readonly country: CountryCode | 'home' | null
+    /** Where the configuration says that it is; `null`: it says nothing. */
+    readonly declared: CountryCode | null
+    /** Of the region whose files go there. */
+    readonly from: CountryCode
+    /** What goes there, or comes back. */
+    readonly holds: 'backup' | 'public-log'
   }
 }

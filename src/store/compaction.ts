@@ -8,6 +8,7 @@
  */
 import { fromUtf8, utf8 } from '../core/bytes.ts'
 import type { Clock } from '../core/time.ts'
+import { isHeld } from './backup-hold.ts'
 import type { BlobId } from './blob-store.ts'
 import { type Catalog, type CatalogBatch, decodeCounters, prefixEnd, type Row } from './catalog.ts'
 import { decodeLocation, doneKey, locationRows } from './packed-blob-store.ts'
@@ -46,6 +47,8 @@ export async function compactSegments(deps: CompactionDeps): Promise<CompactionR
     const done = await catalog.get('segments', doneKey(segment))
     if (done !== null) {
       if (deps.clock() - Number(fromUtf8(done)) < deps.graceMs) continue
+      // After the mark was read: a hold that comes later is of a snapshot that names the segment no more.
+      if (await isHeld(catalog, deps.clock())) continue
       await segments.remove(segment)
       await catalog.commit({ removes: [{ table: 'segments', key: utf8(segment) }] })
       removed++

@@ -35,11 +35,7 @@ export function createFileBlobStore(
   if (made) syncUpwards(resolve(folder))
   const folders = createFolderSync()
 
-  const folderOf = (id: BlobId): string => {
-    let hash = 0
-    for (let i = id.length - 4; i < id.length; i++) hash = (hash * 31 + id.charCodeAt(i)) % fanOut
-    return join(folder, hash.toString(16).padStart(2, '0'))
-  }
+  const folderOf = (id: BlobId): string => join(folder, blobFolder(id))
 
   return {
     async create() {
@@ -95,6 +91,13 @@ export function createFileBlobStore(
       return swept
     },
   }
+}
+
+/** Which of the 256 folders a blob's file is in. */
+export function blobFolder(id: BlobId): string {
+  let hash = 0
+  for (let i = id.length - 4; i < id.length; i++) hash = (hash * 31 + id.charCodeAt(i)) % fanOut
+  return hash.toString(16).padStart(2, '0')
 }
 
 function fileWriter(

@@ -18,6 +18,14 @@ import { createGroup, type DbOf } from './lmdb-group.ts'
 const formatKey = utf8('format')
 const format = 'holdfast/catalog/v1'
 
+export interface LmdbCatalog extends Catalog {
+  /**
+   * Copies what is committed now, of one moment and without what was deleted, to a file that is not there yet. Writers
+   * go on meanwhile; what they free is not used again before the copy is done. Not synced.
+   */
+  snapshot(file: string): Promise<void>
+}
+
 interface Pending {
   readonly batch: CatalogBatch
   readonly settle: (held: boolean) => void
@@ -34,7 +42,7 @@ interface Pending {
  *
  * Crash points: before the group's sync, nothing of it is there; after, all of it. There is no third state.
  */
-export async function openLmdbCatalog(path: string): Promise<Catalog> {
+export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   const isNew = !existsSync(`${path}/catalog.mdb`)
   const root = open({
@@ -103,6 +111,8 @@ export async function openLmdbCatalog(path: string): Promise<Catalog> {
         running ??= pump()
       })
     },
+
+    snapshot: file => root.backup(file, true),
 
     async [Symbol.asyncDispose]() {
       closed = true

@@ -59,7 +59,7 @@ export function decodeLocation(value: Uint8Array): BlobLocation {
 }
 
 /** Key of the row in `packed` that says whose bytes are there. */
-export function packedKey({ segment, at }: SegmentPlace): Uint8Array {
+export function packedKey({ segment, at }: SegmentPlace): Buffer {
   const key = Buffer.allocUnsafe(segment.length + 6)
   key.write(segment, 'latin1')
   key.writeUIntBE(at, segment.length, 6)

@@ -4,6 +4,8 @@
  */
 import { fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
+import type { Clock } from '../core/time.ts'
+import { isHeld } from './backup-hold.ts'
 import type { BlobId, BlobReader, BlobStore, ByteRange } from './blob-store.ts'
 import type { Add, Catalog, CatalogBatch, Put, Remove } from './catalog.ts'
 
@@ -68,13 +70,21 @@ export async function readPlace(
 }
 
 /**
- * Removes the blobs in the trash. Crash points: between the removal and its commit, the blob is removed again at the
+ * Removes the blobs that have been in the trash for `graceMs`, unless a backup holds them. Crash points: between the removal and its commit, the blob is removed again at the
  * next run, which does nothing more.
  */
-export async function emptyTrash(catalog: Catalog, blobs: BlobStore, beforeUnixMs: number): Promise<number> {
+export async function emptyTrash(
+  catalog: Catalog,
+  blobs: BlobStore,
+  clock: Clock,
+  graceMs: number,
+): Promise<number> {
+  const beforeUnixMs = clock() - graceMs
   let removed = 0
   for (let from: Uint8Array | undefined; ; ) {
     const rows = await catalog.scan('trash', { limit: 500, ...(from && { from }) })
+    // After the page and not before: a hold that comes later is of a snapshot that has this page's rows.
+    if (await isHeld(catalog, clock())) return removed
     const due = rows.filter(row => Number(fromUtf8(row.value)) <= beforeUnixMs)
     const removes: Remove[] = due.map(({ key }) => ({ table: 'trash', key }))
     const adds: Add[] = []

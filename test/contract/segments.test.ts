@@ -81,7 +81,7 @@ async function store(opened: Opened, bytes: Buffer): Promise<BlobId> {
 async function give(opened: Opened, ids: readonly BlobId[]): Promise<void> {
   const places = ids.map(id => ({ in: 'blobs' as const, id }))
   await opened.catalog.commit(releasePlaces(places, 0))
-  await emptyTrash(opened.catalog, opened.blobs, 1)
+  await emptyTrash(opened.catalog, opened.blobs, () => 1, 0)
 }
 
 const diskBytes = (folder: string): number =>

@@ -93,6 +93,7 @@ describe.skipIf(why !== '')(`an audit of a real transfer${why}`, () => {
         country: country as CountryCode,
         operator: 'test',
         peer: { host: host!, port: ports[i]! },
+        publish: [],
       })),
     })
     customer = await app.customer('acme', 2, 2)

@@ -54,6 +54,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     country: country as CountryCode,
     operator: 'test',
     peer: { host: '127.0.0.1', port: ports[index]! },
+    publish: [],
   }))
   const config: Config = {
     dataFolder: join(folder, 'data'),
@@ -81,6 +82,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     regions,
     places: [],
     loopbackIsHome: true,
+    remotes: [],
     ...change,
   }
   let app = await startApp(config, { log: silentLog, clock: Date.now })

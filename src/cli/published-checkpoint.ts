@@ -1,0 +1,23 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+
+const maxNoteBytes = 1 << 20
+const answerMs = 30_000
+
+/** The checkpoint that a log's readers have: of its URL, of a copy's folder, or in a file. */
+export async function publishedCheckpoint(where: string): Promise<string> {
+  if (/^https?:\/\//.test(where)) {
+    const url = `${where.replace(/\/+$/, '').replace(/\/checkpoint$/, '')}/checkpoint`
+    const answer = await fetch(url, { signal: AbortSignal.timeout(answerMs) }).catch(error => {
+      throw new HoldfastError('peer-unavailable', `${url}: ${messageOf(error)}`)
+    })
+    if (!answer.ok) throw new HoldfastError('peer-refused', `${url} answered ${answer.status}`)
+    const text = await answer.text()
+    if (text.length > maxNoteBytes) throw new HoldfastError('peer-refused', `${url} is no checkpoint`)
+    return text
+  }
+  const file = existsSync(where) && statSync(where).isDirectory() ? join(where, 'checkpoint') : where
+  if (!existsSync(file)) throw new HoldfastError('not-found', `there is no checkpoint at ${file}`)
+  return readFileSync(file, 'utf8')
+}
