@@ -19,6 +19,8 @@ const counters = {
   holdfast_lifecycle_actions_total: 'What lifecycle rules ended, or left because it is locked, by outcome.',
   holdfast_notifications_total:
     'Messages to webhooks, by outcome: delivered, failed (and tried again), dropped.',
+  holdfast_log_mirror_files_total: 'Files of public logs that were copied, by region and copy.',
+  holdfast_log_mirror_failures_total: 'Tries to copy a public log that failed and are made again.',
   holdfast_scrub_faults_total: 'Versions whose bytes are not what was stored, by region.',
 }
 

@@ -27,6 +27,7 @@ import { createInstructionBook } from './instructions/instruction-book.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { closeServer, listenOn } from './listen.ts'
+import { mirrorDepots, startLogMirrors } from './log-mirrors.ts'
 import { openRegion, type Region } from './open-region.ts'
 import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
@@ -64,6 +65,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   mkdirSync(config.dataFolder, { recursive: true, mode: 0o700 })
   const operatorToken = await loadOperatorToken(config.dataFolder, randomBytes)
   const faults = new Map<RegionId, string>()
+  const forks: string[] = []
   const writer = newSortableId(clock(), randomBytes)
   const writers = new Set([writer])
   const metrics = createAppMetrics()
@@ -86,6 +88,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       clock,
       randomBytes,
       log,
+      mirrorsOf: ({ id, country, publish }, door) =>
+        mirrorDepots(publish, id, { remotes: config.remotes, door, country, placeOf }),
       onHousekeeping: ({ compacted, removed, movedBytes }) => {
         const labels = { region: regionConfig.id }
         metrics.count('holdfast_segments_compacted_total', labels, compacted)
@@ -121,6 +125,13 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     )
     const { webhookGiveUpMs: giveUpMs } = config
     stack.use(startDelivery({ region, placeOf, giveUpMs, isHalted, clock, randomBytes, log, metrics }))
+    if (!faults.has(id)) {
+      const onFork = (reason: string): void => {
+        forks.push(`a copy of the log of ${id} contradicts it: ${reason}`)
+      }
+      const { tiles, logKey, mirrors: depots } = region
+      stack.use(startLogMirrors({ region: id, tiles, keys: logKey.log, depots, log, metrics, onFork }))
+    }
     const free = { help: 'Left on the disk of a region.', labels: { region: region.id } }
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
@@ -208,6 +219,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     tenantOfToken: token => tenantOfToken(regions, token),
     faults: () => [
       ...faults.values(),
+      ...forks,
       ...(workers?.serving() === 0 ? ['no worker serves S3; they are being started again'] : []),
     ],
     metrics: async () => {

@@ -16,15 +16,15 @@ import type { DraftBox } from './ledger/drafts.ts'
 import type { Catalog, Put } from './store/catalog.ts'
 import type { Depot } from './store/depot.ts'
 import { rowsOf } from './store/rows-of.ts'
+import type { LogKeys } from './verify/log-keys.ts'
 import { checkpointPath } from './verify/tile-path.ts'
-import type { VerifierKey } from './verify/verifier-key.ts'
 
 export interface HeedRestoreDeps {
   readonly id: RegionId
   readonly folder: string
   readonly catalog: Catalog
   readonly drafts: DraftBox
-  readonly key: VerifierKey
+  readonly keys: LogKeys
   readonly mirrors: readonly Depot[]
   readonly log: Log
 }
@@ -61,12 +61,12 @@ export async function heedRestore(deps: HeedRestoreDeps): Promise<string | null>
 }
 
 /** A copy that cannot be read says nothing, and what nobody has compared is not signed on. */
-async function faultOf(mirror: Depot, { catalog, key }: HeedRestoreDeps): Promise<string | null> {
+async function faultOf(mirror: Depot, { catalog, keys }: HeedRestoreDeps): Promise<string | null> {
   try {
     const note = await mirror.get(checkpointPath)
     return note === null
       ? null
-      : await contradiction(fromUtf8(note), { catalog, crypto: nodeVerifyCrypto, key })
+      : await contradiction(fromUtf8(note), { catalog, crypto: nodeVerifyCrypto, log: keys })
   } catch (error) {
     return `its checkpoint could not be read (${messageOf(error)}); start again when it can`
   }

@@ -1,22 +1,22 @@
 /** Keeps the copies of a region's public log up to date, each by itself, from the main process. */
 import type { PublishTarget } from './config.ts'
-import { HoldfastError, messageOf } from './core/errors.ts'
+import { messageOf } from './core/errors.ts'
 import type { RegionId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import type { Metrics } from './core/metrics.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
-import { createLogMirror, type LogMirror } from './ledger/log-mirror.ts'
+import { createLogMirror, type LogMirror, MirrorFault } from './ledger/log-mirror.ts'
 import { readPublished } from './ledger/published-log.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { openRemote, type RemoteDeps } from './remotes.ts'
 import type { Depot } from './store/depot.ts'
 import { createFolderDepot } from './store/folder-depot.ts'
-import type { VerifierKey } from './verify/verifier-key.ts'
+import type { LogKeys } from './verify/log-keys.ts'
 
 export interface LogMirrorsDeps {
   readonly region: RegionId
   readonly tiles: Pick<TileStore, 'read'>
-  readonly key: VerifierKey
+  readonly keys: LogKeys
   readonly depots: readonly Depot[]
   readonly log: Log
   readonly metrics: Metrics
@@ -48,8 +48,8 @@ export function startLogMirrors(deps: LogMirrorsDeps): AsyncDisposable {
 }
 
 function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
-  const { region, tiles, key, log, metrics } = deps
-  const mirror: LogMirror = createLogMirror({ tiles, key, crypto: nodeVerifyCrypto, depot })
+  const { region, tiles, keys, log, metrics } = deps
+  const mirror: LogMirror = createLogMirror({ tiles, keys, crypto: nodeVerifyCrypto, depot })
   const labels = { region, mirror: depot.name }
   let ownSize = 0
   let size = 0
@@ -74,7 +74,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
 
   const round = async (): Promise<void> => {
     try {
-      ownSize = (await readPublished(tiles, key, nodeVerifyCrypto))?.size ?? 0
+      ownSize = (await readPublished(tiles, keys, nodeVerifyCrypto))?.size ?? 0
       if (ownSize > size) behindSince ??= Date.now()
       const state = await mirror.step()
       size = state.size
@@ -85,11 +85,10 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
       retryMs = everyMs
     } catch (error) {
       const reason = messageOf(error)
-      const isFork = error instanceof HoldfastError && error.code === 'store-damaged'
-      if (isFork || (error instanceof HoldfastError && error.code === 'conflict')) {
+      if (error instanceof MirrorFault) {
         isStopped = true
         log('error', 'log-mirror-stopped', { region, mirror: depot.name, reason })
-        if (isFork) deps.onFork(reason)
+        if (error.kind === 'fork') deps.onFork(reason)
         return
       }
       metrics.count('holdfast_log_mirror_failures_total', labels)

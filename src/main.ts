@@ -115,6 +115,10 @@ const commands: Readonly<Record<string, Command>> = {
       '                        [--backup ID] [--published URL|DIR|FILE|remote:NAME]… [--json]',
     load: async () => (await import('./restore-command.ts')).restoreCommand,
   },
+  log: {
+    usage: 'holdfast log copy --region R --to DIR|remote:NAME [--config FILE] [--json]',
+    load: async () => (await import('./log-command.ts')).logCommand,
+  },
   audit: {
     usage: 'holdfast audit FLOWS… --servers inventory.csv …',
     load: async () => (await import('./cli/audit.ts')).auditCommand,

@@ -1,6 +1,7 @@
 /** Opens what a region consists of, in the order in which it can be trusted, and closes it the other way round. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { clearLeftovers } from './backup/back-up.ts'
 import type { RegionConfig } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
@@ -9,15 +10,18 @@ import type { Log } from './core/log.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createTlsIdentity, type TlsIdentity } from './crypto/tls-identity.ts'
+import { heedRestore } from './heed-restore.ts'
 import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { type LogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
-import type { SequencerThread } from './ledger/sequencer-thread.ts'
+import type { RunningSequencer, SequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
+import { liveHolds } from './store/backup-hold.ts'
 import type { Catalog } from './store/catalog.ts'
 import { type CompactionReport, compactSegments, forgetRemovedSegments } from './store/compaction.ts'
+import type { Depot } from './store/depot.ts'
 import { createDiskRoom, type DiskRoom } from './store/disk-room.ts'
 import { makeFolderDurable, writeFileDurable } from './store/durable-file.ts'
 import { createFileBlobStore } from './store/file-blob-store.ts'
@@ -48,6 +52,8 @@ export interface Region extends RegionAccess {
   readonly logKey: LogKey
   readonly identity: TlsIdentity
   readonly peer: RegionConfig['peer']
+  /** Where its public log is copied to. */
+  readonly mirrors: readonly Depot[]
 }
 
 export interface RegionAccessDeps {
@@ -70,6 +76,7 @@ export interface RegionDeps extends RegionAccessDeps {
   /** A reader opens a part's bytes when it gets to it; what was given up stays readable for so long. */
   readonly trashGraceMs: number
   readonly onEntered: (count: number) => void
+  readonly mirrorsOf: (config: RegionConfig, door: Door) => readonly Depot[]
   readonly onHousekeeping: (report: CompactionReport) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
   readonly onFatal: (region: string, error: Error) => void
@@ -118,26 +125,41 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   )
   // Made here and not by the sequencer, which works beside the answers: a PUT is answered in folders that are durable.
   for (const path of ['tile/0', 'tile/entries']) await makeFolderDurable(join(files.tiles, path))
-  let fatal = false
-  const sequencer = deps.sequencers.run(
-    {
-      region: id,
-      origin: logKey.name,
-      catalogPath: files.catalog,
-      tilesPath: files.tiles,
-      keyPath: files.logKey,
-    },
-    {
-      onMessage: message => {
-        if (message.kind === 'tick') deps.onEntered(message.entered)
-        if (message.kind === 'retry') log('warn', 'sequencer-retries', { region: id, reason: message.reason })
+  const mirrors = deps.mirrorsOf(config, access.door)
+  const halt = await heedRestore({
+    id,
+    folder: files.folder,
+    catalog,
+    drafts: access.drafts,
+    keys: logKey.log,
+    mirrors,
+    log,
+  })
+  let fatal = halt !== null
+  if (halt !== null) deps.onFatal(id, new Error(halt))
+  const runSequencer = (): RunningSequencer =>
+    deps.sequencers.run(
+      {
+        region: id,
+        origin: logKey.name,
+        catalogPath: files.catalog,
+        tilesPath: files.tiles,
+        keyPath: files.logKey,
       },
-      onFatal: error => {
-        fatal = true
-        deps.onFatal(id, error)
+      {
+        onMessage: message => {
+          if (message.kind === 'tick') deps.onEntered(message.entered)
+          if (message.kind === 'retry')
+            log('warn', 'sequencer-retries', { region: id, reason: message.reason })
+        },
+        onFatal: error => {
+          fatal = true
+          deps.onFatal(id, error)
+        },
       },
-    },
-  )
+    )
+  const sequencer = halt === null ? runSequencer() : null
+  await clearLeftovers(files.folder, await liveHolds(catalog, clock()))
   await forgetRemovedSegments(catalog, access.segments)
   const housekeeping = startHousekeeping(access, deps)
 
@@ -147,10 +169,11 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     tiles: createFileTileStore(files.tiles),
     logKey,
     identity,
+    mirrors,
     async [Symbol.asyncDispose]() {
       await housekeeping[Symbol.asyncDispose]()
       await access.sums[Symbol.asyncDispose]()
-      if (!fatal) await sequencer.stop()
+      if (!fatal) await sequencer?.stop()
       await access[Symbol.asyncDispose]()
     },
   }

@@ -5,19 +5,19 @@
  * removes; the rename at the end makes the region be there, whole. Then a mark in it says where it came from.
  */
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import { type Clock, isoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { contradiction, treeOf } from '../ledger/continues.ts'
+import { loadLogKey } from '../ledger/log-keys.ts'
 import { dropAllHolds } from '../store/backup-hold.ts'
 import type { Depot } from '../store/depot.ts'
 import { makeFolderDurable, storeFault, syncFolder } from '../store/durable-file.ts'
 import { readFileBytes } from '../store/folder-depot.ts'
 import { openLmdbCatalog } from '../store/lmdb-catalog.ts'
-import { parseVerifierKey } from '../verify/verifier-key.ts'
 import type { BackupProgress } from './back-up.ts'
 import type { BackupKey } from './backup-key.ts'
 import { readBack } from './check.ts'
@@ -210,10 +210,10 @@ async function judge(manifest: Manifest, folder: string, { published }: RestoreD
   const tree = await treeOf({ catalog, crypto: nodeVerifyCrypto })
   if (tree.size !== manifest.tree.size)
     throw new HoldfastError('store-damaged', 'the catalog in the backup is not the one of its manifest')
-  const key = parseVerifierKey(manifest.vkey, nodeVerifyCrypto)
-  if (key === null) throw new HoldfastError('store-damaged', 'the manifest has no verifier key of the log')
+  const origin = (await readFile(join(folder, 'log.origin'), 'utf8')).trim()
+  const { log } = await loadLogKey(join(folder, 'log.key'), origin, nodeVerifyCrypto)
   for (const { from, note } of published) {
-    const fault = await contradiction(note, { catalog, crypto: nodeVerifyCrypto, key })
+    const fault = await contradiction(note, { catalog, crypto: nodeVerifyCrypto, log })
     if (fault !== null)
       throw new HoldfastError(
         'not-verified',

@@ -15,9 +15,9 @@ export async function treeOf({ catalog, crypto }: Pick<LogStores, 'catalog' | 'c
 /** What is wrong in words; `null` when the catalog's entries continue the tree of the checkpoint. */
 export async function contradiction(
   note: string,
-  stores: Pick<LogStores, 'catalog' | 'crypto' | 'key'>,
+  stores: Pick<LogStores, 'catalog' | 'crypto' | 'log'>,
 ): Promise<string | null> {
-  const checkpoint = openCheckpoint(note, stores.key, stores.crypto)
+  const checkpoint = openCheckpoint(note, stores.log, stores.crypto)
   if (typeof checkpoint === 'string') return `it is no checkpoint of this log: ${checkpoint}`
   const tree = await treeOf(stores)
   if (checkpoint.size > tree.size)

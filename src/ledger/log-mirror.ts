@@ -9,8 +9,8 @@ import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Depot, DepotHeaders } from '../store/depot.ts'
 import { openCheckpoint } from '../verify/checkpoint.ts'
+import type { LogKeys } from '../verify/log-keys.ts'
 import { checkpointPath, tilePath, tileWidth, tileWidthAt } from '../verify/tile-path.ts'
-import type { VerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { type PublishedCheckpoint, readPublished } from './published-log.ts'
 import type { TileStore } from './tile-store.ts'
@@ -18,18 +18,28 @@ import { createTreeReader } from './tree-reader.ts'
 
 export interface LogMirrorDeps {
   readonly tiles: Pick<TileStore, 'read'>
-  readonly key: VerifierKey
+  /** Its keys over time. */
+  readonly keys: LogKeys
   readonly crypto: VerifyCrypto
   readonly depot: Depot
 }
 
 export interface LogMirror {
   /**
-   * Copies what is published now and not there yet. Not twice at once. Rejects with `store-damaged` when the copy has a
-   * checkpoint of this log that is newer or contradicts it, with `conflict` when what is there is no checkpoint of this
-   * log: either is for a person to look at, and nothing was written over. Anything else may pass.
+   * Copies what is published now and not there yet. Not twice at once. Rejects with a `MirrorFault` when what is at the
+   * copy must not be written over; that is for a person to look at. Anything else may pass.
    */
   step(): Promise<MirrorState>
+}
+
+/** `fork`: a checkpoint by this log's key that is newer or of another tree. `foreign`: none of this log. */
+export class MirrorFault extends HoldfastError {
+  readonly kind: 'fork' | 'foreign'
+
+  constructor(kind: 'fork' | 'foreign', message: string) {
+    super('conflict', message)
+    this.kind = kind
+  }
 }
 
 export interface MirrorState {
@@ -50,7 +60,7 @@ export const checkpointHeaders: DepotHeaders = {
 const parallelPuts = 8
 const partialsGone = Symbol('partials gone')
 
-export function createLogMirror({ tiles, key, crypto, depot }: LogMirrorDeps): LogMirror {
+export function createLogMirror({ tiles, keys, crypto, depot }: LogMirrorDeps): LogMirror {
   /** What is at the copy; `null`: it was not looked at yet. */
   let there: { readonly note: string | null; readonly size: number } | null = null
   /** By `entries` or level: full resources below it are at the copy. Kept over steps that failed. */
@@ -60,18 +70,18 @@ export function createLogMirror({ tiles, key, crypto, depot }: LogMirrorDeps): L
     const bytes = await depot.get(checkpointPath)
     if (bytes === null) return { note: null, size: 0 }
     const note = fromUtf8(bytes)
-    const checkpoint = openCheckpoint(note, key, crypto)
+    const checkpoint = openCheckpoint(note, keys, crypto)
     if (typeof checkpoint === 'string')
-      throw new HoldfastError('conflict', `${depot.name} has something else at checkpoint: ${checkpoint}`)
+      throw new MirrorFault('foreign', `${depot.name} has something else at checkpoint: ${checkpoint}`)
     const { size, root } = checkpoint
     if (size > own.size)
-      throw new HoldfastError(
-        'store-damaged',
+      throw new MirrorFault(
+        'fork',
         `${depot.name} has a checkpoint over ${size} entries by this log’s key, and here ${own.size} are published`,
       )
     if (!equalBytes(await createTreeReader(tiles, size, crypto).root(), root))
-      throw new HoldfastError(
-        'store-damaged',
+      throw new MirrorFault(
+        'fork',
         `${depot.name} has a checkpoint by this log’s key over another tree of ${size} entries`,
       )
     return { note, size }
@@ -79,8 +89,8 @@ export function createLogMirror({ tiles, key, crypto, depot }: LogMirrorDeps): L
 
   return {
     async step() {
-      for (;;) {
-        const own = await readPublished(tiles, key, crypto)
+      for (let last = ''; ; ) {
+        const own = await readPublished(tiles, keys, crypto)
         if (own === null) return { size: 0, copied: 0 }
         // Each time anew before the checkpoint is replaced: somebody else may have written there meanwhile.
         if (there?.note === own.note) return { size: own.size, copied: 0 }
@@ -90,7 +100,11 @@ export function createLogMirror({ tiles, key, crypto, depot }: LogMirrorDeps): L
         if (from.note === own.note) return { size: own.size, copied: 0 }
         const copied = await copyResources(own.size, from.size, isFirst)
         // Its partial tiles were dropped meanwhile, because the log has grown: there is a newer checkpoint by now.
-        if (copied === partialsGone) continue
+        if (copied === partialsGone) {
+          if (own.note === last) throw new HoldfastError('store-damaged', 'a partial tile is missing')
+          last = own.note
+          continue
+        }
         await depot.sync()
         await depot.put(checkpointPath, utf8(own.note), checkpointHeaders)
         await depot.sync()
