@@ -45,7 +45,7 @@ export type BackupFile = Manifest['files'][number]
 export const manifestPath = (backup: string): string => `manifest-${backup}.json`
 
 /** The backup's id, if the file is a manifest by its name. */
-export function backupOf(path: string): string | null {
+function backupOf(path: string): string | null {
   return /^manifest-([0-9a-hjkmnp-tv-z]{26})\.json$/.exec(path)?.[1] ?? null
 }
 
@@ -59,7 +59,7 @@ export function printManifest(manifest: Manifest, key: BackupKey): Uint8Array {
  * `key`: left out, only accidents are found and no forgery. Rejects with `store-damaged` what was changed, with
  * `bad-input` what another key has made.
  */
-export function parseManifest(bytes: Uint8Array, path: string, key: BackupKey | null): Manifest {
+function parseManifest(bytes: Uint8Array, path: string, key: BackupKey | null): Manifest {
   const bad = (why: string): HoldfastError => new HoldfastError('store-damaged', `${path}: ${why}`)
   const match = /^(.+)\nhmac-sha256 ([0-9a-f]{64})\nsha256 ([0-9a-f]{64})\n$/.exec(text(bytes) ?? '')
   if (match === null) throw bad('it is no manifest of a backup')

@@ -48,11 +48,11 @@ export interface MirrorState {
   readonly copied: number
 }
 
-export const tileHeaders: DepotHeaders = {
+const tileHeaders: DepotHeaders = {
   contentType: 'application/octet-stream',
   cacheControl: 'public, max-age=31536000, immutable',
 }
-export const checkpointHeaders: DepotHeaders = {
+const checkpointHeaders: DepotHeaders = {
   contentType: 'text/plain; charset=utf-8',
   cacheControl: 'no-cache',
 }
