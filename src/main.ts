@@ -85,7 +85,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/books.ts')).receiptCommand,
   },
   statement: {
-    usage: 'holdfast statement --region R -o s.json',
+    usage: 'holdfast statement --region R -o s.json [--from N] [--to N] [--new]',
     load: async () => (await import('./cli/books.ts')).statementCommand,
   },
   verify: {

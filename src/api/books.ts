@@ -4,10 +4,11 @@ import { parseEntryId, parseRegionId, type RegionId } from '../core/ids.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'
-import { statementLines } from '../ledger/statements.ts'
+import { type StatementRange, statementLines } from '../ledger/statements.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { findTenant } from '../store/tenants.ts'
+import { parseDecimal } from '../verify/checkpoint-text.ts'
 import { type ApiRoute, tenantOf } from './routes.ts'
 
 export interface BookRegion {
@@ -45,7 +46,8 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
       method: 'GET',
       path: '/regions/{region}/statement',
       caller: 'tenant',
-      summary: 'All of the tenant’s entries in a region, provably gapless, signed by the region',
+      summary:
+        'The tenant’s entries in a region, provably gapless, signed by the region: all of them, or those with the sequence numbers from `first` (included) to `end` (not included)',
       run: async request => {
         const id = parseRegionId(request.path.region!)
         const region = id === null ? undefined : regions.get(id)
@@ -62,8 +64,26 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
           log: logKey.log,
           crypto: nodeVerifyCrypto,
         }
-        return { status: 200, contentType: 'application/json', lines: statementLines(deps, tenant) }
+        return {
+          status: 200,
+          contentType: 'application/json',
+          lines: statementLines(deps, tenant, rangeIn(request.query)),
+        }
       },
     },
   ]
+}
+
+function rangeIn(query: URLSearchParams): StatementRange {
+  const first = numberIn(query, 'first')
+  const end = numberIn(query, 'end')
+  return { ...(first !== null && { first }), ...(end !== null && { end }) }
+}
+
+function numberIn(query: URLSearchParams, name: string): number | null {
+  const text = query.get(name)
+  if (text === null) return null
+  const value = parseDecimal(text)
+  if (value === null) throw new HoldfastError('bad-input', `${name} is not a sequence number`)
+  return value
 }

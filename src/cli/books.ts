@@ -5,13 +5,16 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HoldfastError } from '../core/errors.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
+import { parseDecimal } from '../verify/checkpoint-text.ts'
 import { fetchApi } from './api-client.ts'
-import { customerFolder, loadCredentials } from './customer-folder.ts'
-import type { CommandIo, ExitCode } from './io.ts'
+import { customerFiles, customerFolder, loadCredentials } from './customer-folder.ts'
+import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
+import { loadMemory, type Memory } from './seen.ts'
 
 export const receiptUsage = 'holdfast receipt ENTRY -o r.txt [--customer DIR] [--json]'
-export const statementUsage = 'holdfast statement --region R -o s.json [--customer DIR] [--json]'
+export const statementUsage =
+  'holdfast statement --region R -o s.json [--from N] [--to N] [--new] [--customer DIR] [--json]'
 
 const pendingMs = 15_000
 
@@ -54,14 +57,19 @@ export async function statementCommand(argv: string[], io: CommandIo): Promise<E
     options: {
       region: { type: 'string' },
       output: { type: 'string', short: 'o' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      new: { type: 'boolean' },
       customer: { type: 'string' },
       json: { type: 'boolean' },
     },
   })
   const region = required(values.region, '--region R')
-  const credentials = loadCredentials(values.customer ?? customerFolder(io.env))
+  const files = customerFiles(values.customer ?? customerFolder(io.env))
+  const credentials = loadCredentials(files.folder)
   const output = required(values.output, '-o FILE')
-  const path = `/regions/${encodeURIComponent(region)}/statement`
+  const range = rangeOf(values, { region, tenant: credentials.tenant, memory: loadMemory(files.checkpoints) })
+  const path = `/regions/${encodeURIComponent(region)}/statement${range}`
   const response = await fetchApi(credentials.api, 'GET', path, credentials.apiToken)
   // Under another name until it is whole: half a statement must not pass for one. It says what the customer stores.
   const partial = `${output}.part`
@@ -70,4 +78,27 @@ export async function statementCommand(argv: string[], io: CommandIo): Promise<E
   if (values.json) io.stdout.write(`${JSON.stringify({ region, file: output })}\n`)
   else io.stdout.write(`statement of ${region} written to ${output}; check it: holdfast verify ${output}\n`)
   return 0
+}
+
+/** `--from` and `--to` are sequence numbers, both included; `--new` begins where `verify` has seen to. */
+function rangeOf(
+  values: {
+    readonly from?: string | undefined
+    readonly to?: string | undefined
+    readonly new?: boolean | undefined
+  },
+  seen: { readonly region: string; readonly tenant: string; readonly memory: Memory },
+): string {
+  const query = new URLSearchParams()
+  if (values.new && values.from !== undefined) throw new UsageError('--new and --from exclude each other')
+  if (values.new) query.set('first', String(seen.memory.chains[`${seen.tenant}/${seen.region}`]?.count ?? 0))
+  if (values.from !== undefined) query.set('first', String(sequenceNumber(values.from, '--from')))
+  if (values.to !== undefined) query.set('end', String(sequenceNumber(values.to, '--to') + 1))
+  return query.size === 0 ? '' : `?${query}`
+}
+
+function sequenceNumber(text: string, name: string): number {
+  const value = parseDecimal(text)
+  if (value === null) throw new UsageError(`${name} is not a sequence number`)
+  return value
 }

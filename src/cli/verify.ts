@@ -4,23 +4,14 @@ import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
-import { verifyReceipt } from '../verify/receipt.ts'
-import { verifyStatement } from '../verify/statement.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { customerFiles, customerFolder } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
-import { compareWithSeen, emptyMemory, type Memory, parseMemory } from './seen.ts'
+import { loadMemory } from './seen.ts'
+import { type Outcome, verifyFile } from './verify-file.ts'
 
 export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--json]'
-
-interface Outcome {
-  readonly file: string
-  readonly kind: 'receipt' | 'statement' | 'unknown'
-  readonly verified: boolean
-  readonly failures: readonly string[]
-  readonly facts: Readonly<Record<string, string | number>>
-}
 
 export async function verifyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
@@ -39,9 +30,9 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   let memory = loadMemory(memoryPath)
   const outcomes: Outcome[] = []
   for (const file of positionals) {
-    const { outcome, seen } = verifyFile(file, trust, memory)
-    outcomes.push(outcome)
-    memory = seen
+    const found = verifyFile(file, { trust, memory })
+    outcomes.push(found.outcome)
+    memory = found.memory
   }
   if (trust !== null) {
     await writeFileDurable(memoryPath, utf8(`${JSON.stringify(memory, null, 2)}\n`), 0o600).catch(error => {
@@ -56,41 +47,6 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   return outcomes.every(outcome => outcome.verified) ? 0 : 1
 }
 
-function verifyFile(file: string, trust: Trust | null, memory: Memory): { outcome: Outcome; seen: Memory } {
-  const failed = (kind: Outcome['kind'], ...failures: string[]) => ({
-    outcome: { file, kind, verified: false, failures, facts: {} },
-    seen: memory,
-  })
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(file)
-  } catch (error) {
-    return failed('unknown', `cannot be read: ${messageOf(error)}`)
-  }
-  if (bytes.subarray(0, 9).toString('latin1') === 'c2sp.org/') {
-    const verdict = verifyReceipt(bytes.toString('utf8'), trust, nodeVerifyCrypto)
-    if (!verdict.verified) return failed('receipt', ...verdict.failures)
-    const { faults, memory: seen } = compareWithSeen(memory, verdict.checkpoint, null)
-    if (faults.length > 0) return failed('receipt', ...faults)
-    const { id, type, region, time } = verdict.entry
-    const facts = { entry: id, type, region, time, leaf: verdict.index, treeSize: verdict.checkpoint.size }
-    return { outcome: { file, kind: 'receipt', verified: true, failures: [], facts }, seen }
-  }
-  const verdict = verifyStatement(bytes, trust, nodeVerifyCrypto)
-  if (!verdict.verified) return failed('statement', ...verdict.failures)
-  const { faults, memory: seen } = compareWithSeen(memory, verdict.checkpoint, verdict)
-  if (faults.length > 0) return failed('statement', ...faults)
-  const { region, tenant, entries, checkpoint } = verdict
-  const facts = {
-    region,
-    tenant,
-    entries: entries.length,
-    treeSize: checkpoint.size,
-    until: entries.at(-1)?.time ?? '',
-  }
-  return { outcome: { file, kind: 'statement', verified: true, failures: [], facts }, seen }
-}
-
 function loadTrust(path: string, isExplicit: boolean): Trust | null {
   if (!existsSync(path)) {
     if (isExplicit) throw new HoldfastError('not-found', `there is no trust file at ${path}`)
@@ -99,15 +55,6 @@ function loadTrust(path: string, isExplicit: boolean): Trust | null {
   const trust = parseTrust(readFileSync(path, 'utf8'), nodeVerifyCrypto)
   if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
   return trust
-}
-
-function loadMemory(path: string): Memory {
-  if (!existsSync(path)) return emptyMemory
-  const memory = parseMemory(readFileSync(path, 'utf8'))
-  // Starting over in silence would let a rolled-back log pass: a person has to look.
-  if (memory === null)
-    throw new HoldfastError('store-damaged', `${path} is damaged; what was seen before cannot be compared`)
-  return memory
 }
 
 function render({ file, kind, verified, failures, facts }: Outcome): string {

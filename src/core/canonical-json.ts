@@ -45,10 +45,38 @@ export function canonicalJson(value: Json): string {
 export function parseCanonicalJson(text: string): Json | null {
   try {
     const value = JSON.parse(text) as Json
-    return canonicalJson(value) === text ? value : null
+    return isCanonical(value, text) ? value : null
   } catch {
     return null
   }
+}
+
+/**
+ * The engine's own printer is five times as fast as ours and prints the same, but for the order of keys, numbers
+ * outside the subset and lone surrogates (which it escapes). Where one of these may be, ours decides.
+ */
+function isCanonical(value: Json, text: string): boolean {
+  if (JSON.stringify(value) === text && !text.includes('\\ud') && isOrdered(value)) return true
+  return canonicalJson(value) === text
+}
+
+/** Keys in order, and no number outside the subset, all the way down. */
+function isOrdered(value: Json | undefined): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (isArray(value)) {
+    for (const element of value) if (!isOrdered(element)) return false
+    return true
+  }
+  let before = ''
+  let isFirst = true
+  for (const key in value) {
+    if (!isFirst && key <= before) return false
+    isFirst = false
+    before = key
+    if (!isOrdered(value[key])) return false
+  }
+  return true
 }
 
 /** Nothing in it needs an escape, and no surrogate can be in it. */

@@ -1,10 +1,17 @@
-import { createPublicKey, hash, verify } from 'node:crypto'
+import { createHash, createPublicKey, hash, verify } from 'node:crypto'
 import { hmac } from './hmac.ts'
 import { verifySignature } from './signatures.ts'
 
 /** What `src/verify` needs of cryptography (its `VerifyCrypto`), by node:crypto. */
 export const nodeVerifyCrypto = {
   sha256: (bytes: Uint8Array): Uint8Array => Buffer.from(hash('sha256', bytes, 'binary'), 'binary'),
+  sha256Stream: () => {
+    const stream = createHash('sha256')
+    return {
+      update: (bytes: Uint8Array): void => void stream.update(bytes),
+      digest: (): Uint8Array => stream.digest(),
+    }
+  },
   hmacSha256: (key: Uint8Array, message: Uint8Array): Uint8Array => hmac('sha256', key, message),
   verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
     verifySignature('ed25519', publicKey, message, signature),

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readU64be } from '../core/bytes.ts'
+import { readU64be, toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
 import type { Catalog } from '../store/catalog.ts'
+import { parseLeaf } from '../verify/leaf.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
 import { type NoteSigner, printNote } from '../verify/note.ts'
-import { printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
+import { printBlankRow, printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
 import { subtreeEnd } from '../verify/subtrees.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { readPublished } from './published-log.ts'
@@ -15,6 +16,7 @@ import {
   decodeChainHead,
   decodeEntryRow,
   type EntryRow,
+  isErased,
   payloadOf,
   saltOf,
 } from './tables.ts'
@@ -30,17 +32,33 @@ export interface StatementDeps {
   readonly crypto: VerifyCrypto
 }
 
+/** Sequence numbers: `first` included, `end` not; left out, from the first entry and to the last. */
+export interface StatementRange {
+  readonly first?: number
+  readonly end?: number
+}
+
 const pageRows = 500
 
 /**
  * The tenant's statement at the newest checkpoint, line by line, each with its newline (`docs/formats/statement.md`).
- * Holds one page of rows in memory. `not-found` before the log's first checkpoint.
+ * Holds one page of rows in memory. `not-found` before the log's first checkpoint, `bad-input` for a range that does
+ * not lie in what is entered.
  */
-export async function* statementLines(deps: StatementDeps, tenant: TenantId): AsyncGenerator<string> {
+export async function* statementLines(
+  deps: StatementDeps,
+  tenant: TenantId,
+  range: StatementRange = {},
+): AsyncGenerator<string> {
   const { catalog, crypto, log, region, signer, tiles } = deps
   const published = await readPublished(tiles, log, crypto)
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
-  const count = await countBelow(catalog, tenant, published.size)
+  const entered = await countBelow(catalog, tenant, published.size)
+  const { first = 0, end = entered } = range
+  if (first > end || end > entered)
+    throw new HoldfastError('bad-input', `entries ${first} to ${end} of ${entered} are no range`)
+  const prev = toHex(await commitmentBefore(catalog, tenant, first))
+  const count = end - first
   const reader = createTreeReader(tiles, published.size, crypto)
   const digest = createHash('sha256')
   const signed = (line: string): string => {
@@ -48,19 +66,32 @@ export async function* statementLines(deps: StatementDeps, tenant: TenantId): As
     return line
   }
 
-  yield signed(`${printHeader({ checkpoint: published.note, count, region, tenant })}\n`)
+  yield signed(
+    `${printHeader({ checkpoint: published.note, count, entered, first, prev, region, tenant })}\n`,
+  )
   let at = 0
   let number = 0
-  for await (const { index, ...entry } of tenantEntries(catalog, tenant, count)) {
+  for await (const { index, ...entry } of tenantEntries(catalog, tenant, first, end)) {
     number++
     const hashes = await hashesBetween(reader, at, index)
-    const row = printRow({ hashes, index, payload: payloadOf(entry), salt: saltOf(entry) })
+    const row = isErased(entry)
+      ? printBlankRow({ hashes, index, leaf: entry.leaf })
+      : printRow({ hashes, index, payload: payloadOf(entry), salt: saltOf(entry) })
     yield signed(number === count ? `${row}\n` : `${row},\n`)
     at = index + 1
   }
   const rest = await hashesBetween(reader, at, published.size)
   const text = statementText(signer.name, digest.digest(), rest, crypto)
   yield `${printEnd({ rest, signature: printNote(text, signer, crypto) })}\n`
+}
+
+async function commitmentBefore(catalog: Catalog, tenant: TenantId, seq: number): Promise<Uint8Array> {
+  if (seq === 0) return new Uint8Array(32)
+  for await (const { leaf } of tenantEntries(catalog, tenant, seq - 1, seq)) {
+    const parsed = parseLeaf(leaf)
+    if (parsed !== null) return parsed.commitment
+  }
+  throw gap(tenant, seq - 1)
 }
 
 /** The walk of the format, from leaf `at` to leaf `limit`: the largest subtrees in between. */
@@ -93,11 +124,12 @@ async function countBelow(catalog: Catalog, tenant: TenantId, size: number): Pro
 async function* tenantEntries(
   catalog: Catalog,
   tenant: TenantId,
-  count: number,
+  first: number,
+  end: number,
 ): AsyncGenerator<EntryRow & { readonly index: number }> {
-  for (let seq = 0; seq < count; ) {
+  for (let seq = first; seq < end; ) {
     const from = chainRowKey(tenant, seq)
-    const rows = await catalog.scan('chains', { from, to: chainRowKey(tenant, count), limit: pageRows })
+    const rows = await catalog.scan('chains', { from, to: chainRowKey(tenant, end), limit: pageRows })
     if (rows.length === 0) throw gap(tenant, seq)
     const entries = await Promise.all(
       rows.map(async ({ value }) => {

@@ -20,8 +20,12 @@ export const tenantRowKey = (tenant: string): Uint8Array => utf8(tenant)
 /** What a region keeps of an entry: the public leaf, and what only the tenant gets. */
 export interface EntryRow {
   readonly leaf: Uint8Array
-  /** Salt ‖ payload in UTF-8: what the leaf commits to. */
+  /** Salt ‖ payload in UTF-8: what the leaf commits to. Empty where it was erased. */
   readonly salted: Uint8Array
+}
+
+export function isErased({ salted }: EntryRow): boolean {
+  return salted.length === 0
 }
 
 export function encodeEntryRow({ leaf, salted }: EntryRow): Uint8Array {
@@ -29,7 +33,7 @@ export function encodeEntryRow({ leaf, salted }: EntryRow): Uint8Array {
 }
 
 export function decodeEntryRow(bytes: Uint8Array): EntryRow {
-  if (bytes.length <= leafBytes + saltBytes) {
+  if (bytes.length !== leafBytes && bytes.length <= leafBytes + saltBytes) {
     throw new HoldfastError('store-damaged', `an entry row of ${bytes.length} bytes is too short`)
   }
   return { leaf: bytes.subarray(0, leafBytes), salted: bytes.subarray(leafBytes) }

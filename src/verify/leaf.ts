@@ -22,6 +22,21 @@ export function encodeLeaf({ timeUnixMs, label, commitment }: Leaf): Uint8Array 
   return concat(leafHead, u64be(timeUnixMs), label, commitment)
 }
 
+/** 0x00 (RFC 6962) and a leaf; reused, because a statement has one a row and `sha256` keeps nothing. */
+const leafBlock = new Uint8Array(1 + leafBytes)
+leafBlock[1] = leafVersion
+
+/** The hash of the leaf, without making the leaf. */
+export function hashOfLeaf(
+  { timeUnixMs, label, commitment }: Leaf,
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): Uint8Array {
+  leafBlock.set(u64be(timeUnixMs), 2)
+  leafBlock.set(label, 10)
+  leafBlock.set(commitment, 42)
+  return crypto.sha256(leafBlock)
+}
+
 /** `null` for bytes of another length or version. */
 export function parseLeaf(bytes: Uint8Array): Leaf | null {
   if (bytes.length !== leafBytes || bytes[0] !== leafVersion || bytes[1] !== 0 || bytes[2]! > 0x1f)
@@ -44,6 +59,19 @@ export function labelOf(
  */
 export function commitmentOf(salted: Uint8Array, crypto: Pick<VerifyCrypto, 'sha256'>): Uint8Array {
   return crypto.sha256(salted)
+}
+
+/** The same, from salt and payload apart. */
+export function commitmentOfBytes(
+  salt: Uint8Array,
+  payload: Uint8Array,
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): Uint8Array {
+  const length = salt.length + payload.length
+  if (scratch.length < length) scratch = new Uint8Array(2 * length)
+  scratch.set(salt)
+  scratch.set(payload, salt.length)
+  return commitmentOf(scratch.subarray(0, length), crypto)
 }
 
 /** The same, from text. */

@@ -24,7 +24,11 @@ const hex64 = /^[0-9a-f]{64}$/
 /** The payload, or what is wrong with it. Never lenient: two readers must not see two things in one commitment. */
 export function parsePayload(text: string): EntryPayload | string {
   const value = parseCanonicalJson(text)
-  if (value === null) return 'the payload is not canonical JSON'
+  return value === null ? 'the payload is not canonical JSON' : checkPayload(value)
+}
+
+/** The same of a value that was parsed as canonical JSON. */
+export function checkPayload(value: Json): EntryPayload | string {
   if (!isRecord(value)) return 'the payload is not an object'
   // Canonical, so the keys are in order.
   if (Object.keys(value).join() !== fields) return 'the payload has other fields than the format'

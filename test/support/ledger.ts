@@ -3,7 +3,7 @@ import { toHex, utf8 } from '../../src/core/bytes.ts'
 import type { EntryId, RegionId, TenantId } from '../../src/core/ids.ts'
 import { printEnvelope } from '../../src/crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
-import { generatePrivateKey } from '../../src/crypto/signatures.ts'
+import { generatePrivateKey, type PrivateKey } from '../../src/crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
 import { createDraftBox, type DraftBox } from '../../src/ledger/drafts.ts'
 import { fsckLedger } from '../../src/ledger/fsck-ledger.ts'
@@ -11,7 +11,7 @@ import { createMemoryTileStore, type MemoryTileStore } from '../../src/ledger/me
 import { receiptOf } from '../../src/ledger/receipts.ts'
 import type { LogStores } from '../../src/ledger/recover.ts'
 import { createSequencer, type Sequencer } from '../../src/ledger/sequencer.ts'
-import { statementLines } from '../../src/ledger/statements.ts'
+import { type StatementRange, statementLines } from '../../src/ledger/statements.ts'
 import { tenantRowKey } from '../../src/ledger/tables.ts'
 import { createMemoryCatalog, type MemoryCatalog } from '../../src/store/memory-catalog.ts'
 import { genesisPayloadType } from '../../src/verify/genesis.ts'
@@ -26,6 +26,8 @@ export const region = 'in-mumbai' as RegionId
 
 export interface TestTenant {
   readonly id: TenantId
+  /** Of its approvers; the quorum is 1. */
+  readonly keys: readonly PrivateKey[]
   readonly chainKey: Uint8Array
   readonly trustText: string
   readonly trust: Trust
@@ -42,7 +44,7 @@ export interface TestLedger {
   join(): Promise<TestTenant>
   /** Commits one small draft a call, as a request would. */
   draft(tenant: TestTenant, note?: string): Promise<EntryId>
-  statement(tenant: TestTenant): Promise<Uint8Array>
+  statement(tenant: TestTenant, range?: StatementRange): Promise<Uint8Array>
   receipt(tenant: TestTenant, entryId: EntryId): Promise<string>
   fsck(): Promise<string[]>
 }
@@ -89,7 +91,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
       createSequencer({ catalog, tiles, region, signer, log, crypto, randomBytes, batchSize }),
 
     async join() {
-      const { signed, tenant: id } = makeGenesis()
+      const { keys, signed, tenant: id } = makeGenesis()
       const chainKey = randomBytes(32)
       const { put } = drafts.draft({
         tenant: id,
@@ -118,7 +120,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
       })
       const trust = parseTrust(trustText, crypto)
       if (typeof trust === 'string') throw new Error(trust)
-      return { id, chainKey, trustText, trust }
+      return { id, keys, chainKey, trustText, trust }
     },
 
     async draft(tenant, note = 'b') {
@@ -128,9 +130,13 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
       return entryId
     },
 
-    async statement(tenant) {
+    async statement(tenant, range = {}) {
       let text = ''
-      for await (const line of statementLines({ catalog, tiles, region, signer, log, crypto }, tenant.id))
+      for await (const line of statementLines(
+        { catalog, tiles, region, signer, log, crypto },
+        tenant.id,
+        range,
+      ))
         text += line
       return utf8(text)
     },

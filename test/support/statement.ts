@@ -16,8 +16,8 @@ export async function verifiedStatement(holdfast: Holdfast, region = 'in-mumbai'
   if (fetched.code !== 0) throw new Error(`statement: ${fetched.stderr}`)
   const verified = await holdfast.cli('verify', file)
   if (verified.code !== 0) throw new Error(`verify: ${verified.stdout}${verified.stderr}`)
-  const { rows } = JSON.parse(readFileSync(file, 'utf8')) as { rows: { p: string }[] }
-  return rows.map(({ p }) => JSON.parse(p) as StatedEntry)
+  const { rows } = JSON.parse(readFileSync(file, 'utf8')) as { rows: { p: StatedEntry }[] }
+  return rows.map(({ p }) => p)
 }
 
 /** Waits until the ledger has taken up an entry; its receipt is the sign. */

@@ -9,7 +9,6 @@ import type { BucketName, InstructionId, OriginId, RegionId } from '../../src/co
 import { isoTime } from '../../src/core/time.ts'
 import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import { ciphertextSha256, readManifest } from '../../src/crypto/manifest.ts'
-import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import { documentId } from '../../src/crypto/signed-document.ts'
 import { sha256Hex } from '../../src/crypto/sigv4.ts'

@@ -1,0 +1,52 @@
+import { concat, fromUtf8, utf8 } from '../core/bytes.ts'
+
+/** A line without its newline, as text and as the bytes it came in. */
+export type OnLine = (text: string, bytes: Uint8Array) => void
+
+const newline = 10
+/** A row holds a payload of at most a mebibyte and some hashes. */
+const maxLineBytes = 2 << 20
+
+/**
+ * Cuts a document that arrives in pieces into its lines. Decodes many lines at once, because decoding each by itself
+ * costs as much as its hash.
+ */
+export class LineCutter {
+  readonly #onLine: OnLine
+  #rest: Uint8Array = new Uint8Array(0)
+
+  constructor(onLine: OnLine) {
+    this.#onLine = onLine
+  }
+
+  /** False once the bytes can be no lines of UTF-8. The caller may reuse `chunk` afterwards. */
+  push(chunk: Uint8Array): boolean {
+    const whole = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk)
+    const end = whole.lastIndexOf(newline) + 1
+    this.#rest = new Uint8Array(whole.subarray(end))
+    return (end === 0 || this.#cut(whole.subarray(0, end))) && this.#rest.length <= maxLineBytes
+  }
+
+  /** Whether the last line was whole. */
+  end(): boolean {
+    return this.#rest.length === 0
+  }
+
+  #cut(block: Uint8Array): boolean {
+    let text: string
+    try {
+      text = fromUtf8(block)
+    } catch {
+      return false
+    }
+    // One byte a character: then positions in the text are positions in the bytes.
+    const isAscii = text.length === block.length
+    for (let at = 0; at < text.length; ) {
+      const end = text.indexOf('\n', at)
+      const line = text.slice(at, end)
+      this.#onLine(line, isAscii ? block.subarray(at, end) : utf8(line))
+      at = end + 1
+    }
+    return true
+  }
+}
