@@ -16,6 +16,9 @@ const counters = {
   holdfast_segments_removed_total: 'Segments that were unlinked, by region.',
   holdfast_compaction_moved_bytes_total: 'Live bytes that compaction moved, by region.',
   holdfast_scrubbed_bytes_total: 'Stored bytes that were read back and checked, by region.',
+  holdfast_witness_answers_total:
+    'What became of checkpoints shown to witnesses: cosigned, false-cosignature, refused, unreachable, forked.',
+  holdfast_cosignatures_refused_total: 'Cosignatures that do not hold or are of the future, by region.',
   holdfast_lifecycle_actions_total: 'What lifecycle rules ended, or left because it is locked, by outcome.',
   holdfast_notifications_total:
     'Messages to webhooks, by outcome: delivered, failed (and tried again), dropped.',

@@ -42,6 +42,7 @@ import { createExecutor } from './transfers/executor.ts'
 import { createPeerServer } from './transfers/peer-server.ts'
 import type { Peer, Peers } from './transfers/peers.ts'
 import { createReceiver } from './transfers/receiver.ts'
+import { startWitnessing } from './witness/witness-client.ts'
 import { startWorkers, type WorkerPool } from './worker-pool.ts'
 
 export interface App extends AsyncDisposable {
@@ -96,6 +97,11 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
         metrics.count('holdfast_segments_removed_total', labels, removed)
         metrics.count('holdfast_compaction_moved_bytes_total', labels, movedBytes)
       },
+      witnesses: config.witnesses,
+      onRefusedCosignatures: reasons => {
+        metrics.count('holdfast_cosignatures_refused_total', { region: regionConfig.id }, reasons.length)
+        for (const reason of reasons) log('warn', 'cosignature-refused', { region: regionConfig.id, reason })
+      },
       onEntered: count => metrics.count('holdfast_entries_total', { region: regionConfig.id }, count),
       onFatal: (id, error) => {
         faults.set(regionConfig.id, `the ledger of ${id} has stopped: ${error.message}`)
@@ -132,6 +138,19 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       const { tiles, logKey, mirrors: depots } = region
       stack.use(startLogMirrors({ region: id, tiles, keys: logKey.log, depots, log, metrics, onFork }))
     }
+    const { tiles, door, logKey, cosigned, halt } = region
+    stack.use(
+      startWitnessing({
+        region: { id, tiles, door, log: logKey.log, cosigned, halt },
+        witnesses: config.witnesses,
+        placeOf,
+        isHalted,
+        crypto: nodeVerifyCrypto,
+        clock,
+        log,
+        metrics,
+      }),
+    )
     const free = { help: 'Left on the disk of a region.', labels: { region: region.id } }
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
@@ -140,7 +159,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const working = new Map<RegionId, InstructionRegion>()
   for (const region of regions.values()) {
     const { id, catalog, drafts } = region
-    const book = createInstructionBook({ id, catalog, drafts, clock })
+    const book = createInstructionBook({ id, catalog, drafts, clock, lawfulNow: region.lawfulNow })
     const transferRegion = { ...region, book }
     const executor = createExecutor({
       region: transferRegion,

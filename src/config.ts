@@ -5,6 +5,8 @@ import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { HoldfastError } from './core/errors.ts'
+import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
+import { parseTypedVerifierKey, type TypedVerifierKey } from './verify/verifier-key.ts'
 import { type CountryCode, parseCountryCode, parseRegionId, type RegionId } from './core/ids.ts'
 
 export interface Config {
@@ -49,6 +51,7 @@ export interface Config {
   /** How often logs of buckets are written as objects. */
   readonly accessLogMs: number
   readonly regions: readonly RegionConfig[]
+  readonly witnesses: readonly WitnessConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
   readonly loopbackIsHome: boolean
@@ -77,6 +80,19 @@ export interface RemoteConfig {
 
 /** Where a copy of a public log is kept: a folder, or a remote by its name. */
 export type PublishTarget = { readonly folder: string } | { readonly remote: string }
+
+/** Whom the regions' logs are shown to, so that others can say that there is one history. */
+export interface WitnessConfig {
+  readonly name: string
+  readonly key: TypedVerifierKey
+  readonly vkey: string
+  /** The submission prefix. */
+  readonly url: string
+  readonly operator: string
+  readonly country: CountryCode | null
+  /** PEM; empty: what public authorities vouch for. */
+  readonly certificate: string
+}
 
 export interface RegionConfig {
   readonly id: RegionId
@@ -121,6 +137,15 @@ const remote = z.strictObject({
   credentialsFile: z.string().min(1),
   certificate: z.string().optional(),
   pathStyle: z.boolean().default(true),
+})
+
+const witness = z.strictObject({
+  name: z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/, 'must be a-z, 0-9, . and -, at most 64'),
+  vkey: z.string(),
+  url: z.string().refine(isWitnessUrl, 'must be an http or https URL without user, query and fragment'),
+  operator: z.string().min(1),
+  country: country.optional(),
+  certificate: z.string().optional(),
 })
 
 const schema = z.strictObject({
@@ -170,6 +195,7 @@ const schema = z.strictObject({
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
   remotes: z.array(remote).default([]),
   publish,
+  witnesses: z.array(witness).max(32).default([]),
   regions: z
     .array(
       z.strictObject({
@@ -245,6 +271,38 @@ function remoteFaults(config: z.infer<typeof schema>): string[] {
   return faults
 }
 
+function isWitnessUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) return false
+  return url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+}
+
+/** What only shows when the parts are held against each other. */
+function witnessFaults({ witnesses, regions }: z.infer<typeof schema>): string[] {
+  const operators = regions.map(({ operator }) => operator.trim().toLowerCase())
+  const keys = witnesses.map(({ vkey }) => parseTypedVerifierKey(vkey, nodeVerifyCrypto))
+  const publicKeys = keys.map(key => (key === null ? null : Buffer.from(key.publicKey).toString('hex')))
+  return witnesses.flatMap(({ name, operator }, at) => {
+    const faults: string[] = []
+    const key = keys[at]
+    if (key === null || key?.kind === 'ed25519')
+      faults.push('its vkey is not one of a witness (type 0x04 or 0x06)')
+    if (witnesses.findIndex(each => each.name === name) < at) faults.push('its name is there twice')
+    if (key !== null && publicKeys.indexOf(publicKeys[at]!) < at) faults.push('its key is there twice')
+    if (operators.includes(operator.trim().toLowerCase()))
+      faults.push(`its operator, ${operator}, runs a region too: nobody is a witness for himself`)
+    return faults.map(fault => `✖ witness ${name}: ${fault}\n  → at witnesses[${at}]`)
+  })
+}
+
+function readCertificate(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new HoldfastError('bad-input', `there is no certificate at ${path}`, {}, error)
+  }
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }
@@ -253,6 +311,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   const parsed = schema.safeParse(value)
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
   faults.push(...regionsTwice(value))
+  if (parsed.success) faults.push(...witnessFaults(parsed.data))
   if (parsed.success) faults.push(...remoteFaults(parsed.data))
   const envNumber = (key: string, min: number, max: number, what: string): number | undefined => {
     const text = env[key]

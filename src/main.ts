@@ -81,7 +81,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/instruct.ts')).transfersCommand,
   },
   receipt: {
-    usage: 'holdfast receipt ENTRY -o r.txt',
+    usage: 'holdfast receipt ENTRY -o r.txt [--witnessed]',
     load: async () => (await import('./cli/books.ts')).receiptCommand,
   },
   statement: {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { clearLeftovers } from './backup/back-up.ts'
-import type { RegionConfig } from './config.ts'
+import type { RegionConfig, WitnessConfig } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
 import type { RandomBytes } from './core/ids.ts'
@@ -13,6 +13,7 @@ import { createTlsIdentity, type TlsIdentity } from './crypto/tls-identity.ts'
 import { heedRestore } from './heed-restore.ts'
 import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
+import { openLawfulTime } from './ledger/lawful-time.ts'
 import { type LogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
 import type { RunningSequencer, SequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
@@ -75,7 +76,10 @@ export interface RegionDeps extends RegionAccessDeps {
   readonly liveWriters: () => ReadonlySet<string>
   /** A reader opens a part's bytes when it gets to it; what was given up stays readable for so long. */
   readonly trashGraceMs: number
+  readonly witnesses: readonly WitnessConfig[]
   readonly onEntered: (count: number) => void
+  /** Cosignatures that were not taken, and why. */
+  readonly onRefusedCosignatures: (reasons: readonly string[]) => void
   readonly mirrorsOf: (config: RegionConfig, door: Door) => readonly Depot[]
   readonly onHousekeeping: (report: CompactionReport) => void
   /** The region's ledger stopped by itself: it must not go on answering as if it entered. */
@@ -148,7 +152,11 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
       },
       {
         onMessage: message => {
-          if (message.kind === 'tick') deps.onEntered(message.entered)
+          if (message.kind === 'tick') {
+          deps.onEntered(message.entered)
+          if (message.witnessed !== undefined) time.witnessed(message.witnessed.timeUnixS)
+          if (message.witnessed !== undefined) deps.onRefusedCosignatures(message.witnessed.refused)
+        }
           if (message.kind === 'retry')
             log('warn', 'sequencer-retries', { region: id, reason: message.reason })
         },

@@ -24,7 +24,7 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
       method: 'GET',
       path: '/entries/{entry}/receipt',
       caller: 'tenant',
-      summary: 'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint',
+      summary: 'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint; with ?witnessed=true, under one that a witness has cosigned',
       run: async request => {
         const entry = parseEntryId(request.path.entry!)
         if (entry === null) throw new HoldfastError('bad-input', 'that is no entry id')
@@ -33,6 +33,7 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
             { ...region, log: region.logKey.log, crypto: nodeVerifyCrypto },
             tenantOf(request),
             entry,
+            request.query.get('witnessed') === 'true',
           )
           if (answer === null) continue
           if (answer.state === 'pending')

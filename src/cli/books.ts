@@ -17,6 +17,8 @@ export const statementUsage =
   'holdfast statement --region R -o s.json [--from N] [--to N] [--new] [--customer DIR] [--json]'
 
 const pendingMs = 15_000
+/** A witness that was away is asked again after a while. */
+const witnessedMs = 60_000
 
 /** Waits for the entry to be published: within a second in ordinary times. */
 export async function receiptCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
@@ -26,14 +28,17 @@ export async function receiptCommand(argv: string[], io: CommandIo): Promise<Exi
     options: {
       output: { type: 'string', short: 'o' },
       customer: { type: 'string' },
+      witnessed: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   })
   const entry = required(positionals[0], 'ENTRY')
   const credentials = loadCredentials(values.customer ?? customerFolder(io.env))
-  const deadline = Date.now() + pendingMs
+  const isWitnessed = values.witnessed === true
+  const path = `/entries/${entry}/receipt${isWitnessed ? '?witnessed=true' : ''}`
+  const deadline = Date.now() + (isWitnessed ? witnessedMs : pendingMs)
   for (;;) {
-    const response = await fetchApi(credentials.api, 'GET', `/entries/${entry}/receipt`, credentials.apiToken)
+    const response = await fetchApi(credentials.api, 'GET', path, credentials.apiToken)
     if (response.status === 200) {
       const receipt = await response.text()
       if (values.output !== undefined) await writeFileDurable(values.output, Buffer.from(receipt), 0o600)
@@ -46,7 +51,7 @@ export async function receiptCommand(argv: string[], io: CommandIo): Promise<Exi
     }
     await response.body?.cancel()
     if (Date.now() > deadline)
-      throw new HoldfastError('peer-unavailable', `entry ${entry} is durable but still pending; try again`)
+      throw new HoldfastError('peer-unavailable', isWitnessed ? `no witness has cosigned a checkpoint with entry ${entry} yet; try again` : `entry ${entry} is durable but still pending; try again`)
     await new Promise(resolve => setTimeout(resolve, 200))
   }
 }

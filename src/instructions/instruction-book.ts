@@ -185,7 +185,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         change = { state: 'rejected', reason: said('rejected') }
       else if (row.state === 'drafted' && standing.approvals >= standing.quorum)
         change = { state: 'approved' }
-      else if (row.state === 'drafted' && clock() >= current.instruction.expiresUnixMs)
+      else if (row.state === 'drafted' && lawfulNow() >= current.instruction.expiresUnixMs)
         change = { state: 'expired', reason: 'It expired before enough approvers had approved it.' }
       if (change === null) return current
       await move(current, change)

@@ -8,7 +8,7 @@ import { printReceipt } from '../verify/receipt-format.ts'
 import { inclusionRanges } from '../verify/subtrees.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft } from './draft-format.ts'
-import { readPublished } from './published-log.ts'
+import { chooseCheckpoint } from './published-log.ts'
 import { decodeEntryRow, entryIdKey, entryKey, payloadOf, saltOf } from './tables.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader } from './tree-reader.ts'
@@ -27,11 +27,12 @@ export type ReceiptAnswer =
 
 const draftPage = 1000
 
-/** The receipt of a tenant's entry; `null` when the tenant has no entry of this id (another's looks the same). */
+/** The receipt of a tenant's entry, pending until a witness has cosigned a tree with it if that is asked for; `null` when the tenant has no entry of this id (another's looks the same). */
 export async function receiptOf(
   deps: ReceiptDeps,
   tenant: TenantId,
   entryId: EntryId,
+  isWitnessed = false,
 ): Promise<ReceiptAnswer | null> {
   const index =
     (await indexOf(deps.catalog, entryId)) ??
@@ -48,8 +49,8 @@ export async function receiptOf(
   if (typeof payload === 'string') throw new HoldfastError('store-damaged', `entry ${index}: ${payload}`)
   if (payload.tenant !== tenant) return null
 
-  const published = await readPublished(deps.tiles, deps.log, deps.crypto)
-  if (published === null || index >= published.size) return { state: 'pending' }
+  const published = await chooseCheckpoint(deps, { lastIndex: index, isWitnessed })
+  if (published === null) return { state: 'pending' }
   const reader = createTreeReader(deps.tiles, published.size, deps.crypto)
   const proof: Uint8Array[] = []
   for (const range of inclusionRanges(index, published.size)) proof.push(await reader.subtree(range))

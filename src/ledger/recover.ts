@@ -8,7 +8,7 @@ import { emptyRoot } from '../verify/merkle.ts'
 import { checkpointPath, tileWidth } from '../verify/tile-path.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { storedLeaves } from './stored-leaves.ts'
-import { decodeTreeState, signedKey, type TreeState, treeKey } from './tables.ts'
+import { decodeTreeState, signedKey, stoppedKey, type TreeState, treeKey } from './tables.ts'
 import { emptyEdge, type RightEdge, TileBuilder } from './tile-builder.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader, readTile, rootOfLeaves } from './tree-reader.ts'
@@ -45,6 +45,8 @@ const rebuildLeaves = 65_536
  */
 export async function recover(stores: LogStores): Promise<LogState> {
   const { catalog, tiles, crypto } = stores
+  const stopped = await catalog.get('meta', stoppedKey)
+  if (stopped !== null) throw damaged(fromUtf8(stopped))
   const tree = await catalog.get('meta', treeKey)
   const { size, root } = tree === null ? { size: 0, root: emptyRoot(crypto) } : decodeTreeState(tree)
   const signedRow = await catalog.get('meta', signedKey)
@@ -61,7 +63,9 @@ export async function recover(stores: LogStores): Promise<LogState> {
   if (published !== null && published.size > (signed?.size ?? -1)) {
     throw damaged(`a checkpoint over ${published.size} is published that the catalog knows nothing of`)
   }
-  if (published !== null && publishedNote !== signedNote) await demandRoot(stores, published)
+  // Witnesses' lines may follow the log's own.
+  const isSigned = signedNote !== null && publishedNote?.startsWith(signedNote) === true
+  if (published !== null && !isSigned) await demandRoot(stores, published)
 
   const signedSize = signed?.size ?? 0
   const edge = await readEdge(stores, signedSize)
@@ -77,7 +81,7 @@ export async function recover(stores: LogStores): Promise<LogState> {
   if (!equalBytes(builder.root(), root))
     throw damaged(`the entries do not have the root of the tree of ${size}`)
 
-  const upToDate = tilesHold && signedSize === size && publishedNote !== null && publishedNote === signedNote
+  const upToDate = tilesHold && signedSize === size && isSigned
   return { builder, tree, signed: signedNote, signedSize, published: upToDate }
 }
 

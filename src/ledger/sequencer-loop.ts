@@ -44,7 +44,7 @@ export function createSequencerLoop(deps: SequencerLoopDeps): SequencerLoop {
           continue
         }
         backoffMs = intervalMs
-        if (outcome.entered > 0) deps.onTick(outcome)
+        if (outcome.entered > 0 || outcome.witnessed !== undefined) deps.onTick(outcome)
         else if (stopping.signal.aborted) return
         if (outcome.entered < deps.batchSize) await pause(intervalMs)
       }

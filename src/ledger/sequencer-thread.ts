@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { RegionId } from '../core/ids.ts'
+import type { WitnessNews } from './witness-inbox.ts'
 
 /** What the thread needs of a region; plain data, because it crosses to another thread. */
 export interface SequencerConfig {
@@ -9,14 +10,24 @@ export interface SequencerConfig {
   readonly tilesPath: string
   /** PEM file of the log's private key; only its path crosses. */
   readonly keyPath: string
+  /** Verifier keys of the witnesses whose cosignatures are kept. */
+  readonly witnesses?: readonly string[]
 }
 
 export type ToSequencers =
   | { readonly kind: 'run'; readonly config: SequencerConfig }
   | { readonly kind: 'stop'; readonly region: RegionId }
+  | { readonly kind: 'cosigned'; readonly region: RegionId; readonly note: string }
+  | { readonly kind: 'halt'; readonly region: RegionId; readonly reason: string }
 
 export type FromSequencers =
-  | { readonly kind: 'tick'; readonly region: RegionId; readonly entered: number; readonly size: number }
+  | {
+      readonly kind: 'tick'
+      readonly region: RegionId
+      readonly entered: number
+      readonly size: number
+      readonly witnessed?: WitnessNews
+    }
   | { readonly kind: 'retry'; readonly region: RegionId; readonly reason: string }
   | { readonly kind: 'fatal'; readonly region: RegionId; readonly reason: string }
   | { readonly kind: 'stopped'; readonly region: RegionId }
@@ -32,6 +43,10 @@ export interface SequencerEvents {
 export interface RunningSequencer {
   /** Enters what is still a draft, then ends. */
   stop(): Promise<void>
+  /** Hands over a checkpoint of the region's log with cosignatures on it. */
+  cosigned(note: string): void
+  /** The ledger signs nothing more, after a restart neither, and says why with `onFatal`. */
+  halt(reason: string): void
 }
 
 export interface SequencerThread extends AsyncDisposable {
@@ -85,6 +100,8 @@ export function startSequencerThread(): SequencerThread {
           if (running.has(region)) tell({ kind: 'stop', region })
           await ended
         },
+        cosigned: note => tell({ kind: 'cosigned', region, note }),
+        halt: reason => tell({ kind: 'halt', region, reason }),
       }
     },
     async [Symbol.asyncDispose]() {

@@ -10,6 +10,7 @@ import { type Chain, decodeDrafts, enterDrafts, loadChains } from './enter.ts'
 import { type LogState, type LogStores, recover } from './recover.ts'
 import { encodeTreeState, signedKey, treeKey } from './tables.ts'
 import type { TileStore } from './tile-store.ts'
+import type { WitnessInbox, WitnessNews } from './witness-inbox.ts'
 
 export interface SequencerDeps {
   readonly catalog: Catalog
@@ -23,12 +24,16 @@ export interface SequencerDeps {
   readonly randomBytes: RandomBytes
   /** Drafts that one tick takes at most. */
   readonly batchSize: number
+  /** Left out: nothing is witnessed. */
+  readonly inbox?: WitnessInbox
 }
 
 export interface TickOutcome {
   readonly entered: number
   /** Of the published tree. */
   readonly size: number
+  /** Left out: no witness has answered since. */
+  readonly witnessed?: WitnessNews
 }
 
 export interface Sequencer {
@@ -48,7 +53,8 @@ const draftPage = 64
  *   (b) commits entries, indices, chain heads and the new tree, and removes the drafts, all in one batch;
  *   (c) writes tiles and entry bundles, synced;
  *   (d) signs the checkpoint and commits it as signed;
- *   (e) publishes it.
+ *   (e) publishes it;
+ *   (f) takes in what witnesses have answered, commits it and publishes the checkpoint again with it.
  *
  * Crash points, and what the next start (`recover`, the same code) makes of them:
  * - before (b), or in it with nothing kept: the drafts are still there and are entered again, with fresh salts.
@@ -58,13 +64,14 @@ const draftPage = 64
  * - between (c) and (d): as before; the same tree is signed.
  * - in or after (d), before (e): the recorded note is published as it is.
  * - after (e): nothing is left to do but to drop partial tiles, which may stay.
+ * - in (f): `witness-inbox.ts`. The tree is the same before and after.
  *
  * Nothing is signed that (b) did not make durable, and nothing is published that (d) did not record: so no crash
  * makes the region sign two trees that contradict each other. Two sequencers on one catalog cannot either: (b) and
  * (d) are conditional on the row that they replace.
  */
 export function createSequencer(deps: SequencerDeps): Sequencer {
-  const { catalog, crypto, log, tiles } = deps
+  const { catalog, crypto, inbox, log, tiles } = deps
   const stores: LogStores = { catalog, tiles, crypto, log }
   let held: LogState | null = null
   const chains = new Map<string, Chain>()
@@ -73,14 +80,19 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
     async tick() {
       const state = held ?? (await recover(stores))
       // Taken back at the end: whatever throws in between leaves nothing in memory to believe in.
-      if (held === null) chains.clear()
+      if (held === null) {
+        chains.clear()
+        await inbox?.load()
+      }
       held = null
+      await inbox?.demandGoing()
       // What an earlier tick left open is finished first, so that at most one batch is ever open.
       if (!state.published) await publish(deps, state)
       const entered = await enter(deps, state, chains)
       if (entered > 0) await publish(deps, state)
+      const witnessed = state.signed === null ? null : ((await inbox?.settle(state.signed)) ?? null)
       held = state
-      return { entered, size: state.builder.size }
+      return { entered, size: state.builder.size, ...(witnessed !== null && { witnessed }) }
     },
   }
 }
@@ -123,7 +135,10 @@ async function nextDrafts(catalog: Catalog, batchSize: number): Promise<Row[]> {
 }
 
 /** Steps (c) to (e), from wherever they are to be taken up. */
-async function publish({ catalog, crypto, signer, tiles }: SequencerDeps, state: LogState): Promise<void> {
+async function publish(
+  { catalog, crypto, inbox, signer, tiles }: SequencerDeps,
+  state: LogState,
+): Promise<void> {
   const { builder } = state
   const resources = [...builder.takeFull(), ...builder.takePartials()]
   if (resources.length > 0) await tiles.writeTiles(resources)
@@ -139,7 +154,7 @@ async function publish({ catalog, crypto, signer, tiles }: SequencerDeps, state:
     state.signedSize = builder.size
   }
 
-  await tiles.publish(utf8(state.signed))
+  await tiles.publish(utf8(inbox?.withCosignatures(state.signed) ?? state.signed))
   state.published = true
   await tiles.dropPartials(builder.takeOutgrown())
 }

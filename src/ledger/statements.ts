@@ -9,7 +9,7 @@ import { type NoteSigner, printNote } from '../verify/note.ts'
 import { printBlankRow, printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
 import { subtreeEnd } from '../verify/subtrees.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
-import { readPublished } from './published-log.ts'
+import { chooseCheckpoint, readPublished } from './published-log.ts'
 import {
   chainHeadKey,
   chainRowKey,
@@ -51,7 +51,8 @@ export async function* statementLines(
   range: StatementRange = {},
 ): AsyncGenerator<string> {
   const { catalog, crypto, log, region, signer, tiles } = deps
-  const published = await readPublished(tiles, log, crypto)
+  const lastIndex = await lastPublished(deps, tenant)
+  const published = await chooseCheckpoint(deps, { lastIndex })
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
   const entered = await countBelow(catalog, tenant, published.size)
   const { first = 0, end = entered } = range
@@ -103,6 +104,14 @@ async function hashesBetween(reader: TreeReader, at: number, limit: number): Pro
     start = end
   }
   return hashes
+}
+
+/** The last leaf that a statement must cover: the tenant's own, and what a key before the one in use signed for. */
+async function lastPublished({ catalog, tiles, log, crypto }: StatementDeps, tenant: TenantId): Promise<number> {
+  const published = await readPublished(tiles, log, crypto)
+  const count = published === null ? 0 : await countBelow(catalog, tenant, published.size)
+  const row = count === 0 ? null : await catalog.get('chains', chainRowKey(tenant, count - 1))
+  return Math.max(row === null ? -1 : readU64be(row), log.spans.at(-1)!.from - 1)
 }
 
 /** How many of the tenant's entries are in the first `size` leaves. Its leaf indices ascend, so halving finds it. */

@@ -5,6 +5,8 @@ import { leafBytes, saltBytes } from '../verify/leaf.ts'
 /** The ledger's rows in the catalog; `docs/formats/ledger.md` says the same in prose. */
 export const treeKey = utf8('ledger/tree')
 export const signedKey = utf8('ledger/signed')
+export const witnessedKey = utf8('ledger/witnessed')
+export const stoppedKey = utf8('ledger/stopped')
 
 export const entryKey = (index: number): Uint8Array => u64be(index)
 export const entryIdKey = (entryId: string): Uint8Array => Buffer.from(entryId, 'latin1')

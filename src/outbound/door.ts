@@ -46,9 +46,9 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   const agents = new Map<string, Agent>()
   const wires = new WeakMap<Duplex, Socket>()
 
-  const agentOf = ({ host, port, certificate, instruction, webhook, remote }: Outbound): Agent => {
+  const agentOf = ({ host, port, certificate, instruction, webhook, remote, witness }: Outbound): Agent => {
     // Named by its owner, and not by a region's pinned key.
-    const named = webhook ?? remote
+    const named = webhook ?? remote ?? witness
     // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
     const key = `${host}:${port} ${instruction} ${named?.name ?? ''} ${named?.isPlain ?? false} ${certificate}`
     let agent = agents.get(key)

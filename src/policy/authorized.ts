@@ -50,6 +50,7 @@ export type RuleId =
   | 'remote-place-contradicts'
   | 'remote-takes-tls'
   | 'backup-leaves-the-country'
+  | 'witness-takes-https'
 
 export function isRefusal(decision: object): decision is Refusal {
   return 'refused' in decision

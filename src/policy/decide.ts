@@ -35,7 +35,7 @@ export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
       `Data leaves for ${op.host} only under a customer's instruction.`,
     )
   }
-  return refuseWebhook(op) ?? refuseRemoteStore(op) ?? mint(op, noObligations)
+  return refuseWebhook(op) ?? refuseRemoteStore(op) ?? refuseWitness(op) ?? mint(op, noObligations)
 }
 
 /** Names of keys leave with a message, so it stays in the country, whatever its bucket's policies say. */
@@ -86,6 +86,19 @@ function refuseRemoteStore({ purpose, remote, host }: Outbound): Refusal | null 
       `${name} is in ${country}: a backup holds tenants’ names, sizes and sealed objects, which would leave ${from}. ` +
         'That takes an instruction of each tenant, and there is no kind of instruction for it yet.',
     )
+  return null
+}
+
+/**
+ * What leaves for a witness is public already: a checkpoint and hashes of the log, which anybody can fetch. So it may
+ * be abroad, and best is, and its place need not be known; the operator registers it by name. Only the way there must
+ * be one on which nobody else can answer.
+ */
+function refuseWitness({ purpose, witness, host }: Outbound): Refusal | null {
+  if (purpose !== 'witness') return null
+  if (witness === undefined) return refuse('outbound-not-registered', `${host} is not registered as a witness.`)
+  if (witness.isPlain && !witness.isHere)
+    return refuse('witness-takes-https', `${witness.name} is not on this machine, so it takes https.`)
   return null
 }
 

@@ -86,11 +86,11 @@ export type ClientOperation =
 /** A connection out: to whom, why, and what was registered for that. */
 export interface Outbound {
   readonly action: 'outbound'
-  readonly purpose: 'key-holder' | 'transfer' | 'webhook' | 'remote-store'
+  readonly purpose: 'key-holder' | 'transfer' | 'webhook' | 'remote-store' | 'witness'
   readonly host: string
   readonly port: number
   /**
-   * PEM of the one certificate that the other end must show. Empty, of a webhook or a remote store: what public
+   * PEM of the one certificate that the other end must show. Empty, of a webhook, a remote store or a witness: what public
    * authorities vouch for.
    */
   readonly certificate: string
@@ -108,6 +108,14 @@ export interface Outbound {
     readonly from: CountryCode
   }
   /** Of a remote store. */
+  readonly witness?: {
+    /** The host as it was registered: what its certificate must name. */
+    readonly name: string
+    /** Without TLS. */
+    readonly isPlain: boolean
+    /** Whether it is on this machine, as far as the configuration takes loopback for home. */
+    readonly isHere: boolean
+  }
   readonly remote?: {
     /** The host as the configuration has it: what its certificate must name. */
     readonly name: string

@@ -40,7 +40,7 @@ export async function checkLimitsAhead(deps: SenderDeps, peer: Peer, id: Instruc
       standing: current.standing,
       moved,
       phase: 'send',
-      nowUnixMs: deps.clock(),
+      nowUnixMs: deps.region.lawfulNow(),
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
     moved = {

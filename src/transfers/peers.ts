@@ -4,6 +4,7 @@ import { readU64be, toHex } from '../core/bytes.ts'
 import type { EntryId, RegionId, TenantId } from '../core/ids.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { InstructionBook } from '../instructions/instruction-book.ts'
+import type { Clock } from '../core/time.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'
@@ -28,6 +29,8 @@ export interface TransferRegion extends RegionStores {
   readonly tiles: TileStore
   readonly logKey: LogKey
   readonly book: InstructionBook
+  /** By which an expiry is judged: a clock that was turned back gives no instruction its life again. */
+  readonly lawfulNow: Clock
 }
 
 /** An entry of ours as proof for a peer; `null` while it is not under a published checkpoint. */

@@ -94,7 +94,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       standing: current.standing,
       moved: current.row,
       phase: 'send',
-      nowUnixMs: clock(),
+      nowUnixMs: region.lawfulNow(),
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
     return { current, bucket: bucket!, authorized: decision }

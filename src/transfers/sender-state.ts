@@ -66,7 +66,7 @@ export async function authorize(
       standing: current.standing,
       moved: current.row,
       phase,
-      nowUnixMs: clock(),
+      nowUnixMs: region.lawfulNow(),
     },
   )
   if (isRefusal(decision)) throw TransferRefused.of(decision)

@@ -80,6 +80,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     lifecycleDayMs: 86_400_000,
     limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },
     regions,
+    witnesses: [],
     places: [],
     loopbackIsHome: true,
     remotes: [],
