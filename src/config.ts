@@ -5,9 +5,9 @@ import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { HoldfastError } from './core/errors.ts'
+import { type CountryCode, parseCountryCode, parseRegionId, type RegionId } from './core/ids.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { parseTypedVerifierKey, type TypedVerifierKey } from './verify/verifier-key.ts'
-import { type CountryCode, parseCountryCode, parseRegionId, type RegionId } from './core/ids.ts'
 
 export interface Config {
   readonly dataFolder: string
@@ -375,6 +375,15 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
         ),
         ...publish.map(target => ('folder' in target ? { folder: resolve(base, target.folder) } : target)),
       ],
+    })),
+    witnesses: config.witnesses.map(({ name, vkey, url, operator, country = null, certificate }) => ({
+      name,
+      vkey,
+      key: parseTypedVerifierKey(vkey, nodeVerifyCrypto)!,
+      url,
+      operator,
+      country,
+      certificate: certificate === undefined ? '' : readCertificate(resolve(base, certificate)),
     })),
     places: config.places,
     loopbackIsHome: config.loopbackIsHome,

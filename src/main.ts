@@ -89,7 +89,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/books.ts')).statementCommand,
   },
   verify: {
-    usage: 'holdfast verify FILE… [--trust trust.json]',
+    usage: 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt]',
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
   witness: {

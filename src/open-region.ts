@@ -55,6 +55,12 @@ export interface Region extends RegionAccess {
   readonly peer: RegionConfig['peer']
   /** Where its public log is copied to. */
   readonly mirrors: readonly Depot[]
+  /** By which an expiry is judged. */
+  readonly lawfulNow: Clock
+  /** Hands a checkpoint of its log with cosignatures to its one writer. */
+  cosigned(note: string): void
+  /** Stops its ledger for good: nothing more is signed until a person has looked. */
+  halt(reason: string): void
 }
 
 export interface RegionAccessDeps {
@@ -139,6 +145,9 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     mirrors,
     log,
   })
+  const keys = deps.witnesses.map(({ key }) => key)
+  const verifier = { log: logKey.log, witnesses: keys, crypto: nodeVerifyCrypto }
+  const time = await openLawfulTime(catalog, verifier, clock)
   let fatal = halt !== null
   if (halt !== null) deps.onFatal(id, new Error(halt))
   const runSequencer = (): RunningSequencer =>
@@ -149,14 +158,15 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
         catalogPath: files.catalog,
         tilesPath: files.tiles,
         keyPath: files.logKey,
+        witnesses: deps.witnesses.map(({ vkey }) => vkey),
       },
       {
         onMessage: message => {
           if (message.kind === 'tick') {
-          deps.onEntered(message.entered)
-          if (message.witnessed !== undefined) time.witnessed(message.witnessed.timeUnixS)
-          if (message.witnessed !== undefined) deps.onRefusedCosignatures(message.witnessed.refused)
-        }
+            deps.onEntered(message.entered)
+            if (message.witnessed !== undefined) time.witnessed(message.witnessed.timeUnixS)
+            if (message.witnessed !== undefined) deps.onRefusedCosignatures(message.witnessed.refused)
+          }
           if (message.kind === 'retry')
             log('warn', 'sequencer-retries', { region: id, reason: message.reason })
         },
@@ -178,6 +188,9 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
     logKey,
     identity,
     mirrors,
+    lawfulNow: time.now,
+    cosigned: note => sequencer?.cosigned(note),
+    halt: reason => sequencer?.halt(reason),
     async [Symbol.asyncDispose]() {
       await housekeeping[Symbol.asyncDispose]()
       await access.sums[Symbol.asyncDispose]()

@@ -24,7 +24,8 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
       method: 'GET',
       path: '/entries/{entry}/receipt',
       caller: 'tenant',
-      summary: 'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint; with ?witnessed=true, under one that a witness has cosigned',
+      summary:
+        'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint; with ?witnessed=true, under one that a witness has cosigned',
       run: async request => {
         const entry = parseEntryId(request.path.entry!)
         if (entry === null) throw new HoldfastError('bad-input', 'that is no entry id')

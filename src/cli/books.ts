@@ -51,7 +51,12 @@ export async function receiptCommand(argv: string[], io: CommandIo): Promise<Exi
     }
     await response.body?.cancel()
     if (Date.now() > deadline)
-      throw new HoldfastError('peer-unavailable', isWitnessed ? `no witness has cosigned a checkpoint with entry ${entry} yet; try again` : `entry ${entry} is durable but still pending; try again`)
+      throw new HoldfastError(
+        'peer-unavailable',
+        isWitnessed
+          ? `no witness has cosigned a checkpoint with entry ${entry} yet; try again`
+          : `entry ${entry} is durable but still pending; try again`,
+      )
     await new Promise(resolve => setTimeout(resolve, 200))
   }
 }

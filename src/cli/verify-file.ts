@@ -1,20 +1,27 @@
 /** What a file is, by its first bytes, and whether it holds: the one place where `verify` knows kinds of files. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { toBase64 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { type OpenedCheckpoint, openCheckpoint } from '../verify/checkpoint.ts'
+import { quorumVerdict, witnessedAt } from '../verify/quorum.ts'
 import { verifyReceipt } from '../verify/receipt.ts'
 import { checkStatement } from '../verify/statement.ts'
+import type { TlogPolicy } from '../verify/tlog-policy.ts'
 import type { Trust } from '../verify/trust.ts'
+import { notAnchored } from '../verify/verdict.ts'
 import { ChainPoints, compareCheckpoint, compareStatement, gapBefore, type Memory } from './seen.ts'
 
 export interface VerifyContext {
   readonly trust: Trust | null
   readonly memory: Memory
+  /** Whom a customer wants to have witnessed it; `null`: nobody in particular. */
+  readonly policy: TlogPolicy | null
 }
 
 export interface Outcome {
   readonly file: string
-  readonly kind: 'receipt' | 'statement' | 'unknown'
+  readonly kind: 'receipt' | 'checkpoint' | 'statement' | 'unknown'
   readonly verified: boolean
   readonly failures: readonly string[]
   readonly facts: Readonly<Record<string, string | number>>
@@ -36,10 +43,12 @@ interface FileKind {
 /** The last one takes what no other does. */
 const kinds: readonly FileKind[] = [
   { kind: 'receipt', begins: head => head.startsWith('c2sp.org/'), verify: receiptFile },
+  { kind: 'checkpoint', begins: head => /^[^\s{][^\n]*\n[0-9]+\n/.test(head), verify: checkpointFile },
   { kind: 'statement', begins: () => true, verify: statementFile },
 ]
 
 const readBytes = 1 << 20
+const headBytes = 512
 
 export function verifyFile(file: string, context: VerifyContext): { outcome: Outcome; memory: Memory } {
   let kind: Outcome['kind'] = 'unknown'
@@ -60,16 +69,20 @@ export function verifyFile(file: string, context: VerifyContext): { outcome: Out
   }
 }
 
-function receiptFile(path: string, { trust, memory }: VerifyContext): Found {
+function receiptFile(path: string, context: VerifyContext): Found {
+  const { trust, memory } = context
   const verdict = verifyReceipt(readFileSync(path, 'utf8'), trust, nodeVerifyCrypto)
   if (!verdict.verified) return { failures: verdict.failures, facts: {}, memory }
   const { faults, memory: seen } = compareCheckpoint(memory, verdict.checkpoint)
   const { id, type, region, time } = verdict.entry
-  const facts = { entry: id, type, region, time, leaf: verdict.index, treeSize: verdict.checkpoint.size }
-  return { failures: faults, facts, memory: seen }
+  const quorum = quorumOf(verdict.checkpoint, region, context)
+  const { size: treeSize } = verdict.checkpoint
+  const facts = { entry: id, type, region, time, leaf: verdict.index, treeSize, ...quorum.facts }
+  return { failures: [...faults, ...quorum.failures], facts, memory: seen }
 }
 
-function statementFile(path: string, { trust, memory }: VerifyContext): Found {
+function statementFile(path: string, context: VerifyContext): Found {
+  const { trust, memory } = context
   const points = new ChainPoints(memory)
   let until = ''
   const check = checkStatement(trust, nodeVerifyCrypto, ({ seq, commitment, payload }) => {
@@ -83,6 +96,7 @@ function statementFile(path: string, { trust, memory }: VerifyContext): Found {
   const chain = compareStatement(seen.memory, verdict, points)
   const { region, tenant, first, count, entered, blank, checkpoint } = verdict
   const gap = gapBefore(memory, verdict)
+  const quorum = quorumOf(checkpoint, region, context)
   const facts = {
     region,
     tenant,
@@ -92,12 +106,52 @@ function statementFile(path: string, { trust, memory }: VerifyContext): Found {
     ...(gap !== null && { notSeen: gap }),
     treeSize: checkpoint.size,
     until,
+    ...quorum.facts,
   }
-  return { failures: [...seen.faults, ...chain.faults], facts, memory: chain.memory }
+  const failures = [...seen.faults, ...chain.faults, ...quorum.failures]
+  return { failures, facts, memory: chain.memory }
+}
+
+/** A signed note alone: what a log or a witness shows as the newest. */
+function checkpointFile(path: string, context: VerifyContext): Found {
+  const { trust, memory } = context
+  const none = (fault: string): Found => ({ failures: [fault], facts: {}, memory })
+  if (trust === null) return none(notAnchored)
+  const note = readFileSync(path, 'utf8')
+  const origin = note.slice(0, note.indexOf('\n'))
+  const found = [...trust.regions].find(([, { log }]) => log.origin === origin)
+  if (found === undefined) return none(`${notAnchored} for log ${origin}`)
+  const [region, { log }] = found
+  const checkpoint = openCheckpoint(note, log, nodeVerifyCrypto)
+  if (typeof checkpoint === 'string') return none(checkpoint)
+  const { faults, memory: seen } = compareCheckpoint(memory, checkpoint)
+  const quorum = quorumOf(checkpoint, region, context)
+  const facts = {
+    region,
+    origin,
+    treeSize: checkpoint.size,
+    root: toBase64(checkpoint.root),
+    ...quorum.facts,
+  }
+  return { failures: [...faults, ...quorum.failures], facts, memory: seen }
+}
+
+/** Whether the witnesses that the policy asks for have cosigned; without a policy nobody is asked for. */
+function quorumOf(
+  { signed }: OpenedCheckpoint,
+  region: string,
+  { policy, trust }: VerifyContext,
+): { readonly failures: readonly string[]; readonly facts: Outcome['facts'] } {
+  const log = trust?.regions.get(region)?.log
+  if (policy === null || log === undefined) return { failures: [], facts: {} }
+  const verdict = quorumVerdict(policy, signed, log, nodeVerifyCrypto, Date.now())
+  if (!verdict.met) return { failures: verdict.failures, facts: {} }
+  const facts = { witnessedBy: verdict.witnessedBy.join(', ') || '-', witnessedAt: witnessedAt(verdict) }
+  return { failures: [], facts }
 }
 
 function headOf(path: string): string {
-  const bytes = Buffer.alloc(64)
+  const bytes = Buffer.alloc(headBytes)
   const file = openSync(path, 'r')
   try {
     return bytes.toString('latin1', 0, readSync(file, bytes))

@@ -4,6 +4,7 @@ import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
+import { parsePolicy, type TlogPolicy } from '../verify/tlog-policy.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { customerFiles, customerFolder } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
@@ -11,7 +12,7 @@ import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
 import { type Outcome, verifyFile } from './verify-file.ts'
 
-export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--json]'
+export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--json]'
 
 export async function verifyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
@@ -20,9 +21,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
     options: { trust: { type: 'string' }, policy: { type: 'string' }, json: { type: 'boolean' } },
   })
   if (positionals.length === 0) throw new UsageError('at least one FILE is required')
-  // Silently passing over a demand for witnesses would call something verified that was not.
-  if (values.policy !== undefined)
-    throw new UsageError('--policy: witnesses are not implemented yet, so no quorum of them can be shown')
+  const policy = values.policy === undefined ? null : loadPolicy(values.policy)
   const files = customerFiles(customerFolder(io.env))
   const trust = loadTrust(values.trust ?? files.trust, values.trust !== undefined)
   // What was seen is remembered beside the trust file that it was seen with.
@@ -30,7 +29,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   let memory = loadMemory(memoryPath)
   const outcomes: Outcome[] = []
   for (const file of positionals) {
-    const found = verifyFile(file, { trust, memory })
+    const found = verifyFile(file, { trust, memory, policy })
     outcomes.push(found.outcome)
     memory = found.memory
   }
@@ -45,6 +44,14 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
     )
   else for (const outcome of outcomes) io.stdout.write(render(outcome))
   return outcomes.every(outcome => outcome.verified) ? 0 : 1
+}
+
+function loadPolicy(path: string): TlogPolicy {
+  if (!existsSync(path)) throw new HoldfastError('not-found', `there is no policy at ${path}`)
+  const policy = parsePolicy(readFileSync(path), nodeVerifyCrypto)
+  // Silently passing over a demand for witnesses would call something verified that was not.
+  if (typeof policy === 'string') throw new HoldfastError('bad-input', `${path}: ${policy}`)
+  return policy
 }
 
 function loadTrust(path: string, isExplicit: boolean): Trust | null {

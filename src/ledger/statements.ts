@@ -50,7 +50,7 @@ export async function* statementLines(
   tenant: TenantId,
   range: StatementRange = {},
 ): AsyncGenerator<string> {
-  const { catalog, crypto, log, region, signer, tiles } = deps
+  const { catalog, crypto, region, signer, tiles } = deps
   const lastIndex = await lastPublished(deps, tenant)
   const published = await chooseCheckpoint(deps, { lastIndex })
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
@@ -107,7 +107,10 @@ async function hashesBetween(reader: TreeReader, at: number, limit: number): Pro
 }
 
 /** The last leaf that a statement must cover: the tenant's own, and what a key before the one in use signed for. */
-async function lastPublished({ catalog, tiles, log, crypto }: StatementDeps, tenant: TenantId): Promise<number> {
+async function lastPublished(
+  { catalog, tiles, log, crypto }: StatementDeps,
+  tenant: TenantId,
+): Promise<number> {
   const published = await readPublished(tiles, log, crypto)
   const count = published === null ? 0 : await countBelow(catalog, tenant, published.size)
   const row = count === 0 ? null : await catalog.get('chains', chainRowKey(tenant, count - 1))

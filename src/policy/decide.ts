@@ -96,7 +96,8 @@ function refuseRemoteStore({ purpose, remote, host }: Outbound): Refusal | null 
  */
 function refuseWitness({ purpose, witness, host }: Outbound): Refusal | null {
   if (purpose !== 'witness') return null
-  if (witness === undefined) return refuse('outbound-not-registered', `${host} is not registered as a witness.`)
+  if (witness === undefined)
+    return refuse('outbound-not-registered', `${host} is not registered as a witness.`)
   if (witness.isPlain && !witness.isHere)
     return refuse('witness-takes-https', `${witness.name} is not on this machine, so it takes https.`)
   return null

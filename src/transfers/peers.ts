@@ -2,9 +2,9 @@
 
 import { readU64be, toHex } from '../core/bytes.ts'
 import type { EntryId, RegionId, TenantId } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { InstructionBook } from '../instructions/instruction-book.ts'
-import type { Clock } from '../core/time.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'

@@ -55,7 +55,7 @@ export async function authorize(
   objects: TransferStep['objects'],
   phase: TransferFacts['phase'] = 'send',
 ): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> {
-  const { region, clock } = deps
+  const { region } = deps
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)
   const decision = decideTransfer(

@@ -305,7 +305,11 @@ async function post(
     certificate,
     registered: true,
     instruction: null,
-    witness: { name: target.hostname, isPlain, isHere: placeOf(plainAddress(host)) === 'home' || isLoopback(host) },
+    witness: {
+      name: target.hostname,
+      isPlain,
+      isHere: placeOf(plainAddress(host)) === 'home' || isLoopback(host),
+    },
   })
   if (isRefusal(decision)) throw new HoldfastError('peer-refused', decision.message)
   return region.door.send(decision, {

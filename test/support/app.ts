@@ -38,7 +38,7 @@ export interface TestApp extends AsyncDisposable {
   readonly api: string
   customer(name: string, approvers: number, quorum: number, account?: GivenAccount): Promise<Customer>
   /** Stops and starts the provider on the same folder, with another configuration if need be. */
-  restart(change?: Partial<Config>): Promise<void>
+  restart(change?: Partial<Config>, clock?: () => number): Promise<void>
 }
 
 export async function startTestApp(change: Partial<Config> = {}): Promise<TestApp> {
@@ -97,9 +97,9 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     folder,
     api,
 
-    async restart(change = {}) {
+    async restart(change = {}, clock = Date.now) {
       await app[Symbol.asyncDispose]()
-      app = await startApp({ ...config, ...change }, { log: silentLog, clock: Date.now })
+      app = await startApp({ ...config, ...change }, { log: silentLog, clock })
     },
 
     async customer(name, approvers, quorum, account) {
