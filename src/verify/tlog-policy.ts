@@ -2,7 +2,7 @@
  * Which logs and witnesses a customer trusts, and how many must have cosigned (C2SP `tlog-policy`). The file is octets:
  * a name is compared as it stands, whatever its bytes mean.
  */
-import { equalBytes, fromUtf8, toHex } from '../core/bytes.ts'
+import { equalBytes, fromUtf8 } from '../core/bytes.ts'
 import { parseTypedVerifierKey, type TypedVerifierKey, type VerifierKey } from './verifier-key.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
@@ -182,9 +182,4 @@ const lenient = new TextDecoder()
 
 function shown(octets: string): string {
   return lenient.decode(fromOctets(octets))
-}
-
-/** How a key is named to people: by name and key id. */
-export function keyLabel(key: VerifierKey): string {
-  return `${key.name}+${toHex(key.keyId)}`
 }
