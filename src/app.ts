@@ -231,7 +231,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       ...tenantRoutes(regions, clock, randomBytes),
       ...quotaRoutes(regions),
       ...webhookRoutes(regions, clock),
-      ...bookRoutes(regions),
+      ...bookRoutes(regions, clock),
       ...instructionRoutes(instructions, working),
     ],
     logs: new Map([...regions].map(([id, { tiles, logKey }]) => [id, { tiles, vkey: logKey.vkey }])),

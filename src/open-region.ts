@@ -14,7 +14,8 @@ import { heedRestore } from './heed-restore.ts'
 import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { openLawfulTime } from './ledger/lawful-time.ts'
-import { type LogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
+import { type LogKey, loadLogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
+import { createPromiser, type Promiser } from './ledger/promises.ts'
 import type { RunningSequencer, SequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
@@ -43,6 +44,7 @@ export interface RegionAccess extends RegionStores, AsyncDisposable {
   readonly room: DiskRoom
   readonly segmentWriter: SegmentWriter
   readonly drafts: DraftBox
+  readonly promiser: Promiser
   readonly sums: Sums
   readonly door: Door
 }
@@ -122,17 +124,14 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   mkdirSync(files.folder, { recursive: true, mode: 0o700 })
   await claimFolder(files.folder, id)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
+  const origin = await logOrigin(files.folder, deps.publicHost, id)
+  const logKey = await loadOrCreateLogKey(files.logKey, origin, nodeVerifyCrypto)
   const access = await openRegionAccess(config, deps)
   const { catalog, blobs } = access
   await countOnce(catalog)
   await indexAccountsOnce(catalog)
   const swept = await blobs.sweep()
   if (swept > 0) log('info', 'half-written-blobs-removed', { region: id, count: swept })
-  const logKey = await loadOrCreateLogKey(
-    files.logKey,
-    await logOrigin(files.folder, deps.publicHost, id),
-    nodeVerifyCrypto,
-  )
   // Made here and not by the sequencer, which works beside the answers: a PUT is answered in folders that are durable.
   for (const path of ['tile/0', 'tile/entries']) await makeFolderDurable(join(files.tiles, path))
   const mirrors = deps.mirrorsOf(config, access.door)
@@ -207,7 +206,10 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
   const files = regionFiles(deps.folder, id)
   const catalog = await openLmdbCatalog(files.catalog)
   const { blobs, segments, segmentWriter } = openBlobs(files, catalog, deps)
-  const drafts = createDraftBox(clock, randomBytes)
+  const drafts = createDraftBox(id, clock, randomBytes)
+  const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
+  const signer = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
+  const promiser = createPromiser({ region: id, signer, clock, crypto: nodeVerifyCrypto })
   const sums = createSums(catalog, drafts, clock, log)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
   const door = createDoor(identity, peer.host === '127.0.0.1' ? undefined : peer.host)
@@ -221,6 +223,7 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
     segmentWriter,
     room: createDiskRoom(files.folder, deps.diskReserveBytes, clock),
     drafts,
+    promiser,
     sums,
     door,
     async [Symbol.asyncDispose]() {

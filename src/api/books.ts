@@ -1,6 +1,7 @@
 /** Receipts and statements: a tenant reads its own books. */
 import { HoldfastError } from '../core/errors.ts'
 import { parseEntryId, parseRegionId, type RegionId } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'
@@ -18,7 +19,7 @@ export interface BookRegion {
   readonly logKey: LogKey
 }
 
-export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute[] {
+export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>, clock: Clock): ApiRoute[] {
   return [
     {
       method: 'GET',
@@ -65,6 +66,7 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>): ApiRoute
           signer: logKey,
           log: logKey.log,
           crypto: nodeVerifyCrypto,
+          clock,
         }
         return {
           status: 200,

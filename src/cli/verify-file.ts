@@ -2,8 +2,11 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { toBase64 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
+import { isoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { type OpenedCheckpoint, openCheckpoint } from '../verify/checkpoint.ts'
+import { isPromise, verifyPromise } from '../verify/promise.ts'
+import type { PromiseBook } from '../verify/promise-book.ts'
 import { quorumVerdict, witnessedAt } from '../verify/quorum.ts'
 import { verifyReceipt } from '../verify/receipt.ts'
 import { checkStatement } from '../verify/statement.ts'
@@ -17,11 +20,15 @@ export interface VerifyContext {
   readonly memory: Memory
   /** Whom a customer wants to have witnessed it; `null`: nobody in particular. */
   readonly policy: TlogPolicy | null
+  /** Of the files before; statements that follow are asked whether they were kept. */
+  readonly promises: PromiseBook
 }
 
 export interface Outcome {
+  /** Entries that a file of promises names. */
+  readonly promised: readonly { readonly region: string; readonly entryId: string }[]
   readonly file: string
-  readonly kind: 'receipt' | 'checkpoint' | 'statement' | 'unknown'
+  readonly kind: 'receipt' | 'checkpoint' | 'statement' | 'promise' | 'unknown'
   readonly verified: boolean
   readonly failures: readonly string[]
   readonly facts: Readonly<Record<string, string | number>>
@@ -29,6 +36,7 @@ export interface Outcome {
 
 interface Found {
   readonly failures: readonly string[]
+  readonly promised?: { readonly region: string; readonly entryId: string }[]
   readonly facts: Outcome['facts']
   readonly memory: Memory
 }
@@ -42,6 +50,7 @@ interface FileKind {
 
 /** The last one takes what no other does. */
 const kinds: readonly FileKind[] = [
+  { kind: 'promise', begins: isPromise, verify: promiseFile },
   { kind: 'receipt', begins: head => head.startsWith('c2sp.org/'), verify: receiptFile },
   { kind: 'checkpoint', begins: head => /^[^\s{][^\n]*\n[0-9]+\n/.test(head), verify: checkpointFile },
   { kind: 'statement', begins: () => true, verify: statementFile },
@@ -56,16 +65,19 @@ export function verifyFile(file: string, context: VerifyContext): { outcome: Out
     const head = headOf(file)
     const found = kinds.find(({ begins }) => begins(head))!
     kind = found.kind
-    const { failures, facts, memory } = found.verify(file, context)
+    const { failures, facts, memory, promised = [] } = found.verify(file, context)
     const verified = failures.length === 0
     // What was refused is not remembered: it would be compared with what is true.
     return {
-      outcome: { file, kind, verified, failures, facts: verified ? facts : {} },
+      outcome: { file, kind, verified, failures, facts: verified ? facts : {}, promised },
       memory: verified ? memory : context.memory,
     }
   } catch (error) {
     const failures = [`cannot be read: ${messageOf(error)}`]
-    return { outcome: { file, kind, verified: false, failures, facts: {} }, memory: context.memory }
+    return {
+      outcome: { file, kind, verified: false, failures, facts: {}, promised: [] },
+      memory: context.memory,
+    }
   }
 }
 
@@ -82,12 +94,14 @@ function receiptFile(path: string, context: VerifyContext): Found {
 }
 
 function statementFile(path: string, context: VerifyContext): Found {
-  const { trust, memory } = context
+  const { trust, memory, promises } = context
   const points = new ChainPoints(memory)
+  const promised = promises.follow()
   let until = ''
-  const check = checkStatement(trust, nodeVerifyCrypto, ({ seq, commitment, payload }) => {
-    points.saw(seq, commitment)
-    if (payload !== null) until = payload.time
+  const check = checkStatement(trust, nodeVerifyCrypto, row => {
+    points.saw(row.seq, row.commitment)
+    promised.saw(row)
+    if (row.payload !== null) until = row.payload.time
   })
   for (const chunk of chunksOf(path)) check.push(chunk)
   const verdict = check.end()
@@ -97,6 +111,7 @@ function statementFile(path: string, context: VerifyContext): Found {
   const { region, tenant, first, count, entered, blank, checkpoint } = verdict
   const gap = gapBefore(memory, verdict)
   const quorum = quorumOf(checkpoint, region, context)
+  promised.close(verdict, verdict.first === 0)
   const facts = {
     region,
     tenant,
@@ -148,6 +163,49 @@ function quorumOf(
   if (!verdict.met) return { failures: verdict.failures, facts: {} }
   const facts = { witnessedBy: verdict.witnessedBy.join(', ') || '-', witnessedAt: witnessedAt(verdict) }
   return { failures: [], facts }
+}
+
+/** One promise a line, as `holdfast watch` keeps them and as the header has them. */
+function promiseFile(path: string, { trust, memory, promises }: VerifyContext): Found {
+  const lines = readFileSync(path, 'utf8')
+    .split(/[\n,]/)
+    .filter(line => line !== '')
+  const failures: string[] = []
+  const facts: Record<string, string | number> = { promises: lines.length }
+  const promised: Found['promised'] = []
+  for (const [at, line] of lines.entries()) {
+    const verdict = verifyPromise(line, trust, nodeVerifyCrypto)
+    if (!verdict.verified) failures.push(...verdict.failures.map(failure => `promise ${at + 1}: ${failure}`))
+    else {
+      const { region, entries } = verdict.promise
+      promises.add(verdict.promise)
+      for (const { id } of entries) promised.push({ region, entryId: id })
+      facts.due = isoTime(verdict.dueUnixMs)
+    }
+  }
+  return { failures, facts, memory, promised }
+}
+
+/** Of a file of promises, once all statements were read: which were broken, and how many were seen to be kept. */
+export function settled(outcome: Outcome, promises: PromiseBook): Outcome {
+  if (outcome.kind !== 'promise' || !outcome.verified) return outcome
+  const states = outcome.promised.map(({ region, entryId }) => promises.stateOf(region, entryId))
+  const failures = states.flatMap(state => (state.state === 'broken' ? [state.reason] : []))
+  const kept = states.filter(({ state }) => state === 'kept').length
+  const facts = { ...outcome.facts, kept: `${kept} of ${states.length}` }
+  return { ...outcome, verified: failures.length === 0, failures, facts }
+}
+
+/** The files in another order: those of promises before all others. */
+export function promisesFirst(files: readonly string[]): string[] {
+  const holds = (file: string): boolean => {
+    try {
+      return isPromise(headOf(file))
+    } catch {
+      return false
+    }
+  }
+  return [...files.filter(holds), ...files.filter(file => !holds(file))]
 }
 
 function headOf(path: string): string {

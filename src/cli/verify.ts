@@ -4,13 +4,14 @@ import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
+import { PromiseBook } from '../verify/promise-book.ts'
 import { parsePolicy, type TlogPolicy } from '../verify/tlog-policy.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { customerFiles, customerFolder } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
-import { type Outcome, verifyFile } from './verify-file.ts'
+import { type Outcome, promisesFirst, settled, verifyFile } from './verify-file.ts'
 
 export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--json]'
 
@@ -27,12 +28,15 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   // What was seen is remembered beside the trust file that it was seen with.
   const memoryPath = values.trust === undefined ? files.checkpoints : `${values.trust}.seen`
   let memory = loadMemory(memoryPath)
-  const outcomes: Outcome[] = []
-  for (const file of positionals) {
-    const found = verifyFile(file, { trust, memory, policy })
-    outcomes.push(found.outcome)
-    memory = found.memory
+  const found: Outcome[] = []
+  const promises = new PromiseBook(nodeVerifyCrypto)
+  // Promises first: a statement is asked for those that were read before it.
+  for (const file of promisesFirst(positionals)) {
+    const each = verifyFile(file, { trust, memory, policy, promises })
+    found.push(each.outcome)
+    memory = each.memory
   }
+  const outcomes = positionals.map(file => settled(found.find(each => each.file === file)!, promises))
   if (trust !== null) {
     await writeFileDurable(memoryPath, utf8(`${JSON.stringify(memory, null, 2)}\n`), 0o600).catch(error => {
       io.stderr.write(`holdfast: what was seen could not be remembered: ${messageOf(error)}\n`)
@@ -40,7 +44,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   }
   if (values.json)
     io.stdout.write(
-      `${JSON.stringify({ verified: outcomes.every(outcome => outcome.verified), files: outcomes })}\n`,
+      `${JSON.stringify({ verified: outcomes.every(outcome => outcome.verified), files: outcomes.map(printed) })}\n`,
     )
   else for (const outcome of outcomes) io.stdout.write(render(outcome))
   return outcomes.every(outcome => outcome.verified) ? 0 : 1
@@ -62,6 +66,10 @@ function loadTrust(path: string, isExplicit: boolean): Trust | null {
   const trust = parseTrust(readFileSync(path, 'utf8'), nodeVerifyCrypto)
   if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
   return trust
+}
+
+function printed({ promised: _, ...outcome }: Outcome): Omit<Outcome, 'promised'> {
+  return outcome
 }
 
 function render({ file, kind, verified, failures, facts }: Outcome): string {

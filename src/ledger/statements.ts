@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readU64be, toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
+import { type Clock, isoTime } from '../core/time.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { parseLeaf } from '../verify/leaf.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
@@ -30,6 +31,7 @@ export interface StatementDeps {
   readonly signer: NoteSigner
   readonly log: LogKeys
   readonly crypto: VerifyCrypto
+  readonly clock: Clock
 }
 
 /** Sequence numbers: `first` included, `end` not; left out, from the first entry and to the last. */
@@ -60,6 +62,7 @@ export async function* statementLines(
     throw new HoldfastError('bad-input', `entries ${first} to ${end} of ${entered} are no range`)
   const prev = toHex(await commitmentBefore(catalog, tenant, first))
   const count = end - first
+  const time = isoTime(deps.clock())
   const reader = createTreeReader(tiles, published.size, crypto)
   const digest = createHash('sha256')
   const signed = (line: string): string => {
@@ -68,7 +71,7 @@ export async function* statementLines(
   }
 
   yield signed(
-    `${printHeader({ checkpoint: published.note, count, entered, first, prev, region, tenant })}\n`,
+    `${printHeader({ checkpoint: published.note, count, entered, first, prev, region, tenant, time })}\n`,
   )
   let at = 0
   let number = 0

@@ -7,12 +7,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hasCode, messageOf } from '../core/errors.ts'
-import type { EntryId, RandomBytes, RegionId } from '../core/ids.ts'
+import type { RandomBytes, RegionId } from '../core/ids.ts'
 import { newSortableId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import { sha256Hex } from '../crypto/sigv4.ts'
-import type { DraftBox } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
+import type { Promiser } from '../ledger/promises.ts'
 import type { Sums } from '../ledger/sums.ts'
 import { isRefusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
@@ -28,10 +29,12 @@ import type { Client } from '../s3/operation.ts'
 import { parseRequest } from '../s3/request.ts'
 import { type XmlNode, xmlDocument } from '../s3/xml.ts'
 import type { Catalog } from '../store/catalog.ts'
+import { type EntryHeaders, entryHeaders } from './entry-headers.ts'
 
 export interface AccountRegion {
   readonly catalog: Catalog
   readonly drafts: DraftBox
+  readonly promiser: Promiser
   readonly sums: Sums
   readonly stopped: () => string | null
 }
@@ -69,7 +72,7 @@ export function createAccountPipe(options: AccountPipeOptions): AccountPipe {
     message: IncomingMessage,
     client: Client,
     requestId: string,
-    entered: (entry: EntryId) => void,
+    entered: (entry: Drafted) => void,
   ): Promise<string> => {
     const body = await readForm(message)
     const request = parseRequest(message.method ?? '', message.url ?? '', message.headers, [])
@@ -130,12 +133,14 @@ export function createAccountPipe(options: AccountPipeOptions): AccountPipe {
 
   return async (message, response, client) => {
     const requestId = newSortableId(clock(), randomBytes)
-    const entries: EntryId[] = []
+    const entries: Drafted[] = []
     const service = message.headers.authorization?.includes('/sts/aws4_request') === true ? 'sts' : 'iam'
     let status = 200
     let text: string
+    let told: EntryHeaders = {}
     try {
       text = await run(message, client, requestId, entry => void entries.push(entry))
+      told = await entryHeaders(regions, entries)
     } catch (error) {
       const known = toIamError(error)
       status = known.status
@@ -146,7 +151,7 @@ export function createAccountPipe(options: AccountPipeOptions): AccountPipe {
       'content-type': 'text/xml',
       'content-length': Buffer.byteLength(text),
       'x-amzn-requestid': requestId,
-      ...(entries.length > 0 && { 'x-holdfast-entry': entries.join(',') }),
+      ...told,
       // What is still on its way must not be read as the next request.
       ...(!message.complete && { connection: 'close' }),
     })

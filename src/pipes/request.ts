@@ -7,7 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HoldfastError, messageOf } from '../core/errors.ts'
-import type { EntryId, TenantId } from '../core/ids.ts'
+import type { TenantId } from '../core/ids.ts'
 import { newSortableId, parseBucketName } from '../core/ids.ts'
 import {
   type CountedSocket,
@@ -15,6 +15,7 @@ import {
   type TrackedConnection,
   trackConnection,
 } from '../ledger/connections.ts'
+import type { Drafted } from '../ledger/drafts.ts'
 import { askAccess } from '../policy/access.ts'
 import { isRefusal, type Refusal } from '../policy/authorized.ts'
 import { decide } from '../policy/decide.ts'
@@ -54,6 +55,7 @@ import { createRowCache } from '../store/row-cache.ts'
 import type { BucketRow } from '../store/rows.ts'
 import { accountOf, findTenant } from '../store/tenants.ts'
 import { createAccountPipe, isAccountRequest } from './account.ts'
+import { entryHeaders } from './entry-headers.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
@@ -79,7 +81,7 @@ interface Trace {
   readonly continueBody: () => void
   /** Headers that go out with the answer, be it an error. */
   readonly answerAlso: (headers: Readonly<Record<string, string>>) => void
-  readonly entries: EntryId[]
+  readonly entries: Drafted[]
   operation: string
   /** Whose bytes they are, and in which region. */
   noted: { readonly region: S3Region; readonly tenant: TenantId } | null
@@ -357,9 +359,10 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     let bytesSent = 0
     try {
       const { request, answer } = await run(message, connection, trace)
-      const { entries } = trace
+      const told = await entryHeaders(regions, trace.entries)
       bytesSent = bytesOf(answer)
-      await sendAnswer(message, response, answer, { requestId, entries, isHead: request.method === 'HEAD' })
+      const facts = { requestId, entryHeaders: told, isHead: request.method === 'HEAD' }
+      await sendAnswer(message, response, answer, facts)
     } catch (error) {
       const s3Error = toS3Error(error)
       errorCode = s3Error.code
@@ -399,7 +402,8 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       catalog: region.catalog,
       drafts: region.drafts,
     }
-    connection.tracked.charge(book, tenant, entries)
+    const ids = entries.map(({ entryId }) => entryId)
+    connection.tracked.charge(book, tenant, ids)
   }
 
   const hourly = setInterval(() => {

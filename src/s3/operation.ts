@@ -1,12 +1,13 @@
 /** What an S3 operation is: how it is recognised, what policy is asked, and what runs with policy's proof. */
 import type { IncomingMessage } from 'node:http'
 import type { Holds } from '../core/holds.ts'
-import type { CountryCode, EntryId, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
+import type { CountryCode, OriginId, RandomBytes, RegionId, TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../core/time.ts'
 import type { Leases } from '../keys/leases.ts'
-import type { DraftBox } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
+import type { Promiser } from '../ledger/promises.ts'
 import type { Sums } from '../ledger/sums.ts'
 import type { Caller } from '../policy/access.ts'
 import type { Authorized, Refusal } from '../policy/authorized.ts'
@@ -32,6 +33,7 @@ export interface S3Region extends RegionStores {
   /** Why the region's ledger has stopped; `null` while it runs. What cannot be entered must not be done. */
   readonly stopped: () => string | null
   readonly drafts: DraftBox
+  readonly promiser: Promiser
   readonly sums: Sums
   readonly room: DiskRoom
 }
@@ -115,7 +117,7 @@ export interface S3Context {
   /** Whether policies allow what the request would like and does not need, such as a bypass of governance. */
   readonly mayAlso: (need: PartNeed) => Promise<boolean>
   /** Notes an entry that this request made, for the answer and for the connection's record. */
-  readonly entered: (entry: EntryId) => void
+  readonly entered: (entry: Drafted) => void
 }
 
 export interface PartNeed {

@@ -1,14 +1,14 @@
 /** Answers on the wire: headers, streams with back-pressure, errors as S3 writes them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { drained } from '../core/drained.ts'
-import type { EntryId } from '../core/ids.ts'
 import type { S3Error } from './errors.ts'
 import type { S3Answer, S3Stream } from './operation.ts'
 import { xmlDocument } from './xml.ts'
 
 export interface AnswerFacts {
   readonly requestId: string
-  readonly entries: readonly EntryId[]
+  /** What it tells of the entries that it made. */
+  readonly entryHeaders: Readonly<Record<string, string>>
   readonly isHead: boolean
 }
 
@@ -16,15 +16,15 @@ export async function sendAnswer(
   message: IncomingMessage,
   response: ServerResponse,
   answer: S3Answer,
-  { requestId, entries, isHead }: AnswerFacts,
+  { requestId, entryHeaders, isHead }: AnswerFacts,
 ): Promise<void> {
   const { status, body } = answer
   const headers: Record<string, string> = {
     ...answer.headers,
+    ...entryHeaders,
     'x-amz-request-id': requestId,
     server: 'Holdfast',
   }
-  if (entries.length > 0) headers['x-holdfast-entry'] = entries.slice(0, 20).join(',')
   if (typeof body === 'string') {
     headers['content-type'] ??= 'application/xml'
     headers['content-length'] = String(Buffer.byteLength(body))

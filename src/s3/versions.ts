@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { toBase64, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode } from '../core/errors.ts'
-import type { EntryId, OriginId, RandomBytes } from '../core/ids.ts'
+import type { OriginId, RandomBytes } from '../core/ids.ts'
 import { unwrapDataKey, unwrapManifestKey, wrapDataKey, wrapManifestKey } from '../crypto/data-keys.ts'
 import {
   ciphertextSha256,
@@ -12,6 +12,7 @@ import {
   manifestKeyOf,
   openManifest,
 } from '../crypto/manifest.ts'
+import type { Drafted } from '../ledger/drafts.ts'
 import { lockEntry } from '../ledger/lock-entry.ts'
 import type { Authorized } from '../policy/authorized.ts'
 import type { ObjectCopy, ObjectWrite } from '../policy/operations.ts'
@@ -154,9 +155,9 @@ export async function publishVersion(
     arrivedBy: null,
   }
   // A lost race drafts again; the entry that counts is the last one.
-  let entryId: EntryId | null = null
+  let entered: Drafted | null = null
   const entry = ({ versionId }: ObjectRow, replaced: ObjectRow | null): Put => {
-    const draft = bucket.region.drafts.draft({
+    entered = bucket.region.drafts.draft({
       tenant: key.tenant,
       type: 'object.put',
       body: {
@@ -177,8 +178,7 @@ export async function publishVersion(
         by: { accessKeyId: context.identity.accessKeyId },
       },
     })
-    entryId = draft.entryId
-    return draft.put
+    return entered.put
   }
   const notifier = await notifierOf(context, bucket)
   const object: NewObject = {
@@ -197,7 +197,7 @@ export async function publishVersion(
   if (written === 'bucket-gone') throw new S3Error('NoSuchBucket')
   if (written === 'upload-gone') throw new S3Error('NoSuchUpload')
   if (written === 'over-quota') throw new S3Error('QuotaExceeded')
-  if (entryId !== null) context.entered(entryId)
+  if (entered !== null) context.entered(entered)
   return written
 }
 

@@ -34,15 +34,23 @@ export interface InclusionClaim {
   readonly root: Uint8Array
 }
 
-/** The algorithm of RFC 9162 section 2.1.3.2. A proof with a hash too many or too few does not hold. */
 export function inclusionHolds(claim: InclusionClaim, crypto: Sha256): boolean {
+  const root = rootOfProof(claim, crypto)
+  return root !== null && equalBytes(root, claim.root)
+}
+
+/**
+ * The root that a proof leads to, by the algorithm of RFC 9162 section 2.1.3.2; `null` for a proof with a hash too
+ * many or too few.
+ */
+export function rootOfProof(claim: Omit<InclusionClaim, 'root'>, crypto: Sha256): Uint8Array | null {
   let position = BigInt(claim.index)
   let last = BigInt(claim.size) - 1n
-  if (position < 0n || position > last) return false
-  if (claim.leafHash.length !== 32) return false
+  if (position < 0n || position > last) return null
+  if (claim.leafHash.length !== 32) return null
   let root = claim.leafHash
   for (const sibling of claim.proof) {
-    if (last === 0n || sibling.length !== 32) return false
+    if (last === 0n || sibling.length !== 32) return null
     if (odd(position) || position === last) {
       root = nodeHash(sibling, root, crypto)
       // On the right edge a node without a sibling rises as it is.
@@ -56,7 +64,7 @@ export function inclusionHolds(claim: InclusionClaim, crypto: Sha256): boolean {
     position >>= 1n
     last >>= 1n
   }
-  return last === 0n && equalBytes(root, claim.root)
+  return last === 0n ? root : null
 }
 
 export interface ConsistencyClaim {

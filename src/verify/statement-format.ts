@@ -1,5 +1,6 @@
 import { fromBase64, fromHex, toBase64, toHex, utf8 } from '../core/bytes.ts'
 import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
+import { parseIsoTime } from '../core/time.ts'
 import { leafBytes } from './leaf.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
@@ -17,6 +18,8 @@ export interface StatementHeader {
   readonly prev: string
   readonly region: string
   readonly tenant: string
+  /** When it was made, by the region's clock. */
+  readonly time: string
 }
 
 interface AnyRow {
@@ -53,14 +56,14 @@ export interface StatementEnd {
 
 const format = 'holdfast/statement/v2'
 const headerTail = ',"rows":['
-const headerFields = 'checkpoint,count,entered,first,format,prev,region,tenant'
+const headerFields = 'checkpoint,count,entered,first,format,prev,region,tenant,time'
 /** `,"s":"`, the salt, `"}` */
 const rowTailBytes = 6 + 64 + 2
 const hash32 = /^[0-9a-f]{64}$/
 
 export function printHeader(header: StatementHeader): string {
-  const { checkpoint, count, entered, first, prev, region, tenant } = header
-  const value = { checkpoint, count, entered, first, format, prev, region, tenant }
+  const { checkpoint, count, entered, first, prev, region, tenant, time } = header
+  const value = { checkpoint, count, entered, first, format, prev, region, tenant, time }
   return canonicalJson(value).slice(0, -1) + headerTail
 }
 
@@ -68,11 +71,12 @@ export function parseHeader(line: string): StatementHeader | null {
   if (!line.endsWith(headerTail)) return null
   const value = fieldsOf(parseCanonicalJson(`${line.slice(0, -headerTail.length)}}`), headerFields)
   if (value === null || value.format !== format) return null
-  const { checkpoint, count, entered, first, prev, region, tenant } = value
+  const { checkpoint, count, entered, first, prev, region, tenant, time } = value
   if (typeof checkpoint !== 'string' || typeof region !== 'string' || typeof tenant !== 'string') return null
   if (!isCount(count) || !isCount(entered) || !isCount(first) || first + count > entered) return null
   if (typeof prev !== 'string' || !hash32.test(prev)) return null
-  return { checkpoint, count, entered, first, prev, region, tenant }
+  if (typeof time !== 'string' || parseIsoTime(time) === null) return null
+  return { checkpoint, count, entered, first, prev, region, tenant, time }
 }
 
 /** Without the comma that follows all rows but the last. `payload` is canonical JSON, and stands there as it is. */

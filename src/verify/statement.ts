@@ -34,6 +34,8 @@ export interface StatementFacts {
   readonly count: number
   /** How many entries of the tenant the tree holds, by the region's word. */
   readonly entered: number
+  /** When it was made, by the region's clock. */
+  readonly time: string
   /** Rows whose payload was erased, each on the tenant's instruction. */
   readonly blank: number
 }
@@ -175,9 +177,9 @@ class Check {
     const failures = [...this.#failures, ...this.#rowFailures]
     if (opened === null || failures.length > 0) return refused(...failures)
     const { header, checkpoint, erasures } = opened
-    const { count, entered, first, prev, region, tenant } = header
+    const { count, entered, first, prev, region, tenant, time } = header
     const { blank } = erasures
-    return { verified: true, tenant, region, checkpoint, first, prev, count, entered, blank }
+    return { verified: true, tenant, region, checkpoint, first, prev, count, entered, time, blank }
   }
 
   #stop(failure: string): void {

@@ -38,7 +38,7 @@ describe('the sequencer thread', () => {
     const chainKey = randomBytes(32)
     const row = utf8(JSON.stringify({ chainKey: toHex(chainKey) }))
     await catalog.commit({ puts: [{ table: 'tenants', key: utf8(tenant), value: row }] })
-    const drafts = createDraftBox(Date.now, randomBytes)
+    const drafts = createDraftBox(region, Date.now, randomBytes)
     const chainKeyCommitmentHex = toHex(chainKeyCommitment(chainKey, crypto))
     const join = { genesis: tenant, home: region, chainKeyCommitment: chainKeyCommitmentHex, country: 'IN' }
     await catalog.commit({ puts: [drafts.draft({ tenant, type: 'tenant.joined', body: join }).put] })

@@ -15,7 +15,7 @@ const folder = process.argv[2]!
 const catalog = await openLmdbCatalog(join(folder, 'catalog'))
 const tiles = createFileTileStore(join(folder, 'log'))
 const signer = await loadOrCreateLogKey(join(folder, 'log.pem'), 'log.example/busy', crypto)
-const drafts = createDraftBox(Date.now, randomBytes)
+const drafts = createDraftBox(region, Date.now, randomBytes)
 const tenant = 'b'.repeat(64) as TenantId
 if ((await catalog.get('tenants', utf8(tenant))) === null) {
   const chainKey = randomBytes(32)

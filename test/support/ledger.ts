@@ -77,7 +77,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
   const catalog = createMemoryCatalog()
   const tiles = createMemoryTileStore()
   let now = Date.UTC(2026, 0, 2)
-  const drafts = createDraftBox(() => now++, randomBytes)
+  const drafts = createDraftBox(region, () => now++, randomBytes)
   const log = logOfSigner(signer)
   const stores = { catalog, tiles, log, crypto }
   return {
@@ -133,7 +133,7 @@ export async function createTestLedger(signer = makeSigner()): Promise<TestLedge
     async statement(tenant, range = {}) {
       let text = ''
       for await (const line of statementLines(
-        { catalog, tiles, region, signer, log, crypto },
+        { catalog, tiles, region, signer, log, crypto, clock: () => now },
         tenant.id,
         range,
       ))

@@ -166,7 +166,7 @@ describe('a transfer of a provider that is killed', () => {
       ['de-frankfurt', destination],
       ['in-mumbai', source],
     ] as const) {
-      const drafts = createDraftBox(Date.now, randomBytes)
+      const drafts = createDraftBox(region as RegionId, Date.now, randomBytes)
       const book = createInstructionBook({ id: region as RegionId, catalog, drafts, clock: Date.now })
       await book.say(revocation)
     }

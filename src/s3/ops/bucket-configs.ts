@@ -1,5 +1,5 @@
 /** Get, put and delete of every kind of configuration, made from its row in the table. */
-import type { EntryId } from '../../core/ids.ts'
+import type { Drafted } from '../../ledger/drafts.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { BucketUse } from '../../policy/operations.ts'
 import { type ConfigChange, changeConfig, findConfig } from '../../store/bucket-configs.ts'
@@ -82,11 +82,11 @@ export async function enterChange(
   change: Omit<ConfigChange, 'entry'>,
 ): Promise<void> {
   const { region, row } = bucket
-  let entryId: EntryId | null = null
+  let entered: Drafted | null = null
   const held = await changeConfig(region.catalog, authorized, bucket, {
     ...change,
     entry: sha256 => {
-      const draft = region.drafts.draft({
+      entered = region.drafts.draft({
         tenant: row.tenant,
         type: 'bucket.configured',
         body: {
@@ -96,10 +96,9 @@ export async function enterChange(
           by: { accessKeyId: context.identity.accessKeyId },
         },
       })
-      entryId = draft.entryId
-      return draft.put
+      return entered.put
     },
   })
   if (!held) throw new S3Error('NoSuchBucket', undefined, { BucketName: row.name })
-  if (entryId !== null) context.entered(entryId)
+  if (entered !== null) context.entered(entered)
 }

@@ -141,7 +141,7 @@ export const createBucketOperation = operation<BucketCreate, NewBucket>({
       ],
     })
     if (!held) throw (await taken()) ?? new S3Error('ConditionalRequestConflict')
-    context.entered(created.entryId)
+    context.entered(created)
     return { status: 200, headers: { location: `/${name}` }, body: null }
   },
 })
@@ -210,7 +210,7 @@ export const deleteBucketOperation = operation<BucketUse, LocatedBucket>({
         throw new S3Error('BucketNotEmpty', undefined, { BucketName: name })
       known = now
     }
-    context.entered(entry.entryId)
+    context.entered(entry)
     // Uploads that were never completed are no objects and do not keep a bucket; their parts go with it.
     await abortUploads(context.services, bucket)
     return { status: 204, headers: {}, body: null }

@@ -1,5 +1,4 @@
-import type { EntryId } from '../../core/ids.ts'
-import type { DraftBox } from '../../ledger/drafts.ts'
+import type { Drafted } from '../../ledger/drafts.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectWrite } from '../../policy/operations.ts'
 import { changeVersion } from '../../store/change-version.ts'
@@ -23,13 +22,13 @@ export async function changeAttributes(
   authorized: Authorized<ObjectWrite>,
   bucket: LocatedBucket,
   change: (row: ObjectRow) => ObjectRow,
-  draft: (row: ObjectRow, name: VersionName) => ReturnType<DraftBox['draft']>,
+  draft: (row: ObjectRow, name: VersionName) => Drafted,
   event?: EventName,
 ): Promise<ObjectRow> {
   const { request, identity } = context
   const key = request.key!
   const versionId = versionIdOf(request)
-  let entryId: EntryId | null = null
+  let entered: Drafted | null = null
   const entry = (row: ObjectRow) => {
     const name = {
       bucket: bucket.row.name,
@@ -38,9 +37,8 @@ export async function changeAttributes(
       originId: row.originId,
       by: { accessKeyId: identity.accessKeyId },
     }
-    const made = draft(row, name)
-    entryId = made.entryId
-    return made.put
+    entered = draft(row, name)
+    return entered.put
   }
   const notifier = event === undefined ? null : await notifierOf(context, bucket)
   const row = await changeVersion(bucket.region.catalog, authorized, {
@@ -53,6 +51,6 @@ export async function changeAttributes(
   })
   if (row === null) throw noSuchVersion(key, versionId)
   if (isMarker(row)) throw markerError(bucket.row, row, key, versionId)
-  if (entryId !== null) context.entered(entryId)
+  if (entered !== null) context.entered(entered)
   return row
 }

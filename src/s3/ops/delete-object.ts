@@ -1,6 +1,6 @@
 /** Deleting one key or one version: what both the single deletion and the deletion of many are made of. */
-import type { EntryId } from '../../core/ids.ts'
 import { deletionEntry } from '../../ledger/deletion-entry.ts'
+import type { Drafted } from '../../ledger/drafts.ts'
 import type { Authorized } from '../../policy/authorized.ts'
 import type { ObjectDelete } from '../../policy/operations.ts'
 import { type Deletion, deleteObject } from '../../store/objects.ts'
@@ -17,7 +17,7 @@ async function objectDelete(context: S3Context): Promise<{ op: ObjectDelete; tar
 }
 
 export interface Deleted {
-  readonly entryId: EntryId | null
+  readonly entered: Drafted | null
   /** What went, or was put on top, is a delete marker. */
   readonly isMarker: boolean
   /** Of the version that was named, or of the marker that was made; `null` where nothing was ever versioned. */
@@ -32,7 +32,7 @@ export const deleteObjectOperation = operation<ObjectDelete, LocatedBucket>({
     const demand = deleteDemand(request.headers)
     const versionId = versionIdOf(request)
     const deleted = await deleteVersion(context, authorized, bucket, request.key!, versionId, demand)
-    if (deleted.entryId !== null) context.entered(deleted.entryId)
+    if (deleted.entered !== null) context.entered(deleted.entered)
     const headers: Record<string, string> = {}
     if (deleted.versionId !== null) headers['x-amz-version-id'] = deleted.versionId
     if (deleted.isMarker) headers['x-amz-delete-marker'] = 'true'
@@ -53,11 +53,10 @@ export async function deleteVersion(
   const { region } = bucket
   const by = { accessKeyId: identity.accessKeyId }
   const condition = deleteCondition(demand)
-  let entryId: EntryId | null = null
+  let entered: Drafted | null = null
   const entry = (deletion: Exclude<Deletion, { did: 'nothing' }>) => {
-    const draft = region.drafts.draft(deletionEntry(bucket.row, key, deletion, by))
-    entryId = draft.entryId
-    return draft.put
+    entered = region.drafts.draft(deletionEntry(bucket.row, key, deletion, by))
+    return entered.put
   }
   const notifier = await notifierOf(context, bucket)
   const deletion = await deleteObject(region.catalog, services, authorized, {
@@ -73,7 +72,7 @@ export async function deleteVersion(
     throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
   if (deletion === 'locked') throw lockedError()
   if (deletion.did === 'marked')
-    return { entryId, isMarker: true, versionId: clientVersionId(deletion.marker) }
+    return { entered, isMarker: true, versionId: clientVersionId(deletion.marker) }
   const wasMarker = deletion.did === 'removed' && isMarker(deletion.version)
-  return { entryId, isMarker: wasMarker, versionId }
+  return { entered, isMarker: wasMarker, versionId }
 }

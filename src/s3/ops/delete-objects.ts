@@ -43,7 +43,7 @@ export const deleteObjectsOperation = operation<ObjectsDelete, LocatedBucket>({
       const { key, versionId } = wanted[index]!
       if (outcome.status === 'fulfilled') {
         deleted.push(deletedXml(key, versionId, outcome.value))
-        if (outcome.value.entryId !== null) context.entered(outcome.value.entryId)
+        if (outcome.value.entered !== null) context.entered(outcome.value.entered)
       } else {
         const error = outcome.reason instanceof S3Error ? outcome.reason : new S3Error('InternalError')
         failed.push({ Key: key, VersionId: versionId, Code: error.code, Message: error.message })

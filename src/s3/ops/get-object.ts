@@ -150,7 +150,7 @@ async function enterRead(
     },
   })
   await region.catalog.commit({ puts: [opening.put] })
-  context.entered(opening.entryId)
+  context.entered(opening)
   return (bytes, complete) => {
     const body = {
       opening: opening.entryId,

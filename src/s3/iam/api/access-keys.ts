@@ -85,7 +85,7 @@ export const accessKeyActions: readonly IamAction[] = [
         account: context.account,
         ...(owner.name !== null && { userId: owner.id }),
       }
-      const { entryId, put } = context.drafts.draft({
+      const drafted = context.drafts.draft({
         tenant,
         type: 'accesskey.created',
         body: {
@@ -99,12 +99,12 @@ export const accessKeyActions: readonly IamAction[] = [
         puts: [
           { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), value: encodeRow(row) },
           { table: 'iam', key: ownedKeyKey(tenant, owner.id, accessKeyId), value: Buffer.from(accessKeyId) },
-          put,
+          drafted.put,
         ],
       })
       if (!held)
         throw new IamError('ConcurrentModification', 'The user was changed by others meanwhile. Try again.')
-      context.entered(entryId)
+      context.entered(drafted)
       return { AccessKey: { ...keyXml(context, owner, row), SecretAccessKey: secretAccessKey } }
     },
   },
@@ -217,9 +217,7 @@ async function changeKey(
 ): Promise<void> {
   const { catalog, regions, tenant } = context
   const key = accessKeyRowKey(row.accessKeyId)
-  const { entryId, put } = context.drafts.draft({ tenant, ...entry } as Parameters<
-    IamContext['drafts']['draft']
-  >[0])
+  const drafted = context.drafts.draft({ tenant, ...entry } as Parameters<IamContext['drafts']['draft']>[0])
   const ownedKey = ownedKeyKey(tenant, row.userId ?? 'root', row.accessKeyId)
   const held = await changeAccount(catalog, authorized, {
     checks: [{ table: 'accesskeys', key, expected: bytes }],
@@ -229,13 +227,13 @@ async function changeKey(
             { table: 'accesskeys', key },
             { table: 'iam', key: ownedKey },
           ],
-          puts: [put],
+          puts: [drafted.put],
         }
-      : { puts: [{ table: 'accesskeys', key, value: encodeRow(changed) }, put] }),
+      : { puts: [{ table: 'accesskeys', key, value: encodeRow(changed) }, drafted.put] }),
   })
   if (!held)
     throw new IamError('ConcurrentModification', 'The key was changed by others meanwhile. Try again.')
-  context.entered(entryId)
+  context.entered(drafted)
   for (const { catalog: other } of regions.values()) {
     if (other === catalog || (await other.get('accesskeys', key)) === null) continue
     await other.commit(

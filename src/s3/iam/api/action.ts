@@ -1,7 +1,7 @@
 /** What an action of IAM or STS is, and what it works with. */
-import type { EntryId, RandomBytes, RegionId, TenantId } from '../../../core/ids.ts'
+import type { RandomBytes, RegionId, TenantId } from '../../../core/ids.ts'
 import type { Clock } from '../../../core/time.ts'
-import type { DraftBox } from '../../../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../../../ledger/drafts.ts'
 import type { Caller } from '../../../policy/access.ts'
 import type { Authorized } from '../../../policy/authorized.ts'
 import type { Keys } from '../../../policy/conditions.ts'
@@ -38,7 +38,7 @@ export interface IamContext {
   readonly params: Params
   readonly clock: Clock
   readonly randomBytes: RandomBytes
-  readonly entered: (entry: EntryId) => void
+  readonly entered: (entry: Drafted) => void
 }
 
 export interface IamAction {
@@ -90,13 +90,13 @@ export interface Change {
 /** The draft of an entry about the account, noted for the answer. */
 export function changeEntry(context: IamContext, { action, resource, sha256 }: Change): Put {
   const by = { accessKeyId: context.accessKeyId }
-  const { entryId, put } = context.drafts.draft({
+  const drafted = context.drafts.draft({
     tenant: context.tenant,
     type: 'iam.changed',
     body: { action, resource, sha256: sha256 ?? null, by },
   })
-  context.entered(entryId)
-  return put
+  context.entered(drafted)
+  return drafted.put
 }
 
 const maxRaces = 100

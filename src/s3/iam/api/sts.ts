@@ -207,7 +207,7 @@ async function issue(
     ...(userId !== undefined && { userId }),
     session: { ...terms, tokenSha256: createHash('sha256').update(token).digest('hex'), expiresUnixMs },
   }
-  const { entryId, put } = drafts.draft({
+  const drafted = drafts.draft({
     tenant: owner.tenant,
     type: 'session.issued',
     body: {
@@ -232,10 +232,10 @@ async function issue(
         key: concat(u64be(expiresUnixMs), utf8(accessKeyId)),
         value: accessKeyRowKey(accessKeyId),
       },
-      put,
+      drafted.put,
     ],
   })
-  context.entered(entryId)
+  context.entered(drafted)
   return {
     AccessKeyId: accessKeyId,
     SecretAccessKey: secretAccessKey,
