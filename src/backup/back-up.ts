@@ -129,6 +129,7 @@ export async function backUp(deps: BackUpDeps): Promise<BackupReport> {
   await depot.put(manifestPath(backup), printManifest(manifest, key))
   await depot.sync()
   const removedBackups = await prune(depot, key, deps.keep)
+  await depot.sweep()
   return {
     backup,
     taken,

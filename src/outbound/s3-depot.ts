@@ -120,6 +120,7 @@ export function createS3Depot(client: S3Client, options: S3DepotOptions): Depot 
     remove: path => client.remove(keyOf(path)),
 
     sync: async () => {},
+    sweep: async () => {},
   }
   return depot
 }

@@ -23,6 +23,8 @@ export interface Depot {
   list(prefix: string): AsyncGenerator<{ readonly path: string; readonly bytes: number }, void>
   remove(path: string): Promise<void>
   sync(): Promise<void>
+  /** Removes what a crash left half written. Nobody else may be writing there. */
+  sweep(): Promise<void>
 }
 
 export interface DepotFile {

@@ -12,7 +12,7 @@ const temporary = /\.tmp$/
 /**
  * Files under a folder. Each is written under a temporary name, synced and renamed; `sync` makes the names durable.
  *
- * Crash points: before the rename, a `.tmp` is left that the next write of that file replaces and nobody lists; before
+ * Crash points: before the rename, a `.tmp` is left that nobody lists, until the next write of that file or `sweep`; before
  * `sync`, a power cut may take files away, whole.
  */
 export function createFolderDepot(
@@ -122,6 +122,12 @@ export function createFolderDepot(
       const folders = [...touched]
       touched.clear()
       for (const each of folders) await syncFolder(each).catch(storeFault)
+    },
+
+    async sweep() {
+      const all = await readdir(folder, { recursive: true, withFileTypes: true })
+      for (const entry of all)
+        if (entry.isFile() && temporary.test(entry.name)) await unlink(join(entry.parentPath, entry.name))
     },
   }
   return depot
