@@ -112,7 +112,7 @@ const commands: Readonly<Record<string, Command>> = {
   restore: {
     usage:
       'holdfast restore --region R --from DIR|remote:NAME --key backup.key [--data DIR] [--config FILE]\n' +
-      '                        [--backup ID] [--published URL|DIR|FILE|remote:NAME]… [--json]',
+      '                        [--backup ID] [--published URL|DIR|FILE|remote:NAME]… [--new-log HOST] [--json]',
     load: async () => (await import('./restore-command.ts')).restoreCommand,
   },
   log: {

@@ -7,15 +7,17 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import { type Clock, isoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { contradiction, treeOf } from '../ledger/continues.ts'
-import { loadLogKey } from '../ledger/log-keys.ts'
+import { loadLogKey, loadOrCreateLogKey } from '../ledger/log-keys.ts'
+import { signedKey, stoppedKey, witnessedKey } from '../ledger/tables.ts'
 import { dropAllHolds } from '../store/backup-hold.ts'
 import type { Depot } from '../store/depot.ts'
-import { makeFolderDurable, storeFault, syncFolder } from '../store/durable-file.ts'
+import { makeFolderDurable, storeFault, syncFolder, writeFileDurable } from '../store/durable-file.ts'
 import { readFileBytes } from '../store/folder-depot.ts'
 import { openLmdbCatalog } from '../store/lmdb-catalog.ts'
 import type { BackupProgress } from './back-up.ts'
@@ -34,6 +36,11 @@ export interface RestoreDeps {
   readonly backup: string | null
   /** Checkpoints that others have of this log, as notes, with where each came from. */
   readonly published: readonly { readonly from: string; readonly note: string }[]
+  /**
+   * The host in the name of a new log, with a new key, that begins with the entries of the backup: the old log is never
+   * signed for again, so whatever was published of it is no second history. `null`: the old log goes on.
+   */
+  readonly newLog: string | null
   /** `fsck` of a region in a data folder: what is wrong, in words. */
   readonly check: (dataFolder: string, region: string) => Promise<readonly string[]>
   readonly clock: Clock
@@ -71,6 +78,7 @@ export async function restore(deps: RestoreDeps): Promise<RestoreReport> {
     await fetchAll(manifest, folder, deps)
     await syncTree(folder)
     await judge(manifest, folder, deps)
+    if (deps.newLog !== null) await beginNewLog(folder, deps.newLog, region)
     const findings = await deps.check(data, region)
     if (findings.length > 0)
       throw new HoldfastError(
@@ -204,12 +212,13 @@ async function writePlain(
 }
 
 /** Is it what the manifest says, and would signing on from it contradict what others have? */
-async function judge(manifest: Manifest, folder: string, { published }: RestoreDeps): Promise<void> {
+async function judge(manifest: Manifest, folder: string, { published, newLog }: RestoreDeps): Promise<void> {
   await using catalog = await openLmdbCatalog(join(folder, 'catalog'))
   await dropAllHolds(catalog)
   const tree = await treeOf({ catalog, crypto: nodeVerifyCrypto })
   if (tree.size !== manifest.tree.size)
     throw new HoldfastError('store-damaged', 'the catalog in the backup is not the one of its manifest')
+  if (newLog !== null) return
   const origin = (await readFile(join(folder, 'log.origin'), 'utf8')).trim()
   const { log } = await loadLogKey(join(folder, 'log.key'), origin, nodeVerifyCrypto)
   for (const { from, note } of published) {
@@ -220,6 +229,21 @@ async function judge(manifest: Manifest, folder: string, { published }: RestoreD
         `the checkpoint of ${from} does not allow this restore: ${fault}. Nothing was restored`,
       )
   }
+}
+
+/** Of the old log nothing stays but its entries: neither keys nor what was signed, witnessed or stopped. */
+async function beginNewLog(folder: string, host: string, region: string): Promise<void> {
+  const path = join(folder, 'log.origin')
+  const origin = `${host}/log/${region}`
+  if ((await readFile(path, 'utf8')).trim() === origin)
+    throw new HoldfastError('bad-input', `${origin} is the name of the old log; a new one needs another host`)
+  for (const name of await readdir(folder)) if (name.startsWith('log.key')) await rm(join(folder, name))
+  await writeFileDurable(path, utf8(`${origin}\n`))
+  await loadOrCreateLogKey(join(folder, 'log.key'), origin, nodeVerifyCrypto)
+  await using catalog = await openLmdbCatalog(join(folder, 'catalog'))
+  await catalog.commit({
+    removes: [signedKey, witnessedKey, stoppedKey].map(key => ({ table: 'meta' as const, key })),
+  })
 }
 
 async function syncTree(folder: string): Promise<void> {

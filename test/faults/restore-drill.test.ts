@@ -187,6 +187,33 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
     expect(existsSync(join(holdfast.data, 'regions', 'in-mumbai', 'restored.json'))).toBe(true)
   })
 
+  it('begins a new log, with all of its objects, where the old one cannot go on', async () => {
+    renameSync(holdfast.data, `${holdfast.data}.stopped`)
+    // The copy of the old log stays what it is; the new one has its own.
+    renameSync(mirror, `${mirror}.old`)
+    const same = await restore('--new-log', holdfast.credentials.api.replace('http://', ''))
+    expect(same.stderr).toContain('a new one needs another host')
+    expect(await restore('--new-log', 'new.example')).toMatchObject({ code: 0 })
+    await holdfast.server.start()
+    const { status, body } = await holdfast.s3.get('/papers/long/0')
+    expect([status, sha256(body)]).toEqual([200, acknowledged.get('/papers/long/0')!.sha256])
+    const put = await holdfast.s3.put('/papers/new-log', 'entered in another log')
+    await untilEntered(holdfast, String(put.headers['x-holdfast-entry']))
+    const vkey = await (await fetch(`${holdfast.credentials.api}/log/in-mumbai/vkey`)).text()
+    expect(vkey).toMatch(/^new\.example\/log\/in-mumbai\+/)
+    // Nobody takes it for the old one.
+    await expect(verifiedStatement(holdfast)).rejects.toThrow(/verify/)
+    await holdfast.server.stop()
+    const { regions } = JSON.parse((await holdfast.cli('fsck', '--json')).stdout) as {
+      regions: { findings: string[] }[]
+    }
+    expect(regions.flatMap(({ findings }) => findings)).toEqual([])
+    rmSync(holdfast.data, { recursive: true })
+    rmSync(mirror, { recursive: true })
+    renameSync(`${holdfast.data}.stopped`, holdfast.data)
+    renameSync(`${mirror}.old`, mirror)
+  }, 60_000)
+
   it('gives back every object of the cut, byte by byte', async () => {
     // As if nothing had been published after the cut.
     rmSync(mirror, { recursive: true })
