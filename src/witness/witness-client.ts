@@ -23,9 +23,10 @@ import { decideOutbound } from '../policy/decide.ts'
 import { parseDecimal } from '../verify/checkpoint-text.ts'
 import { findCosignature } from '../verify/cosignature.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
-import { consistencyHolds } from '../verify/merkle.ts'
+import { consistencyHolds, emptyRoot } from '../verify/merkle.ts'
 import { parseNote } from '../verify/note.ts'
-import { consistencyRanges } from '../verify/subtrees.ts'
+import { consistencyRanges, subtreeEnd } from '../verify/subtrees.ts'
+import { TreeFold } from '../verify/tree-fold.ts'
 import type { TypedVerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 
@@ -195,12 +196,9 @@ async function submit(
   let old = Math.min(standing.size, checkpoint.size)
   let reason = ''
   for (let tries = 0; tries < maxTries; tries++) {
-    const proof = await proofBetween(deps, old, checkpoint)
-    const answer = await post(
-      deps,
-      witness,
-      `old ${old}\n${proof.map(line => `${line}\n`).join('')}\n${signed}`,
-    )
+    const { oldRoot, proof } = await proofBetween(deps, old, checkpoint)
+    const lines = proof.map(hash => `${toBase64(hash)}\n`).join('')
+    const answer = await post(deps, witness, `old ${old}\n${lines}\n${signed}`)
     const text = answer.body.toString('utf8')
     if (answer.status === 200) {
       const taken = takeCosignature(deps, witness, signed, text)
@@ -210,16 +208,17 @@ async function submit(
     }
     const size = answer.status === 409 ? parseDecimal(text.replace(/\n$/, '')) : null
     reason = `it answered ${answer.status}: ${text.slice(0, 200).trim()}`
-    if (answer.status === 422 || (size !== null && size === old)) {
+    if (old > 0 && (answer.status === 422 || size === old)) {
       // Ours leads from one tree to the other, so the witness has another first one. Older witnesses say 409 here.
-      if (!isProven(await provenRoots(deps, old, checkpoint), crypto))
+      const claim = { oldSize: old, newSize: checkpoint.size, oldRoot, newRoot: checkpoint.root, proof }
+      if (!consistencyHolds(claim, crypto))
         throw new HoldfastError('store-damaged', `the tiles do not prove ${old} to ${checkpoint.size}`)
       return {
         outcome: 'forked',
         reason: `witness ${witness.name} has cosigned another tree of ${old} entries than this log has`,
       }
     }
-    if (size === null) return { outcome: 'refused', reason }
+    if (size === null || size === old) return { outcome: 'refused', reason }
     if (size > checkpoint.size) {
       const now = await readPublished(region.tiles, region.log, crypto)
       if (size > (now?.size ?? 0)) {
@@ -262,31 +261,26 @@ function ownPart({ note }: PublishedCheckpoint, log: LogKeys): string {
   return `${note.slice(0, split)}${own.join('\n')}\n`
 }
 
+interface Proof {
+  readonly oldRoot: Uint8Array
+  readonly proof: readonly Uint8Array[]
+}
+
+/** From the tiles of the newer tree, which has every hash of the older one that is over a full subtree. */
 async function proofBetween(
   { region, crypto }: WitnessClientDeps,
   old: number,
   { size }: PublishedCheckpoint,
-): Promise<string[]> {
-  const reader = createTreeReader(region.tiles, size, crypto)
-  const hashes: string[] = []
-  for (const range of consistencyRanges(old, size)) hashes.push(toBase64(await reader.subtree(range)))
-  return hashes
-}
-
-async function provenRoots(
-  { region, crypto }: WitnessClientDeps,
-  old: number,
-  { size, root }: PublishedCheckpoint,
-): Promise<Parameters<typeof consistencyHolds>[0]> {
+): Promise<Proof> {
   const reader = createTreeReader(region.tiles, size, crypto)
   const proof: Uint8Array[] = []
   for (const range of consistencyRanges(old, size)) proof.push(await reader.subtree(range))
-  const oldRoot = old === 0 ? root : await createTreeReader(region.tiles, old, crypto).root()
-  return { oldSize: old, newSize: size, oldRoot, newRoot: root, proof }
-}
-
-function isProven(claim: Parameters<typeof consistencyHolds>[0], crypto: VerifyCrypto): boolean {
-  return claim.oldSize !== 0 && consistencyHolds(claim, crypto)
+  const fold = new TreeFold(crypto)
+  while (fold.size < old) {
+    const end = subtreeEnd(fold.size, old, size)
+    fold.push(await reader.subtree({ start: fold.size, end }), end - fold.size)
+  }
+  return { oldRoot: fold.root() ?? emptyRoot(crypto), proof }
 }
 
 async function post(
