@@ -99,6 +99,10 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast witness --key witness.key --name NAME --vkey',
     load: async () => (await import('./cli/witness.ts')).witnessCommand,
   },
+  resume: {
+    usage: 'holdfast resume --region R [--config holdfast.yaml] [--the-witness-is-wrong]',
+    load: async () => (await import('./resume.ts')).resumeCommand,
+  },
   fsck: {
     usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,

@@ -2,13 +2,16 @@
 
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { WitnessConfig } from '../../src/config.ts'
 import { printCosignature } from '../../src/verify/cosignature.ts'
 import { parseNote } from '../../src/verify/note.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
+import { run } from '../support/child.ts'
 import { makeCosigner } from '../support/witness.ts'
 
+const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 const seconds = () => Math.floor(Date.now() / 1000)
 
@@ -206,5 +209,16 @@ describe('a region whose witness', () => {
     await pause(700)
     expect(await published()).toBe(last)
     expect((await acme.s3('PUT', `/papers-${bucket - 2}/x`, 'x')).status).toBe(503)
+    const folder = join(app.folder, 'data')
+    const resume = (...args: string[]) =>
+      run(process.execPath, [main, 'resume', '--region', 'in-mumbai', ...args], {
+        env: { HOLDFAST_DATA: folder },
+      })
+    expect(await resume()).toMatchObject({ code: 1, stdout: expect.stringMatching(words) })
+    expect(await resume('--the-witness-is-wrong')).toMatchObject({ code: 0 })
+    await app.restart({ witnesses: [] })
+    expect((await write()).status).toBe(200)
+    await until(async () => (await published()) !== last)
+    expect(await ready()).toBe('ready\n')
   })
 })
