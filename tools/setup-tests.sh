@@ -20,6 +20,22 @@ need openssl openssl
 need python3 python3
 python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
 need aws awscli
+need ssh-add openssh-client
+# A witness that others wrote, where there is Go: no package of Debian's stable release has it.
+tools=node_modules/.tools
+if [ ! -x "$tools/litewitness" ] && command -v go >/dev/null 2>&1; then
+  echo "setting up: litewitness" >&2
+  mkdir -p "$tools"
+  module=$(mktemp -d)
+  (
+    cd "$module" &&
+      go mod init holdfast.test/tools &&
+      GOFLAGS=-mod=mod timeout 300 go get filippo.io/torchwood/cmd/litewitness@v0.8.0 &&
+      GOFLAGS=-mod=mod timeout 300 go build -o litewitness filippo.io/torchwood/cmd/litewitness
+  ) >"$module/log" 2>&1 && mv "$module/litewitness" "$tools/litewitness" ||
+    echo "setting up: litewitness cannot be built here, so its test is skipped" >&2
+  rm -rf "$module"
+fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "setting up: not root, so these stay missing and their tests are skipped:$missing" >&2

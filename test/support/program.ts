@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
 
-/** Full path of a program on the PATH; `null` when there is none. */
-function findProgram(name: string): string | null {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+/** What `tools/setup-tests.sh` has built, since no package of Debian has it. */
+const built = join(import.meta.dirname, '..', '..', 'node_modules', '.tools')
+
+/** Full path of a program on the PATH, or of one that was built; `null` when there is none. */
+export function findProgram(name: string): string | null {
+  for (const folder of [...(process.env.PATH ?? '').split(delimiter), built]) {
     const path = join(folder, name)
     try {
       accessSync(path, constants.X_OK)
@@ -30,8 +33,8 @@ function runnable(name: string): boolean {
   const [program, module] = name.split(':') as [string, string?]
   const args = module === undefined ? (harmless[program] ?? ['--version']) : ['-c', `import ${module}`]
   const hasDevice = program !== 's3fs' || existsSync('/dev/fuse')
-  const found =
-    hasDevice && findProgram(program) !== null && spawnSync(program, args, { stdio: 'ignore' }).status === 0
+  const path = findProgram(program)
+  const found = hasDevice && path !== null && spawnSync(path, args, { stdio: 'ignore' }).status === 0
   known.set(name, found)
   return found
 }
@@ -40,6 +43,8 @@ function runnable(name: string): boolean {
 const harmless: Readonly<Record<string, readonly string[]>> = {
   restic: ['version'],
   openssl: ['version'],
+  litewitness: ['-h'],
+  'ssh-agent': ['-h'],
   strace: ['-o', '/dev/null', 'true'],
 }
 
