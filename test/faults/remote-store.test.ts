@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { CountryCode } from '../../src/core/ids.ts'
+import { createTlsIdentity, type TlsIdentity } from '../../src/crypto/tls-identity.ts'
 import { createS3Depot } from '../../src/outbound/s3-depot.ts'
 import { isRefusal } from '../../src/policy/authorized.ts'
 import { decideOutbound } from '../../src/policy/decide.ts'
@@ -115,6 +117,41 @@ describe('a remote store that misbehaves', () => {
       for await (const _ of remote.client.list('')) void _
     }
     await expect(listing()).rejects.toThrow(/breaks off/)
+  })
+})
+
+describe('a remote store over TLS', () => {
+  let own: TlsIdentity
+  let server: ReturnType<typeof createTlsServer>
+  let endpoint: string
+  beforeAll(async () => {
+    own = await createTlsIdentity('vault', ['localhost'], Date.now())
+    server = createTlsServer({ key: own.key, cert: own.certificate }, (request, response) => {
+      request.resume().on('end', () => response.end())
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    endpoint = `https://localhost:${(server.address() as AddressInfo).port}`
+  })
+  afterAll(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+
+  it('is taken by its pinned certificate, and by no other', async () => {
+    const other = await createTlsIdentity('vault', ['localhost'], Date.now())
+    for (const [certificate, taken] of [
+      [own.certificate, true],
+      [other.certificate, false],
+      // A public authority would have to vouch for it.
+      [null, false],
+    ] as const) {
+      using remote = await openTestRemote({ endpoint, bucket: 'b', credentials, certificate })
+      const outcome = await remote.client.put('k', Buffer.from('x'), {}).then(
+        () => true,
+        () => false,
+      )
+      expect(outcome).toBe(taken)
+    }
   })
 })
 
