@@ -25,6 +25,7 @@ import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
+import { startClosing } from './ledger/closing.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { closeServer, listenOn } from './listen.ts'
@@ -130,6 +131,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
         metrics,
       }),
     )
+    const { closeBooksMs: closeEveryMs } = config
+    stack.use(startClosing({ id, catalog, drafts, everyMs: closeEveryMs, clock, log, isHalted }))
     const { webhookGiveUpMs: giveUpMs } = config
     stack.use(startDelivery({ region, placeOf, giveUpMs, isHalted, clock, randomBytes, log, metrics }))
     if (!faults.has(id)) {

@@ -50,6 +50,8 @@ export interface Config {
   readonly webhookGiveUpMs: number
   /** How often logs of buckets are written as objects. */
   readonly accessLogMs: number
+  /** How long a period of the books is. */
+  readonly closeBooksMs: number
   readonly regions: readonly RegionConfig[]
   readonly witnesses: readonly WitnessConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
@@ -187,6 +189,11 @@ const schema = z.strictObject({
     })
     .prefault({}),
   segmentMiB: z.int().min(1).max(4096).default(64),
+  closeBooksSeconds: z
+    .int()
+    .min(1)
+    .max(31 * 86_400)
+    .default(86_400),
   accessLogSeconds: z.int().min(1).max(86_400).default(300),
   webhookGiveUpSeconds: z.int().min(1).max(2_592_000).default(86_400),
   lifecycleDaySeconds: z.int().min(1).max(86_400).default(86_400),
@@ -364,6 +371,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     scrubBytesPerSecond: config.scrub.mebibytesPerSecond * 2 ** 20,
     scrubEveryMs: config.scrub.everyHours * 3600e3,
     accessLogMs: config.accessLogSeconds * 1000,
+    closeBooksMs: config.closeBooksSeconds * 1000,
     webhookGiveUpMs: config.webhookGiveUpSeconds * 1000,
     lifecycleDayMs: (lifecycleDaySeconds ?? config.lifecycleDaySeconds) * 1000,
     regions: config.regions.map(({ publish, ...region }) => ({

@@ -103,6 +103,11 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast resume --region R [--config holdfast.yaml] [--the-witness-is-wrong]',
     load: async () => (await import('./resume.ts')).resumeCommand,
   },
+  watch: {
+    usage:
+      'holdfast watch [--listen HOST:PORT] [--every 60s] [--statement-every 24h] [--once] [--customer DIR]',
+    load: async () => (await import('./cli/watch.ts')).watchCommand,
+  },
   fsck: {
     usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,

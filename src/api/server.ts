@@ -146,12 +146,17 @@ function findRoute(
 async function sendAnswer(response: ServerResponse, answer: ApiAnswer): Promise<void> {
   if ('json' in answer) return sendJson(response, answer.status, answer.json)
   if ('text' in answer) return sendText(response, answer.status, answer.text, answer.contentType)
+  const lines = answer.lines[Symbol.asyncIterator]()
+  // The first line before the status: what fails at once is answered as the error that it is.
+  let { value: line, done } = await lines.next()
   response.writeHead(answer.status, { 'content-type': answer.contentType })
-  for await (const line of answer.lines) {
-    if (response.destroyed) return
-    if (!response.write(line)) {
-      await drained(response)
+  while (!done) {
+    if (response.destroyed) {
+      await lines.return?.()
+      return
     }
+    if (!response.write(line)) await drained(response)
+    ;({ value: line, done } = await lines.next())
   }
   response.end()
 }

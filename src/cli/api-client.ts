@@ -1,7 +1,7 @@
 /** The customer's calls to the control API. */
 import { HoldfastError } from '../core/errors.ts'
 
-class ApiRefused extends Error {
+export class ApiRefused extends Error {
   readonly status: number
   readonly error: string
   constructor(status: number, error: string, message: string) {

@@ -76,6 +76,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     scrubBytesPerSecond: 0,
     scrubEveryMs: 0,
     accessLogMs: 300_000,
+    closeBooksMs: 86_400_000,
     webhookGiveUpMs: 86_400_000,
     lifecycleDayMs: 86_400_000,
     limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },

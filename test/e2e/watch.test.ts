@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RegionId } from '../../src/core/ids.ts'
+import { createDraftBox } from '../../src/ledger/drafts.ts'
+import { loadLogKey } from '../../src/ledger/log-keys.ts'
+import { createPromiser, promiseWithinSeconds } from '../../src/ledger/promises.ts'
+import { parsePromise } from '../../src/verify/promise.ts'
+import { type Daemon, startDaemon } from '../support/child.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
+import { crypto } from '../support/ledger.ts'
+import { createS3 } from '../support/s3.ts'
+
+const mumbai = 'in-mumbai' as RegionId
+
+interface Alert {
+  readonly kind: string
+  readonly region: string
+  readonly what: string
+  readonly evidence: readonly string[]
+}
+
+describe('watch', () => {
+  let holdfast: Holdfast
+  let folder: string
+  beforeAll(async () => {
+    holdfast = await startHoldfast({ config: { closeBooksSeconds: 2 } })
+    folder = join(holdfast.customer, 'watch')
+  }, 60_000)
+  afterAll(() => holdfast?.[Symbol.asyncDispose]())
+
+  const startWatch = async (port: number): Promise<Daemon> =>
+    startDaemon(
+      process.execPath,
+      [
+        join(import.meta.dirname, '../../src/main.ts'),
+        'watch',
+        '--listen',
+        `127.0.0.1:${port}`,
+        '--every',
+        '1h',
+      ],
+      { env: { HOLDFAST_CUSTOMER: holdfast.customer }, ready: 'holdfast watch ready' },
+    )
+  const lookOnce = async (
+    ...args: string[]
+  ): Promise<{ readonly code: number | null; readonly alerts: Alert[] }> => {
+    const { code, stdout, stderr } = await holdfast.cli('watch', '--once', ...args)
+    expect(stderr).toBe('')
+    return {
+      code,
+      alerts: stdout
+        .split('\n')
+        .filter(Boolean)
+        .map(line => JSON.parse(line) as Alert),
+    }
+  }
+  const held = (): string[] => readFileSync(join(folder, 'promises.txt'), 'utf8').split('\n').filter(Boolean)
+
+  it('collects the promise of every answer that enters something, as a proxy that changes nothing', async () => {
+    const [port] = await freePorts(1)
+    const watch = await startWatch(port!)
+    const s3 = createS3(`http://127.0.0.1:${port}`, holdfast.credentials)
+    expect((await s3.call('PUT', '/watched')).status).toBe(200)
+    const put = await s3.call('PUT', '/watched/a', { body: Buffer.from('hello') })
+    expect(put.status).toBe(200)
+    const big = randomBytes(3 << 20)
+    expect((await s3.call('PUT', '/watched/b', { body: big })).status).toBe(200)
+    const got = await s3.call('GET', '/watched/b')
+    expect(Buffer.compare(got.body, big)).toBe(0)
+    expect((await s3.call('GET', '/watched/none')).status).toBe(404)
+    expect((await s3.call('DELETE', '/watched/b')).status).toBe(204)
+
+    const promises = held().map(text => parsePromise(text))
+    const promised = promises.flatMap(promise =>
+      typeof promise === 'string' ? [promise] : promise.entries.map(({ id }) => id),
+    )
+    expect(promises).toHaveLength(4)
+    expect(promised).toContain(put.headers['x-holdfast-entry'])
+
+    // An SDK's hook hands them in by itself; what is no promise is told.
+    const direct = await holdfast.s3.call('PUT', '/watched/direct', { body: Buffer.from('x') })
+    const intake = (body: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/.holdfast/promises`, { method: 'POST', body })
+    expect((await intake(direct.headers['x-holdfast-promise'] as string)).status).toBe(204)
+    expect(held()).toHaveLength(5)
+    expect((await intake('hfp1.bm9uc2Vuc2U')).status).toBe(204)
+    expect(held()).toHaveLength(5)
+    await expect.poll(() => watch.said()).toContain('promise-invalid')
+    await watch.end('SIGTERM')
+    rmSync(join(folder, 'alerts.jsonl'))
+  })
+
+  it('lets go of what was kept and finds nothing to say', async () => {
+    const stillHeld = async (): Promise<string[]> => {
+      await lookOnce()
+      return held()
+    }
+    await expect.poll(stillHeld, { timeout: 10_000 }).toEqual([])
+    expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
+    const archive = readdirSync(join(folder, 'statements')).filter(name => name.startsWith(mumbai))
+    expect(archive.length).toBeGreaterThan(0)
+    const verified = await holdfast.cli(
+      'verify',
+      ...archive.sort().map(name => join(folder, 'statements', name)),
+    )
+    expect(verified.stdout).not.toContain('NOT VERIFIED')
+  })
+
+  it('proves a promise that was not kept, to others too', async () => {
+    const keys = join(holdfast.data, 'regions', mumbai)
+    const signer = await loadLogKey(
+      join(keys, 'log.key'),
+      readFileSync(join(keys, 'log.origin'), 'utf8').trim(),
+      crypto,
+    )
+    const past = Date.now() - (promiseWithinSeconds + 3600) * 1000
+    const promiser = createPromiser({ region: mumbai, signer, clock: () => past, crypto })
+    const drafts = createDraftBox(mumbai, () => past, randomBytes)
+    const body = { bucket: 'watched', by: { accessKeyId: 'AK' } }
+    const lost = drafts.draft({ tenant: holdfast.credentials.tenant as never, type: 'bucket.deleted', body })
+    writeFileSync(join(folder, 'promises.txt'), `${await promiser.promise([lost])}\n`, { flag: 'a' })
+
+    const { code, alerts } = await lookOnce()
+    expect(code).toBe(1)
+    expect(alerts).toEqual([
+      expect.objectContaining({
+        kind: 'promise-broken',
+        region: mumbai,
+        what: expect.stringContaining(lost.entryId),
+      }),
+    ])
+    const [promise, statement] = alerts[0]!.evidence
+    const elsewhere = join(holdfast.folder, 'auditor')
+    mkdirSync(elsewhere)
+    writeFileSync(join(elsewhere, 'trust.json'), readFileSync(join(holdfast.customer, 'trust.json')))
+    const judged = await holdfast.cli(
+      'verify',
+      statement!,
+      promise!,
+      '--trust',
+      join(elsewhere, 'trust.json'),
+    )
+    expect(judged.code).toBe(1)
+    expect(judged.stdout).toContain('is not in the statement of')
+    // It is told once, and what was proven is not asked for again.
+    expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
+  })
+
+  it('says when the books were not closed in time, and when a region does not answer', async () => {
+    const statePath = join(folder, 'state.json')
+    const state = JSON.parse(readFileSync(statePath, 'utf8')) as { closed: Record<string, number> }
+    expect(Object.keys(state.closed)).toContain(mumbai)
+    await holdfast.server.stop()
+    const away = await lookOnce()
+    expect(away.code).toBe(1)
+    expect(away.alerts.map(({ kind }) => kind)).toContain('region-unreachable')
+    await holdfast.server.start()
+    expect((await lookOnce()).code).toBe(0)
+  })
+
+  it('says when what it has seen is not what is shown now', async () => {
+    const seenPath = join(folder, 'seen.json')
+    const seen = readFileSync(seenPath, 'utf8')
+    const memory = JSON.parse(seen) as {
+      chains: Record<string, { count: number; commitment: string; treeSize: number }>
+    }
+    const key = `${holdfast.credentials.tenant}/${mumbai}`
+    const known = memory.chains[key]!
+    writeFileSync(
+      seenPath,
+      JSON.stringify({ ...memory, chains: { [key]: { ...known, commitment: 'a'.repeat(64) } } }),
+    )
+    const changed = await lookOnce()
+    expect(changed.alerts).toEqual([
+      expect.objectContaining({
+        kind: 'history-changed',
+        what: expect.stringContaining('history was rewritten'),
+      }),
+    ])
+    writeFileSync(
+      seenPath,
+      JSON.stringify({ ...memory, chains: { [key]: { ...known, count: known.count + 1000 } } }),
+    )
+    expect((await lookOnce()).alerts.map(({ kind }) => kind)).toEqual(['history-changed'])
+    writeFileSync(seenPath, seen)
+  })
+
+  it('says when there are more refusals than usual', async () => {
+    const statePath = join(folder, 'state.json')
+    const state = JSON.parse(readFileSync(statePath, 'utf8')) as { usual: Record<string, unknown> }
+    const hour = Math.floor(Date.now() / 3600e3)
+    const usual = { ...state.usual, [`${mumbai}/refusals`]: { hours: 10, mean: 0.5, hour, count: 30 } }
+    writeFileSync(statePath, JSON.stringify({ ...state, usual }))
+    expect((await lookOnce()).alerts).toEqual([
+      expect.objectContaining({
+        kind: 'refusals-unusual',
+        region: mumbai,
+        what: expect.stringContaining('0.5 an hour are usual'),
+      }),
+    ])
+  })
+})
