@@ -31,7 +31,7 @@ interface Closed {
   readonly untilUnixMs: number
 }
 
-export function closedKey(tenant: TenantId): Uint8Array {
+function closedKey(tenant: TenantId): Uint8Array {
   return utf8(`closed/${tenant}`)
 }
 

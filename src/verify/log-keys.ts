@@ -80,7 +80,7 @@ export function followRotations(
   return { origin: first.name, current: spans.at(-1)!.key, spans }
 }
 
-export function openRotation(note: string, before: VerifierKey, crypto: VerifyCrypto): Rotation | string {
+function openRotation(note: string, before: VerifierKey, crypto: VerifyCrypto): Rotation | string {
   const parsed = parseNote(note)
   if (parsed === null) return 'not a signed note'
   const [name, origin, vkey = '', decimal = '', encoded = '', end, ...more] = parsed.text.split('\n')

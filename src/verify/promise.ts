@@ -37,7 +37,7 @@ const format = 'holdfast/promise/v1'
 const fields = 'entries,index,path,region,signature,size,time,v,within'
 
 /** What is promised of an entry: all of it but its place in the chain, which it gets later. Canonical JSON. */
-export function promisedText(entry: Omit<EntryPayload, 'seq' | 'prev'>): string {
+function promisedText(entry: Omit<EntryPayload, 'seq' | 'prev'>): string {
   const { body, id, region, tenant, time, type } = entry
   return printPromised({ body: canonicalJson(body), id, region, tenant, time, type })
 }

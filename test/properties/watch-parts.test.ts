@@ -41,12 +41,20 @@ describe('alerts', () => {
     const path = join(folder, 'alerts.jsonl')
     const alert: Alert = { kind: 'statement-late', region: 'r', what: 'w', evidence: [] }
     const told: string[] = []
-    const first = createAlerts(path, () => 0, line => told.push(line))
+    const first = createAlerts(
+      path,
+      () => 0,
+      line => told.push(line),
+    )
     first.raise(alert)
     first.raise(alert)
     first.raise({ ...alert, what: 'other' })
     expect([first.count(), told.length]).toEqual([2, 2])
-    const second = createAlerts(path, () => 0, line => told.push(line))
+    const second = createAlerts(
+      path,
+      () => 0,
+      line => told.push(line),
+    )
     second.raise(alert)
     expect([second.count(), told.length]).toEqual([0, 2])
   })
