@@ -75,7 +75,7 @@ export async function witnessCommand(argv: string[], io: CommandIo): Promise<Exi
   await listen(server, host, port)
   const scheme = tlsKey === undefined ? 'http' : 'https'
   io.stdout.write(
-    `witness ready: ${scheme}://${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}/, ${logs.length} log keys, vkey ${vkey}\n`,
+    `witness ready: ${scheme}://${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}/, keys of logs: ${logs.length}, vkey ${vkey}\n`,
   )
   await untilStopped()
   await new Promise<void>(resolve => {

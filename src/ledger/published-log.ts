@@ -49,7 +49,8 @@ export async function chooseCheckpoint(
   // Newest first; each holds only signatures of the log and of witnesses, verified when it was taken in.
   for (const note of decodeWitnessed(await catalog.get('meta', witnessedKey))) {
     const checkpoint = openCheckpoint(note, log, crypto)
-    if (typeof checkpoint === 'string') throw new HoldfastError('store-damaged', checkpoint)
+    // Of the log before, where a restore began a new one.
+    if (typeof checkpoint === 'string') continue
     const { origin, size, root, signed } = checkpoint
     // More than is published would be a tree that no reader can look into.
     if (size <= lastIndex || size > (published?.size ?? 0) || signed.signatures.length <= most) continue

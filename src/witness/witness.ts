@@ -111,7 +111,7 @@ export function createWitness(deps: WitnessDeps): Witness {
     const key = rowKey(origin)
     const checks = [{ table: 'meta' as const, key, expected: before?.row ?? null }]
     if (!(await catalog.commit({ checks, puts: [{ table: 'meta', key, value }] }))) return null
-    log('info', 'witness-cosigned', { origin, size, time })
+    log('info', 'witness-cosigned', { origin, size, timeUnixS: time })
     return { status: 200, text: line }
   }
 
