@@ -237,7 +237,12 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       ...bookRoutes(regions, clock),
       ...instructionRoutes(instructions, working),
     ],
-    logs: new Map([...regions].map(([id, { tiles, logKey }]) => [id, { tiles, vkey: logKey.vkey }])),
+    logs: new Map(
+      [...regions].map(([id, { tiles, logKey }]) => [
+        id,
+        { tiles, vkey: logKey.vkey, history: logKey.history },
+      ]),
+    ),
     operatorToken,
     tenantOfToken: token => tenantOfToken(regions, token),
     faults: () => [

@@ -1,4 +1,4 @@
-/** `log copy`: a region's public log, once, to a folder for any web server or to S3. */
+/** `log copy`: a region's public log, once, to a folder for any web server or to S3. `log rotate`: its key is replaced. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openDoor, regionIn } from './backup-command.ts'
@@ -13,6 +13,7 @@ import { loadLogKey } from './ledger/log-keys.ts'
 import { createLogMirror } from './ledger/log-mirror.ts'
 import { regionFiles } from './open-region.ts'
 import { openRemote } from './remotes.ts'
+import { requestRotation } from './rotate-log.ts'
 import { createFolderDepot } from './store/folder-depot.ts'
 
 export async function logCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
@@ -26,14 +27,22 @@ export async function logCommand(argv: string[], io: CommandIo): Promise<ExitCod
       json: { type: 'boolean' },
     },
   })
-  if (positionals.length !== 1 || positionals[0] !== 'copy') throw new UsageError('log copy')
-  const to = required(values.to, '--to')
+  const [action, ...more] = positionals
+  if ((action !== 'copy' && action !== 'rotate') || more.length > 0)
+    throw new UsageError('log copy, or log rotate')
   const config = values.config === undefined ? embeddedConfig(io.env) : loadConfig(values.config, io.env)
   const { id, country } = regionIn(config, required(values.region, '--region'))
   const files = regionFiles(config.dataFolder, id)
   if (!existsSync(files.folder))
     throw new HoldfastError('not-found', `there is no region ${id} in ${config.dataFolder}`)
   const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
+  if (action === 'rotate') {
+    const vkey = await requestRotation(files.logKey, origin)
+    if (values.json) io.stdout.write(`${JSON.stringify({ region: id, replaces: vkey })}\n`)
+    else io.stdout.write(`at its next start ${id} signs its log with a new key, in place of ${vkey}\n`)
+    return 0
+  }
+  const to = required(values.to, '--to')
   const { log } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
   using door = await openDoor()
   const remote = /^remote:(.*)$/.exec(to)?.[1]

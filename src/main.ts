@@ -103,6 +103,10 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast resume --region R [--config holdfast.yaml] [--the-witness-is-wrong]',
     load: async () => (await import('./resume.ts')).resumeCommand,
   },
+  trust: {
+    usage: 'holdfast trust update [--customer DIR] [--json]',
+    load: async () => (await import('./cli/trust.ts')).trustCommand,
+  },
   watch: {
     usage:
       'holdfast watch [--listen HOST:PORT] [--every 60s] [--statement-every 24h] [--once] [--customer DIR]',
@@ -125,7 +129,9 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./restore-command.ts')).restoreCommand,
   },
   log: {
-    usage: 'holdfast log copy --region R --to DIR|remote:NAME [--config FILE] [--json]',
+    usage:
+      'holdfast log copy --region R --to DIR|remote:NAME [--config FILE] [--json]\n' +
+      '       holdfast log rotate --region R [--config FILE] [--json]',
     load: async () => (await import('./log-command.ts')).logCommand,
   },
   audit: {

@@ -20,6 +20,7 @@ import type { RunningSequencer, SequencerThread } from './ledger/sequencer-threa
 import { createSums, type Sums } from './ledger/sums.ts'
 import type { TileStore } from './ledger/tile-store.ts'
 import { createDoor, type Door } from './outbound/door.ts'
+import { rotateIfAsked } from './rotate-log.ts'
 import { liveHolds } from './store/backup-hold.ts'
 import type { Catalog } from './store/catalog.ts'
 import { type CompactionReport, compactSegments, forgetRemovedSegments } from './store/compaction.ts'
@@ -125,7 +126,14 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   await claimFolder(files.folder, id)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
   const origin = await logOrigin(files.folder, deps.publicHost, id)
-  const logKey = await loadOrCreateLogKey(files.logKey, origin, nodeVerifyCrypto)
+  const logKey = await rotateIfAsked(await loadOrCreateLogKey(files.logKey, origin, nodeVerifyCrypto), {
+    id,
+    keyPath: files.logKey,
+    catalogPath: files.catalog,
+    clock,
+    randomBytes: deps.randomBytes,
+    log,
+  })
   const access = await openRegionAccess(config, deps)
   const { catalog, blobs } = access
   await countOnce(catalog)

@@ -5,6 +5,7 @@ import { HoldfastError, messageOf } from '../core/errors.ts'
 import type { TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import { equalSecrets } from '../crypto/constant-time.ts'
+import type { LogKeyHistory } from '../ledger/log-keys.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import { isAccountRequest } from '../pipes/account.ts'
 import { openApiDocument } from './openapi.ts'
@@ -13,6 +14,7 @@ import { type ApiAnswer, type ApiRoute, type Caller, readJson, statusOf } from '
 export interface PublicLog {
   readonly tiles: TileStore
   readonly vkey: string
+  readonly history: LogKeyHistory
 }
 
 export interface ApiOptions {
@@ -97,6 +99,7 @@ async function serveLog(
   if (message.method !== 'GET' && message.method !== 'HEAD') return sendText(response, 405, 'only GET\n')
   if (match === null || log === undefined) return sendText(response, 404, 'no such log\n')
   if (match[2] === 'vkey') return sendText(response, 200, `${log.vkey}\n`)
+  if (match[2] === 'keys') return sendJson(response, 200, { format: 'holdfast/log-keys/v1', ...log.history })
   const bytes = await log.tiles.read(match[2]!)
   if (bytes === null) return sendText(response, 404, 'no such resource\n')
   const isCheckpoint = match[2] === 'checkpoint'

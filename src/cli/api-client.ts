@@ -51,3 +51,13 @@ export async function callApi(
 ): Promise<unknown> {
   return (await fetchApi(api, method, path, token, body)).json()
 }
+
+/** The keys of a region's log, which are public. */
+export async function fetchLogKeys(api: string, region: string): Promise<unknown> {
+  const response = await fetch(`${api}/log/${encodeURIComponent(region)}/keys`).catch((error: unknown) => {
+    throw new HoldfastError('peer-unavailable', `nothing answers at ${api}`, {}, error)
+  })
+  if (!response.ok)
+    throw new HoldfastError('peer-refused', `${api}: HTTP ${response.status} for the keys of ${region}`)
+  return response.json()
+}

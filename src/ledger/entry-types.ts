@@ -134,6 +134,7 @@ type EntryBodies = {
     readonly reason: string
     readonly by: By
   }
+  'log.rotated': { readonly vkey: string; readonly size: number; readonly rotation: string }
   'books.closed': { readonly number: number; readonly from: string; readonly until: string }
   'region.restored': { readonly from: string; readonly size: number }
   refusal: {

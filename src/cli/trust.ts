@@ -1,0 +1,79 @@
+/** `trust update`: follows the keys of the logs that the customer trusts to those in use now. */
+import { existsSync, readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { HoldfastError } from '../core/errors.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { parseTrust } from '../verify/trust.ts'
+import { fetchLogKeys } from './api-client.ts'
+import { customerFiles, customerFolder, loadCredentials, saveSecret } from './customer-folder.ts'
+import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { parseOptions } from './options.ts'
+
+const historySchema = z.strictObject({
+  format: z.literal('holdfast/log-keys/v1'),
+  vkey: z.string(),
+  rotations: z.array(z.string()),
+})
+
+interface TrustFile {
+  readonly regions: Readonly<
+    Record<string, { readonly vkey: string; readonly rotations?: readonly string[] }>
+  >
+}
+
+export async function trustCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parseOptions({
+    args: argv,
+    allowPositionals: true,
+    options: { customer: { type: 'string' }, json: { type: 'boolean' } },
+  })
+  if (positionals.length !== 1 || positionals[0] !== 'update') throw new UsageError('trust update')
+  const files = customerFiles(values.customer ?? customerFolder(io.env))
+  const { api } = loadCredentials(files.folder)
+  if (!existsSync(files.trust))
+    throw new HoldfastError('not-found', `there is no trust file at ${files.trust}`)
+  const trust = JSON.parse(readFileSync(files.trust, 'utf8')) as TrustFile
+  const regions: Record<string, unknown> = {}
+  const changed: { region: string; rotations: number }[] = []
+  for (const [region, known] of Object.entries(trust.regions)) {
+    const rotations = newerRotations(region, known, await fetchLogKeys(api, region))
+    regions[region] = rotations.length === 0 ? known : { ...known, rotations }
+    const added = rotations.length - (known.rotations?.length ?? 0)
+    if (added > 0) changed.push({ region, rotations: added })
+  }
+  const updated = { ...trust, regions }
+  // The same check that every use of it makes: a rotation that the key before has not signed is not taken over.
+  const checked = parseTrust(JSON.stringify(updated), nodeVerifyCrypto)
+  if (typeof checked === 'string')
+    throw new HoldfastError('not-verified', `the trust file stays as it is: ${checked}`)
+  if (changed.length > 0) await saveSecret(files.trust, updated)
+  if (values.json) io.stdout.write(`${JSON.stringify({ changed })}\n`)
+  else if (changed.length === 0) io.stdout.write('nothing changed: the keys are those in use\n')
+  else
+    for (const { region, rotations } of changed)
+      io.stdout.write(`${region}: ${rotations} new key(s) followed\n`)
+  return 0
+}
+
+/** All that the region tells, if it begins with what is known; a region that tells less or another past is refused. */
+function newerRotations(
+  region: string,
+  known: TrustFile['regions'][string],
+  answer: unknown,
+): readonly string[] {
+  const told = historySchema.safeParse(answer)
+  if (!told.success) throw new HoldfastError('peer-refused', `${region} does not tell the keys of its log`)
+  const { vkey, rotations } = told.data
+  const before = [known.vkey, ...(known.rotations ?? [])]
+  // Trusted since after the first key: then what is known is one of the keys that came later.
+  const all = [vkey, ...rotations]
+  const start = vkey === known.vkey ? 0 : rotations.findIndex(note => note.split('\n')[2] === known.vkey) + 1
+  const later = all.slice(start + 1)
+  const isKnownPast = start > 0 || vkey === known.vkey
+  if (!isKnownPast || before.slice(1).some((note, at) => later[at] !== note))
+    throw new HoldfastError(
+      'not-verified',
+      `${region} tells other keys of its log than those that are trusted`,
+    )
+  return later
+}
