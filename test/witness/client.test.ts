@@ -201,6 +201,7 @@ describe('a region whose witness', () => {
     await write()
     await until(async () => words.test(await ready()))
     const last = await published()
+    expect((await acme.s3('PUT', '/made-after')).status).toBe(503)
     expect((await acme.s3('PUT', `/papers-${bucket - 2}/x`, 'x')).status).toBe(503)
     expect(await published()).toBe(last)
     fake.reply = honest

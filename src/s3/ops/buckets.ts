@@ -171,6 +171,9 @@ function regionOf(context: S3Context, constraint: string | null): S3Region {
   if (region === undefined) {
     throw new S3Error('InvalidLocationConstraint', undefined, { LocationConstraint: constraint ?? '' })
   }
+  const stopped = region.stopped()
+  if (stopped !== null)
+    throw new S3Error('ServiceUnavailable', `${stopped}: what cannot be entered is not done.`)
   return region
 }
 
