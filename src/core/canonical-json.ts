@@ -79,6 +79,16 @@ function isOrdered(value: Json | undefined): boolean {
   return true
 }
 
+/** Whether an object that was parsed as canonical JSON has exactly these fields, which are given in its order. */
+export function hasFields(value: object, names: readonly string[]): boolean {
+  let at = 0
+  for (const key in value) {
+    if (key !== names[at]) return false
+    at++
+  }
+  return at === names.length
+}
+
 /** Nothing in it needs an escape, and no surrogate can be in it. */
 const plain = /^[ !#-[\]-~]*$/
 

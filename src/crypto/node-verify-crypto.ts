@@ -1,5 +1,4 @@
 import { createHash, createPublicKey, hash, verify } from 'node:crypto'
-import { hmac } from './hmac.ts'
 import { verifySignature } from './signatures.ts'
 
 /** What `src/verify` needs of cryptography (its `VerifyCrypto`), by node:crypto. */
@@ -12,7 +11,6 @@ export const nodeVerifyCrypto = {
       digest: (): Uint8Array => stream.digest(),
     }
   },
-  hmacSha256: (key: Uint8Array, message: Uint8Array): Uint8Array => hmac('sha256', key, message),
   verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
     verifySignature('ed25519', publicKey, message, signature),
   verifyMlDsa44: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {

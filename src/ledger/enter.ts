@@ -6,7 +6,7 @@ import { fromHex, fromUtf8, toHex, u64be } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RandomBytes } from '../core/ids.ts'
 import type { Catalog, Put, Remove, Row } from '../store/catalog.ts'
-import { chainKeyCommitment, commitmentOf, encodeLeaf, labelOf, saltBytes } from '../verify/leaf.ts'
+import { chainKeyCommitment, commitmentOf, encodeLeaf, labelsOf, saltBytes } from '../verify/leaf.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft, type StoredDraft } from './draft-format.ts'
 import { printPayload } from './payload-print.ts'
@@ -25,6 +25,7 @@ import {
 /** One tenant's chain as far as it is entered, with the key that labels it. */
 export interface Chain {
   readonly chainKey: Uint8Array
+  readonly labels: (seq: number) => Uint8Array
   count: number
   prev: Uint8Array
 }
@@ -52,6 +53,7 @@ export async function loadChains(
   catalog: Catalog,
   drafts: readonly StoredDraft[],
   chains: Map<string, Chain>,
+  crypto: VerifyCrypto,
 ): Promise<void> {
   const missing = new Set<string>()
   for (const { tenant } of drafts) if (!chains.has(tenant)) missing.add(tenant)
@@ -60,7 +62,8 @@ export async function loadChains(
       const row = await catalog.get('tenants', tenantRowKey(tenant))
       const head = await catalog.get('chains', chainHeadKey(tenant))
       const { count, prev } = head === null ? { count: 0, prev: new Uint8Array(32) } : decodeChainHead(head)
-      chains.set(tenant, { chainKey: chainKeyIn(row, tenant), count, prev })
+      const chainKey = chainKeyIn(row, tenant)
+      chains.set(tenant, { chainKey, labels: labelsOf(chainKey, crypto), count, prev })
     }),
   )
 }
@@ -84,7 +87,7 @@ export function enterDrafts(
     const salt = salts.subarray(saltBytes * i, saltBytes * (i + 1))
     const salted = saltPayload(salt, printPayload(draft, region, seq, toHex(chain.prev)))
     const commitment = commitmentOf(salted, crypto)
-    const label = labelOf(chain.chainKey, seq, crypto)
+    const label = chain.labels(seq)
     const leaf = encodeLeaf({ timeUnixMs: draft.timeUnixMs, label, commitment })
     chain.count = seq + 1
     chain.prev = commitment

@@ -104,7 +104,7 @@ async function enter(deps: SequencerDeps, state: LogState, chains: Map<string, C
   if (rows.length === 0) return 0
   if (chains.size > maxChains) chains.clear()
   const drafts = decodeDrafts(rows)
-  await loadChains(catalog, drafts, chains)
+  await loadChains(catalog, drafts, chains, deps.crypto)
   const { leaves, puts, removes } = enterDrafts(rows, drafts, state.builder.size, { ...deps, chains })
   for (const leaf of leaves) state.builder.append(leaf)
   const tree = encodeTreeState({ size: state.builder.size, root: state.builder.root() })

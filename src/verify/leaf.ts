@@ -25,13 +25,15 @@ export function encodeLeaf({ timeUnixMs, label, commitment }: Leaf): Uint8Array 
 /** 0x00 (RFC 6962) and a leaf; reused, because a statement has one a row and `sha256` keeps nothing. */
 const leafBlock = new Uint8Array(1 + leafBytes)
 leafBlock[1] = leafVersion
+const leafTime = new DataView(leafBlock.buffer, 2)
 
 /** The hash of the leaf, without making the leaf. */
 export function hashOfLeaf(
   { timeUnixMs, label, commitment }: Leaf,
   crypto: Pick<VerifyCrypto, 'sha256'>,
 ): Uint8Array {
-  leafBlock.set(u64be(timeUnixMs), 2)
+  leafTime.setUint32(0, Math.floor(timeUnixMs / 2 ** 32))
+  leafTime.setUint32(4, timeUnixMs % 2 ** 32)
   leafBlock.set(label, 10)
   leafBlock.set(commitment, 42)
   return crypto.sha256(leafBlock)
@@ -45,12 +47,32 @@ export function parseLeaf(bytes: Uint8Array): Leaf | null {
 }
 
 /** Without the chain key nobody can tell whose the leaf is; with it, anybody can tell which number it has. */
-export function labelOf(
+export function labelOf(chainKey: Uint8Array, seq: number, crypto: Pick<VerifyCrypto, 'sha256'>): Uint8Array {
+  return labelsOf(chainKey, crypto)(seq)
+}
+
+const hmacBlockBytes = 64
+
+/** The labels of one chain: HMAC-SHA-256 (RFC 2104) with what the key makes of it done once. The key has 32 bytes. */
+export function labelsOf(
   chainKey: Uint8Array,
-  seq: number,
-  crypto: Pick<VerifyCrypto, 'hmacSha256'>,
-): Uint8Array {
-  return crypto.hmacSha256(chainKey, concat(labelPrefix, u64be(seq)))
+  crypto: Pick<VerifyCrypto, 'sha256'>,
+): (seq: number) => Uint8Array {
+  const inner = new Uint8Array(hmacBlockBytes + labelPrefix.length + 8)
+  const outer = new Uint8Array(hmacBlockBytes + 32)
+  for (let at = 0; at < hmacBlockBytes; at++) {
+    const byte = chainKey[at] ?? 0
+    inner[at] = byte ^ 0x36
+    outer[at] = byte ^ 0x5c
+  }
+  inner.set(labelPrefix, hmacBlockBytes)
+  const number = new DataView(inner.buffer, hmacBlockBytes + labelPrefix.length)
+  return seq => {
+    number.setUint32(0, Math.floor(seq / 2 ** 32))
+    number.setUint32(4, seq % 2 ** 32)
+    outer.set(crypto.sha256(inner), hmacBlockBytes)
+    return crypto.sha256(outer)
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Json } from '../core/canonical-json.ts'
-import { parseCanonicalJson } from '../core/canonical-json.ts'
+import { hasFields, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 
 /** An entry's private half; `docs/formats/entry.md`, "Payload". A type it does not know is kept, not refused. */
@@ -18,7 +18,7 @@ export interface EntryPayload {
 }
 
 export const noPrevious = '0'.repeat(64)
-const fields = 'body,id,prev,region,seq,tenant,time,type,v'
+const fields = 'body,id,prev,region,seq,tenant,time,type,v'.split(',')
 const hex64 = /^[0-9a-f]{64}$/
 
 /** The payload, or what is wrong with it. Never lenient: two readers must not see two things in one commitment. */
@@ -27,20 +27,25 @@ export function parsePayload(text: string): EntryPayload | string {
   return value === null ? 'the payload is not canonical JSON' : checkPayload(value)
 }
 
-/** The same of a value that was parsed as canonical JSON. */
-export function checkPayload(value: Json): EntryPayload | string {
+/** The same of a value that was parsed as canonical JSON. What is as expected needs no look at its form. */
+export function checkPayload(
+  value: Json,
+  expected: { readonly tenant: string; readonly prev: string } | null = null,
+): EntryPayload | string {
   if (!isRecord(value)) return 'the payload is not an object'
   // Canonical, so the keys are in order.
-  if (Object.keys(value).join() !== fields) return 'the payload has other fields than the format'
+  if (!hasFields(value, fields)) return 'the payload has other fields than the format'
   const { v, id, type, tenant, region, time, seq, prev, body } = value
   if (v !== 1) return 'the payload has another version than 1'
   if (typeof id !== 'string' || !/^[0-9a-hjkmnp-tv-z]{26}$/.test(id)) return 'the payload has no entry id'
   if (typeof type !== 'string' || type === '') return 'the payload has no type'
-  if (typeof tenant !== 'string' || !hex64.test(tenant)) return 'the payload names no tenant'
+  if (typeof tenant !== 'string' || (tenant !== expected?.tenant && !hex64.test(tenant)))
+    return 'the payload names no tenant'
   if (typeof region !== 'string' || region === '') return 'the payload names no region'
   if (typeof time !== 'string' || parseIsoTime(time) === null) return 'the payload has no valid time'
   if (typeof seq !== 'number' || seq < 0) return 'the payload has no sequence number'
-  if (typeof prev !== 'string' || !hex64.test(prev)) return 'the payload does not name the entry before'
+  if (typeof prev !== 'string' || (prev !== expected?.prev && !hex64.test(prev)))
+    return 'the payload does not name the entry before'
   if (!isRecord(body)) return 'the payload has no body'
   return { v, id, type, tenant, region, time, seq, prev, body }
 }

@@ -1,5 +1,5 @@
 import { fromBase64, fromHex, toBase64, toHex, utf8 } from '../core/bytes.ts'
-import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
+import { canonicalJson, hasFields, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { leafBytes } from './leaf.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
@@ -56,7 +56,10 @@ export interface StatementEnd {
 
 const format = 'holdfast/statement/v2'
 const headerTail = ',"rows":['
-const headerFields = 'checkpoint,count,entered,first,format,prev,region,tenant,time'
+const headerFields = 'checkpoint,count,entered,first,format,prev,region,tenant,time'.split(',')
+const rowFields = ['h', 'i', 'p', 's']
+const blankFields = ['h', 'i', 'leaf']
+const endFields = ['rest', 'signature']
 /** `,"s":"`, the salt, `"}` */
 const rowTailBytes = 6 + 64 + 2
 const hash32 = /^[0-9a-f]{64}$/
@@ -101,7 +104,7 @@ function rowHead(hashes: readonly Uint8Array[], index: number): string {
 /** Of a line of `bytes` bytes, without the comma behind it. */
 export function parseRow(line: string, bytes: number): StatementRow | null {
   const value = parseCanonicalJson(line)
-  const fields = fieldsOf(value, 'h,i,p,s')
+  const fields = fieldsOf(value, rowFields)
   if (fields === null) return parseBlankRow(value)
   const hashes = parseHashes(fields.h)
   const { i: index, p: payload, s } = fields
@@ -114,7 +117,7 @@ export function parseRow(line: string, bytes: number): StatementRow | null {
 }
 
 function parseBlankRow(value: Json | null): BlankRow | null {
-  const fields = fieldsOf(value, 'h,i,leaf')
+  const fields = fieldsOf(value, blankFields)
   if (fields === null) return null
   const hashes = parseHashes(fields.h)
   const leaf = typeof fields.leaf === 'string' ? fromHex(fields.leaf) : null
@@ -129,7 +132,7 @@ export function printEnd({ rest, signature }: StatementEnd): string {
 }
 
 export function parseEnd(line: string): StatementEnd | null {
-  const value = fieldsOf(parseCanonicalJson(`{${line.slice(endStart.length)}`), 'rest,signature')
+  const value = fieldsOf(parseCanonicalJson(`{${line.slice(endStart.length)}`), endFields)
   const rest = value === null ? null : parseHashes(value.rest)
   return rest === null || typeof value?.signature !== 'string' ? null : { rest, signature: value.signature }
 }
@@ -145,11 +148,12 @@ export function statementText(
   return `${format}\n${origin}\n${toHex(linesSha256)}\n${toBase64(restSha256)}\n`
 }
 
-function fieldsOf(value: Json | null, names: string): { readonly [field: string]: Json | undefined } | null {
+function fieldsOf(
+  value: Json | null,
+  names: readonly string[],
+): { readonly [field: string]: Json | undefined } | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-  return Object.keys(value).join() === names
-    ? (value as { readonly [field: string]: Json | undefined })
-    : null
+  return hasFields(value, names) ? (value as { readonly [field: string]: Json | undefined }) : null
 }
 
 function isCount(value: Json | undefined): value is number {

@@ -13,10 +13,15 @@ const maxLineBytes = 2 << 20
  */
 export class LineCutter {
   readonly #onLine: OnLine
+  readonly #onSettled: (bytes: Uint8Array) => void
   #rest: Uint8Array = new Uint8Array(0)
+  /** With its newline. */
+  #lastLine: Uint8Array = new Uint8Array(0)
 
-  constructor(onLine: OnLine) {
+  /** `onSettled` hears of all bytes before the line that is the last one so far: what that one is may matter. */
+  constructor(onLine: OnLine, onSettled: (bytes: Uint8Array) => void) {
     this.#onLine = onLine
+    this.#onSettled = onSettled
   }
 
   /** False once the bytes can be no lines of UTF-8. The caller may reuse `chunk` afterwards. */
@@ -39,6 +44,10 @@ export class LineCutter {
     } catch {
       return false
     }
+    const lastStart = block.lastIndexOf(newline, block.length - 2) + 1
+    this.#onSettled(this.#lastLine)
+    this.#onSettled(block.subarray(0, lastStart))
+    this.#lastLine = new Uint8Array(block.subarray(lastStart))
     // One byte a character: then positions in the text are positions in the bytes.
     const isAscii = text.length === block.length
     for (let at = 0; at < text.length; ) {

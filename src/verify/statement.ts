@@ -2,7 +2,7 @@ import { equalBytes, toHex } from '../core/bytes.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 import { ErasureBook } from './erasure.ts'
-import { chainKeyCommitment, commitmentOfBytes, hashOfLeaf, labelOf, parseLeaf } from './leaf.ts'
+import { chainKeyCommitment, commitmentOfBytes, hashOfLeaf, labelsOf, parseLeaf } from './leaf.ts'
 import { logNoteFault } from './log-keys.ts'
 import { MultiProofWalk } from './multi-proof.ts'
 import { parseNote } from './note.ts'
@@ -96,7 +96,10 @@ export function checkStatement(
   // Without an anchor anyone could have made log, key and rows alike.
   if (trust === null) return refusing(refused(notAnchored))
   const check = new Check(trust, crypto, onRow)
-  const lines = new LineCutter((text, bytes) => check.line(text, bytes))
+  const lines = new LineCutter(
+    (text, bytes) => check.line(text, bytes),
+    bytes => check.settled(bytes),
+  )
   let isText = true
   return {
     push(bytes) {
@@ -120,6 +123,7 @@ interface Opened {
   readonly checkpoint: OpenedCheckpoint
   readonly walk: MultiProofWalk
   readonly erasures: ErasureBook
+  readonly labels: (seq: number) => Uint8Array
 }
 
 class Check {
@@ -154,8 +158,6 @@ class Check {
       if (this.#end === null) this.#stop('the last line is not the end of a statement in its canonical form')
       return
     }
-    this.#digest.update(bytes)
-    this.#digest.update(lineEnd)
     if (this.#opened !== null) {
       this.#rows++
       if (!this.#isOver) this.#row(text, bytes, this.#opened)
@@ -164,6 +166,11 @@ class Check {
     const opened = this.#open(text)
     if (typeof opened === 'string') this.#stop(opened)
     else this.#opened = opened
+  }
+
+  /** Every byte before the last line comes by once, before the end. */
+  settled(bytes: Uint8Array): void {
+    this.#digest.update(bytes)
   }
 
   fail(failure: string): void {
@@ -200,7 +207,8 @@ class Check {
     this.#prev = header.prev
     const walk = new MultiProofWalk(checkpoint.size, this.#crypto)
     const erasures = new ErasureBook(this.#trust, region.log, this.#crypto)
-    return { header, region, checkpoint, walk, erasures }
+    const labels = labelsOf(region.chainKey, this.#crypto)
+    return { header, region, checkpoint, walk, erasures, labels }
   }
 
   #row(line: string, bytes: Uint8Array, opened: Opened): void {
@@ -233,11 +241,11 @@ class Check {
   #entry(
     row: EntryRow,
     bytes: Uint8Array,
-    { header, region, erasures }: Opened,
+    { header, region, erasures, labels }: Opened,
     seq: number,
     fail: (fault: string) => void,
   ) {
-    const payload = checkPayload(row.payload)
+    const payload = checkPayload(row.payload, { tenant: header.tenant, prev: this.#prev })
     if (typeof payload === 'string') {
       fail(payload)
       return null
@@ -256,7 +264,7 @@ class Check {
       bytes.subarray(row.payloadAt, row.payloadEnd),
       this.#crypto,
     )
-    const label = labelOf(region.chainKey, payload.seq, this.#crypto)
+    const label = labels(payload.seq)
     const timeUnixMs = parseIsoTime(payload.time)!
     this.#prev = toHex(commitment)
     const hash = hashOfLeaf({ timeUnixMs, label, commitment }, this.#crypto)
@@ -264,15 +272,14 @@ class Check {
   }
 
   /** What was erased is not seen, but that it stood here is: its label is that of the number, the next row follows it. */
-  #blank(row: BlankRow, { region, erasures }: Opened, seq: number, fail: (fault: string) => void) {
+  #blank(row: BlankRow, { erasures, labels }: Opened, seq: number, fail: (fault: string) => void) {
     const leaf = parseLeaf(row.leaf)
     if (leaf === null) {
       fail('not a leaf')
       return null
     }
     const { commitment, label, timeUnixMs } = leaf
-    if (!equalBytes(label, labelOf(region.chainKey, seq, this.#crypto)))
-      fail(`the label of another number where ${seq} belongs`)
+    if (!equalBytes(label, labels(seq))) fail(`the label of another number where ${seq} belongs`)
     erasures.sawBlank(seq, this.#rows)
     this.#prev = toHex(commitment)
     return { hash: hashOfLeaf(leaf, this.#crypto), commitment: this.#prev, timeUnixMs, payload: null }
@@ -309,8 +316,6 @@ class Check {
     return fault === null ? null : `the signature: ${fault}`
   }
 }
-
-const lineEnd = new Uint8Array([10])
 
 /** The first entry fixes the chain key: a region that relabelled the chain under another key is caught here. */
 function joinFaults(payload: EntryPayload, region: TrustedRegion, crypto: VerifyCrypto): string[] {

@@ -12,7 +12,6 @@ export interface VerifyCrypto {
   sha256(bytes: Uint8Array): Uint8Array
   /** The same over bytes that come one after the other; `digest` is called once, at the end. */
   sha256Stream(): Sha256Stream
-  hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array
   verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
   readonly verifyMlDsa44?: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
 }

@@ -2,23 +2,39 @@ import { createHmac, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
+import { hmac } from '../../src/crypto/hmac.ts'
 import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
+import { labelOf } from '../../src/verify/leaf.ts'
 import type { VerifyCrypto } from '../../src/verify/verify-crypto.ts'
 
 describe('the cryptography of the verifier, by node:crypto', () => {
   const crypto: VerifyCrypto = nodeVerifyCrypto
 
   it('has the HMAC of RFC 4231, case 2', () => {
-    expect(toHex(crypto.hmacSha256(utf8('Jefe'), utf8('what do ya want for nothing?')))).toBe(
+    expect(toHex(hmac('sha256', utf8('Jefe'), utf8('what do ya want for nothing?')))).toBe(
       '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
     )
+  })
+
+  it('makes the labels of a chain as HMAC-SHA-256 of RFC 2104', () => {
+    const property = fc.property(
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.maxSafeNat(),
+      (key, seq) => {
+        const number = Buffer.alloc(8)
+        number.writeBigUInt64BE(BigInt(seq))
+        const expected = createHmac('sha256', key).update('holdfast/label/v1\0').update(number).digest('hex')
+        expect(toHex(labelOf(key, seq, crypto))).toBe(expected)
+      },
+    )
+    fc.assert(property)
   })
 
   it('has the HMAC of OpenSSL for any key and message', () => {
     const property = fc.property(fc.nat({ max: 200 }), fc.nat({ max: 300 }), (keyLength, length) => {
       const [key, message] = [randomBytes(keyLength), randomBytes(length)]
       const expected = createHmac('sha256', key).update(message).digest('hex')
-      expect(toHex(crypto.hmacSha256(key, message))).toBe(expected)
+      expect(toHex(hmac('sha256', key, message))).toBe(expected)
     })
     fc.assert(property)
   })
