@@ -13,6 +13,7 @@ import { tenantRoutes } from './api/tenants.ts'
 import { webhookRoutes } from './api/webhooks.ts'
 import { createAppMetrics } from './app-metrics.ts'
 import { startBackgroundScrub } from './background-scrub.ts'
+import { readVerifyPage } from './cli/verify-page.ts'
 import { createPlaces } from './client-places.ts'
 import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
@@ -257,6 +258,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       return printMetrics(snapshots)
     },
     log,
+    verifyPage: readVerifyPage(),
     account: (message, response) => {
       const { remoteAddress, remotePort } = message.socket
       const client = { address: plainAddress(remoteAddress), port: remotePort ?? 0, place: null }

@@ -89,7 +89,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/books.ts')).statementCommand,
   },
   verify: {
-    usage: 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt]',
+    usage: 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--page verify.html]',
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
   witness: {

@@ -12,6 +12,8 @@ if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
     npm install --no-save --no-fund --no-audit --loglevel=error >&2
   touch "$stamp"
 fi
+# The verifier as one file and as a page; nothing is done when they are newer than their sources.
+node tools/build-verify.ts
 if [ "${1:-}" = "--tests" ]; then
   sh tools/setup-tests.sh
 fi

@@ -27,6 +27,8 @@ export interface ApiOptions {
   /** Prometheus text. */
   readonly metrics: () => Promise<string>
   readonly log: Log
+  /** The verifier as a page (`console/verify`); `null` where it was not built. */
+  readonly verifyPage: string | null
   /** Answers queries of IAM and STS. */
   readonly account: (message: IncomingMessage, response: ServerResponse) => Promise<void>
 }
@@ -68,6 +70,8 @@ async function serve(options: ApiOptions, message: IncomingMessage, response: Se
   if (message.method === 'GET' && pathname === '/metrics') {
     return sendText(response, 200, await options.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
   }
+  if (message.method === 'GET' && pathname === '/verify' && options.verifyPage !== null)
+    return sendText(response, 200, options.verifyPage, 'text/html; charset=utf-8')
   if (message.method === 'GET' && pathname === `${prefix}/openapi.json`)
     return sendJson(response, 200, openApiDocument(options.routes))
   const found = findRoute(options.routes, message.method ?? '', pathname)

@@ -12,6 +12,7 @@ import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
 import { type Outcome, promisesFirst, settled, verifyFile } from './verify-file.ts'
+import { readVerifyPage } from './verify-page.ts'
 
 export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--json]'
 
@@ -19,8 +20,21 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   const { values, positionals } = parseOptions({
     args: argv,
     allowPositionals: true,
-    options: { trust: { type: 'string' }, policy: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      trust: { type: 'string' },
+      policy: { type: 'string' },
+      page: { type: 'string' },
+      json: { type: 'boolean' },
+    },
   })
+  if (values.page !== undefined) {
+    const page = readVerifyPage()
+    if (page === null)
+      throw new HoldfastError('not-found', 'the page was not built: run `npm run build` first')
+    await writeFileDurable(values.page, utf8(page))
+    io.stdout.write(`the verifier as a page is in ${values.page}; it works offline and sends nothing\n`)
+    if (positionals.length === 0) return 0
+  }
   if (positionals.length === 0) throw new UsageError('at least one FILE is required')
   const policy = values.policy === undefined ? null : loadPolicy(values.policy)
   const files = customerFiles(customerFolder(io.env))

@@ -26,9 +26,18 @@ export {
 } from './merkle.ts'
 export { noteFault, parseNote, type SignedNote } from './note.ts'
 export { type EntryPayload, parsePayload } from './payload.ts'
+export { isPromise, type PromiseVerdict, verifyPromise } from './promise.ts'
+export { PromiseBook, type PromiseState } from './promise-book.ts'
 export { ownWitness, type QuorumVerdict, quorumVerdict, witnessedAt } from './quorum.ts'
 export { type ReceiptVerdict, verifyReceipt } from './receipt.ts'
-export { type StatementVerdict, verifyStatement } from './statement.ts'
+export {
+  type CheckedRow,
+  checkStatement,
+  type StatementCheck,
+  type StatementFacts,
+  type StatementVerdict,
+  verifyStatement,
+} from './statement.ts'
 export {
   type PolicyGroup,
   type PolicyRule,
