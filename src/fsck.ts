@@ -11,20 +11,21 @@ import { embeddedConfig, loadConfig } from './config.ts'
 import { equalBytes } from './core/bytes.ts'
 import { HoldfastError } from './core/errors.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
+import { endedBy } from './instructions/erasable.ts'
 import { decodeDraft } from './ledger/draft-format.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { fsckLedger } from './ledger/fsck-ledger.ts'
 import { loadLogKey } from './ledger/log-keys.ts'
 import type { LogStores } from './ledger/recover.ts'
 import { storedEntries } from './ledger/stored-leaves.ts'
-import { decodeTreeState, payloadOf, treeKey } from './ledger/tables.ts'
+import { decodeTreeState, isErased, payloadOf, treeKey } from './ledger/tables.ts'
 import { openBlobs, regionFiles } from './open-region.ts'
 import type { Catalog } from './store/catalog.ts'
-import { type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
+import { type CameIn, type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { type ScrubFault, scrubStore } from './store/scrub.ts'
 import { stagedParts } from './transfers/batches.ts'
-import { parsePayload } from './verify/payload.ts'
+import { type EntryPayload, parsePayload } from './verify/payload.ts'
 
 interface RegionReport extends StoreReport {
   readonly region: string
@@ -129,7 +130,7 @@ async function treeSize(catalog: Catalog): Promise<number> {
   return row === null ? 0 : decodeTreeState(row).size
 }
 
-/** Every version that entries and drafts tell of. Drafts first: one that is entered meanwhile is seen twice, not never. */
+/** Every version that entries and drafts tell of; those that were erased told of none that is still stored. Drafts first: one that is entered meanwhile is seen twice, not never. */
 async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion> {
   for (let from: Uint8Array | undefined; ; ) {
     const rows = await catalog.scan('drafts', { limit: 1000, ...(from && { from }) })
@@ -142,6 +143,7 @@ async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion
   }
   const size = await treeSize(catalog)
   for await (const entry of storedEntries(catalog, 0, size)) {
+    if (isErased(entry)) continue
     const payload = parsePayload(payloadOf(entry))
     // The ledger's own check has found it.
     if (typeof payload !== 'string') yield* versionsIn(payload.type, payload.body)
@@ -150,13 +152,19 @@ async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion
 
 function* versionsIn(type: string, body: unknown): Generator<EnteredVersion> {
   if (type === 'object.put') {
-    const { originId, ciphertextSha256, manifestSha256 } = body as EnteredVersion
-    yield { originId, ciphertextSha256, manifestSha256 }
+    const { originId, bucket, ciphertextSha256, manifestSha256 } = body as CameIn & { bucket: string }
+    yield { did: 'came', originId, bucket, ciphertextSha256, manifestSha256 }
   } else if (type === 'transfer.arrived') {
-    const { objects } = body as { objects: readonly (readonly [string, number, string])[] }
+    const { objects, toBucket } = body as {
+      objects: readonly (readonly [string, number, string])[]
+      toBucket: string
+    }
+    yield { did: 'arrivals', bucket: toBucket }
     for (const [originId, , ciphertextSha256] of objects)
-      yield { originId, ciphertextSha256, manifestSha256: null }
+      yield { did: 'came', originId, bucket: toBucket, ciphertextSha256, manifestSha256: null }
   }
+  for (const originId of endedBy({ type, body: body as EntryPayload['body'] }))
+    yield { did: 'went', originId }
 }
 
 function render({ region, findings, orphans, objects, entries }: RegionReport): string {

@@ -26,7 +26,7 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>, clock: Cl
       path: '/entries/{entry}/receipt',
       caller: 'tenant',
       summary:
-        'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint; with ?witnessed=true, under one that a witness has cosigned',
+        'An entry’s receipt (C2SP tlog-proof); 202 while it is not yet under a published checkpoint; 410 when it was erased; with ?witnessed=true, under one that a witness has cosigned',
       run: async request => {
         const entry = parseEntryId(request.path.entry!)
         if (entry === null) throw new HoldfastError('bad-input', 'that is no entry id')
@@ -40,6 +40,10 @@ export function bookRoutes(regions: ReadonlyMap<RegionId, BookRegion>, clock: Cl
           if (answer === null) continue
           if (answer.state === 'pending')
             return { status: 202, json: { entry, state: 'pending', region: region.id } }
+          if (answer.state === 'erased') {
+            const message = `entry ${entry} was erased in ${region.id} on the tenant's instruction; its leaf is all that is left`
+            return { status: 410, json: { error: 'erased', message } }
+          }
           return { status: 200, contentType: 'text/plain; charset=utf-8', text: answer.receipt }
         }
         throw new HoldfastError('not-found', 'there is no such entry of this tenant here')

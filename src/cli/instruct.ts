@@ -5,18 +5,21 @@ import { toHex } from '../core/bytes.ts'
 import type { Json } from '../core/canonical-json.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { isoTime, parseDurationMs } from '../core/time.ts'
-import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
+import { type Envelope, parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { parsePrivateKey } from '../crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../crypto/signed-document.ts'
 import {
+  type EraseInstruction,
   type Instruction,
   instructionPayloadType,
   openInstruction,
+  type TransferInstruction,
   type VerdictKind,
   verdictTypes,
 } from '../instructions/instruction.ts'
 import { callApi } from './api-client.ts'
 import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
+import { instructEraseCommand } from './instruct-erase.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
 
@@ -41,9 +44,24 @@ interface BucketAnswer {
   readonly ledger: string
 }
 
+/** Gives the region an instruction to write down; nobody has signed it yet. */
+export async function sendDraft(
+  credentials: CustomerCredentials,
+  draft: Envelope,
+): Promise<{ readonly id: string; readonly answer: InstructionAnswer }> {
+  const answer = (await callApi(credentials.api, 'POST', '/instructions', credentials.apiToken, {
+    envelope: printEnvelope(draft),
+  })) as InstructionAnswer
+  const id = documentId(draft)
+  // The provider's word for what was drafted is not taken: the id is the hash of what was sent.
+  if (answer.id !== id) throw new HoldfastError('not-verified', `the region drafted ${answer.id}, not ${id}`)
+  return { id, answer }
+}
+
 const path = (id: string): string => `/instructions/${encodeURIComponent(id)}`
 
 export async function instructCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
+  if (argv[0] === 'erase') return instructEraseCommand(argv.slice(1), io)
   const { values, positionals } = parseOptions({
     args: argv,
     allowPositionals: true,
@@ -62,7 +80,7 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     },
   })
   if (positionals[0] !== 'transfer')
-    throw new UsageError('only transfers can be instructed so far: holdfast instruct transfer …')
+    throw new UsageError('what can be instructed: holdfast instruct transfer …, holdfast instruct erase …')
   if (values.mode !== 'copy' && values.mode !== 'move') throw new UsageError('--mode is copy or move')
   const lifeMs = parseDurationMs(values.expires)
   if (lifeMs === null || lifeMs === 0) throw new UsageError('--expires takes a time like 30m, 24h or 7d')
@@ -91,12 +109,7 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     to: { bucket: to.bucket, region: to.region },
     v: 1,
   } satisfies Json)
-  const answer = (await callApi(credentials.api, 'POST', '/instructions', credentials.apiToken, {
-    envelope: printEnvelope(draft),
-  })) as InstructionAnswer
-  const id = documentId(draft)
-  // The provider's word for what was drafted is not taken: the id is the hash of what was sent.
-  if (answer.id !== id) throw new HoldfastError('not-verified', `the region drafted ${answer.id}, not ${id}`)
+  const { id, answer } = await sendDraft(credentials, draft)
   if (values.json) io.stdout.write(`${JSON.stringify({ id, state: answer.state })}\n`)
   else {
     io.stdout.write(`instruction ${id}\n${describe(opened(answer))}`)
@@ -223,21 +236,33 @@ function opened(answer: InstructionAnswer): Instruction {
   return instruction
 }
 
+const shownEntries = 20
+
 function describe(instruction: Instruction): string {
-  const { from, to, mode, prefix, purpose, mechanism, limits, notBeforeUnixMs, expiresUnixMs } = instruction
-  const rows = [
-    ['what', `${mode} of ${from.bucket}/${prefix}*`],
-    ['from', `${from.region}`],
-    ['to', `${to.bucket} in ${to.region}`],
-    ['purpose', purpose],
-    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
-    ['limits', describeLimits(limits)],
-    ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`],
-  ]
+  const rows = instruction.kind === 'erase' ? describeErasure(instruction) : describeTransfer(instruction)
+  const { purpose, notBeforeUnixMs, expiresUnixMs } = instruction
+  rows.push(['purpose', purpose], ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`])
   return rows.map(([name, value]) => `  ${name!.padEnd(9)} ${value}\n`).join('')
 }
 
-function describeLimits({ objects, bytes }: Instruction['limits']): string {
+function describeErasure({ region, entries }: EraseInstruction): string[][] {
+  const shown = entries.slice(0, shownEntries).map(([seq, id]) => ['entry', `${id} (number ${seq})`])
+  const more = entries.length > shownEntries ? [['entry', `… and ${entries.length - shownEntries} more`]] : []
+  return [['what', `erase ${entries.length} entries for good`], ['in', region], ...shown, ...more]
+}
+
+function describeTransfer(instruction: TransferInstruction): string[][] {
+  const { from, to, mode, prefix, mechanism, limits } = instruction
+  return [
+    ['what', `${mode} of ${from.bucket}/${prefix}*`],
+    ['from', `${from.region}`],
+    ['to', `${to.bucket} in ${to.region}`],
+    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
+    ['limits', describeLimits(limits)],
+  ]
+}
+
+function describeLimits({ objects, bytes }: TransferInstruction['limits']): string {
   const parts = [
     objects === null ? null : `${objects} objects`,
     bytes === null ? null : `${bytes} bytes of ciphertext`,

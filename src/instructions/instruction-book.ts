@@ -16,7 +16,13 @@ import { decodeRow, encodeRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { findTenant } from '../store/tenants.ts'
 import { type Genesis, openGenesis } from '../verify/genesis.ts'
-import { type Instruction, openInstruction, openVerdict, type Verdict } from './instruction.ts'
+import {
+  type Instruction,
+  openInstruction,
+  openVerdict,
+  type TransferInstruction,
+  type Verdict,
+} from './instruction.ts'
 
 /** The states that a region enters; `drafted` is having the row and nothing else. */
 export type InstructionState =
@@ -49,6 +55,15 @@ export interface KnownInstruction {
   readonly verdicts: readonly Verdict[]
   readonly envelopes: readonly EnvelopeJson[]
   readonly standing: Standing
+}
+
+export interface KnownTransfer extends KnownInstruction {
+  readonly instruction: TransferInstruction
+}
+
+/** `null` for an instruction of another kind, which moves nothing. */
+export function asTransfer(known: KnownInstruction): KnownTransfer | null {
+  return known.instruction.kind === 'transfer' ? { ...known, instruction: known.instruction } : null
 }
 
 export interface BookDeps {

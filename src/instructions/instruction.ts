@@ -4,8 +4,10 @@ import { fromUtf8 } from '../core/bytes.ts'
 import { parseCanonicalJson } from '../core/canonical-json.ts'
 import {
   type BucketName,
+  type EntryId,
   type InstructionId,
   parseBucketName,
+  parseEntryId,
   parseRegionId,
   parseTenantId,
   type RegionId,
@@ -15,19 +17,37 @@ import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae } from '../crypto/dsse.ts'
 import { approverKeyId, verifySignature } from '../crypto/signatures.ts'
 import { documentId } from '../crypto/signed-document.ts'
+import type { EraseTerms } from '../policy/decide-erase.ts'
 import type { TransferTerms } from '../policy/decide-transfer.ts'
 import type { Genesis } from '../verify/genesis.ts'
 
 export const instructionPayloadType = 'application/vnd.holdfast.instruction+json'
 const maxLifeMs = 366 * 86_400e3
 
-export interface Instruction extends TransferTerms {
+/** So many entries one erasure may name: instruction and erasure stand in an entry each, which is a mebibyte at most. */
+export const maxErasedEntries = 4000
+
+export type Instruction = TransferInstruction | EraseInstruction
+
+interface InstructionTerms {
+  readonly purpose: string
+  /** Origin of a log, of a transfer its source's: an instruction for one ledger means nothing to another. */
+  readonly ledger: string
+}
+
+export interface TransferInstruction extends TransferTerms, InstructionTerms {
   readonly kind: 'transfer'
   readonly mode: 'copy' | 'move'
-  readonly purpose: string
   readonly mechanism: string | null
-  /** Origin of the source's log: an instruction for one ledger means nothing to another. */
-  readonly ledger: string
+}
+
+export interface EraseInstruction extends EraseTerms, InstructionTerms {
+  readonly kind: 'erase'
+}
+
+/** The region in which it is carried out: of a transfer, the source. */
+export function placeOf(instruction: Instruction): RegionId {
+  return instruction.kind === 'transfer' ? instruction.from.region : instruction.region
 }
 
 const time = parsed(parseIsoTime, 'a time like 2026-01-31T00:00:00.000Z')
@@ -36,22 +56,39 @@ const end = z.strictObject({
   region: parsed(parseRegionId, 'a region id'),
 })
 const limit = z.int().min(0).nullable()
-const schema = z.strictObject({
+/** What every kind has. */
+const common = {
   expires: time,
-  from: end,
-  kind: z.literal('transfer'),
   ledger: z.string().min(1).max(300),
-  limits: z.strictObject({ bytes: limit, objects: limit }),
-  mechanism: z.string().min(1).max(300).nullable(),
-  mode: z.enum(['copy', 'move']),
   nonce: z.string().regex(/^[0-9a-f]{32}$/),
   notBefore: time,
   purpose: z.string().min(1).max(1000),
-  scope: z.strictObject({ prefix: z.string().max(1024) }),
   tenant: parsed(parseTenantId, 'a tenant id'),
-  to: end,
   v: z.literal(1),
-})
+}
+const schema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...common,
+    kind: z.literal('transfer'),
+    from: end,
+    limits: z.strictObject({ bytes: limit, objects: limit }),
+    mechanism: z.string().min(1).max(300).nullable(),
+    mode: z.enum(['copy', 'move']),
+    scope: z.strictObject({ prefix: z.string().max(1024) }),
+    to: end,
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('erase'),
+    region: parsed(parseRegionId, 'a region id'),
+    scope: z.strictObject({
+      entries: z
+        .array(z.tuple([z.int().min(0), parsed(parseEntryId, 'an entry id')]))
+        .min(1)
+        .max(maxErasedEntries),
+    }),
+  }),
+])
 
 /** The instruction, or what is wrong with the document. Its signatures say nothing yet. */
 export function openInstruction(envelope: Envelope): Instruction | string {
@@ -61,23 +98,37 @@ export function openInstruction(envelope: Envelope): Instruction | string {
   const result = schema.safeParse(value)
   if (!result.success) return z.prettifyError(result.error)
   const { data } = result
-  if (data.from.region === data.to.region) return 'a transfer goes from one region to another'
   if (data.expires <= data.notBefore) return 'it expires before it is valid'
   if (data.expires - data.notBefore > maxLifeMs) return 'it is valid for more than 366 days'
-  return {
+  const terms = {
     id: documentId(envelope) as InstructionId,
-    kind: data.kind,
     tenant: data.tenant as TenantId,
+    notBeforeUnixMs: data.notBefore,
+    expiresUnixMs: data.expires,
+    purpose: data.purpose,
+    ledger: data.ledger,
+  }
+  if (data.kind === 'erase') {
+    const { entries } = data.scope
+    if (entries.some(([seq], at) => at > 0 && seq <= entries[at - 1]![0]))
+      return 'the sequence numbers of its scope do not ascend'
+    return {
+      ...terms,
+      kind: data.kind,
+      region: data.region as RegionId,
+      entries: entries as unknown as readonly (readonly [number, EntryId])[],
+    }
+  }
+  if (data.from.region === data.to.region) return 'a transfer goes from one region to another'
+  return {
+    ...terms,
+    kind: data.kind,
     from: data.from as { region: RegionId; bucket: BucketName },
     to: data.to as { region: RegionId; bucket: BucketName },
     prefix: data.scope.prefix,
     limits: data.limits,
-    notBeforeUnixMs: data.notBefore,
-    expiresUnixMs: data.expires,
     mode: data.mode,
-    purpose: data.purpose,
     mechanism: data.mechanism,
-    ledger: data.ledger,
   }
 }
 

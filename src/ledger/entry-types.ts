@@ -194,6 +194,14 @@ type EntryBodies = {
     readonly objects: number
     readonly bytes: number
   }
+  'entries.erased': {
+    readonly instruction: InstructionId
+    readonly envelope: EnvelopeJson
+    readonly approvals: readonly EnvelopeJson[]
+    readonly entries: readonly (readonly [seq: number, entryId: EntryId])[]
+    /** Versions of which an entry is left that tells of their coming, and none of their end. */
+    readonly gone: readonly OriginId[]
+  }
   'transfer.departed': TransferBatch
   'transfer.arrived': TransferBatch
   'transfer.voided': {

@@ -7,6 +7,7 @@ import { noPrevious, parsePayload } from '../verify/payload.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft } from './draft-format.ts'
 import { chainKeyIn } from './enter.ts'
+import { ErasureFindings } from './fsck-erasures.ts'
 import { readPublished } from './published-log.ts'
 import type { LogStores } from './recover.ts'
 import { storedEntries } from './stored-leaves.ts'
@@ -17,6 +18,7 @@ import {
   decodeTreeState,
   type EntryRow,
   entryIdKey,
+  isErased,
   payloadOf,
   signedKey,
   tenantRowKey,
@@ -53,6 +55,7 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
   const roots = new Map<number, string>()
   const wanted = new Set([size, signed?.size ?? 0, published?.size ?? 0])
   const tenants = new Map<string, TenantSeen>()
+  const erasures = new ErasureFindings(stores)
   const builder = new TileBuilder(crypto, emptyEdge)
   const noteRoot = async (): Promise<void> => {
     if (!wanted.has(builder.size)) return
@@ -64,7 +67,8 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
   await noteRoot()
   try {
     for await (const entry of storedEntries(catalog, 0, size)) {
-      await checkEntry(entry, region, tenants, catalog, crypto, findings)
+      if (isErased(entry)) checkBlank(entry, tenants, erasures, crypto, findings)
+      else await checkEntry(entry, region, tenants, catalog, crypto, findings, erasures)
       builder.append(entry.leaf)
       const due = builder.takeFull()
       if (builder.size <= (published?.size ?? 0)) {
@@ -95,6 +99,8 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
       findings.push(`tenant ${tenant}: the chain's head is not its last entry`)
     }
   }
+  await erasures.readDrafts()
+  findings.push(...(await erasures.findings()))
   await countRows(catalog, 'entries', size, findings)
   await countRows(catalog, 'entryids', size, findings)
   await countRows(catalog, 'chains', size + tenants.size, findings)
@@ -109,6 +115,7 @@ async function checkEntry(
   catalog: Catalog,
   crypto: VerifyCrypto,
   findings: string[],
+  erasures: ErasureFindings,
 ): Promise<void> {
   const { index, leaf, salted } = row
   const find = (what: string): void => void findings.push(`entry ${index}: ${what}`)
@@ -133,7 +140,31 @@ async function checkEntry(
   if (!(await pointsTo(catalog, 'chains', chainRowKey(entry.tenant, entry.seq), index))) {
     find(`number ${entry.seq} of its tenant does not lead to it`)
   }
+  if (entry.type === 'entries.erased') await erasures.read(entry.tenant, entry.body, find)
   tenant.count = entry.seq + 1
+  tenant.prev = toHex(parsed.commitment)
+}
+
+/** Whose a blank row is, its label says: it is that of some tenant's next number. */
+function checkBlank(
+  { index, leaf }: EntryRow & { readonly index: number },
+  tenants: ReadonlyMap<string, TenantSeen>,
+  erasures: ErasureFindings,
+  crypto: VerifyCrypto,
+  findings: string[],
+): void {
+  const parsed = parseLeaf(leaf)
+  const owner = [...tenants].find(
+    ([, { chainKey, count }]) =>
+      parsed !== null && chainKey !== null && equalBytes(labelOf(chainKey, count, crypto), parsed.label),
+  )
+  if (parsed === null || owner === undefined) {
+    findings.push(`entry ${index}: it is blank, and the next of no tenant`)
+    return
+  }
+  const [id, tenant] = owner
+  erasures.sawBlank({ index, tenant: id, seq: tenant.count })
+  tenant.count++
   tenant.prev = toHex(parsed.commitment)
 }
 

@@ -9,7 +9,17 @@ import { inclusionRanges } from '../verify/subtrees.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { decodeDraft } from './draft-format.ts'
 import { chooseCheckpoint } from './published-log.ts'
-import { decodeEntryRow, entryIdKey, entryKey, payloadOf, saltOf } from './tables.ts'
+import {
+  chainHeadKey,
+  chainRowKey,
+  decodeChainHead,
+  decodeEntryRow,
+  entryIdKey,
+  entryKey,
+  isErased,
+  payloadOf,
+  saltOf,
+} from './tables.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader } from './tree-reader.ts'
 
@@ -24,6 +34,8 @@ export type ReceiptAnswer =
   | { readonly state: 'entered'; readonly receipt: string }
   /** Durable, and not yet under a published checkpoint. */
   | { readonly state: 'pending' }
+  /** Its payload and salt were erased on the tenant's instruction: its leaf is all that is left. */
+  | { readonly state: 'erased' }
 
 const draftPage = 1000
 
@@ -44,6 +56,7 @@ export async function receiptOf(
   if (index === null || bytes === null) return null
 
   const row = decodeEntryRow(bytes)
+  if (isErased(row)) return (await isOfChain(deps.catalog, tenant, index)) ? { state: 'erased' } : null
   const text = payloadOf(row)
   const payload = parsePayload(text)
   if (typeof payload === 'string') throw new HoldfastError('store-damaged', `entry ${index}: ${payload}`)
@@ -58,6 +71,22 @@ export async function receiptOf(
     state: 'entered',
     receipt: printReceipt({ payload: text, salt: saltOf(row), index, proof, checkpoint: published.note }),
   }
+}
+
+/** Whose an erased entry was is no longer in its row; the indices of a tenant's chain ascend. */
+async function isOfChain(catalog: Catalog, tenant: TenantId, index: number): Promise<boolean> {
+  const head = await catalog.get('chains', chainHeadKey(tenant))
+  let low = 0
+  let high = head === null ? 0 : decodeChainHead(head).count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const row = await catalog.get('chains', chainRowKey(tenant, middle))
+    const found = row === null ? -1 : readU64be(row)
+    if (found === index) return true
+    if (found < index) low = middle + 1
+    else high = middle
+  }
+  return false
 }
 
 async function indexOf(catalog: Catalog, entryId: EntryId): Promise<number | null> {

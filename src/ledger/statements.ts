@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readU64be, toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { RegionId, TenantId } from '../core/ids.ts'
@@ -17,6 +18,7 @@ import {
   decodeChainHead,
   decodeEntryRow,
   type EntryRow,
+  erasedKey,
   isErased,
   payloadOf,
   saltOf,
@@ -41,6 +43,8 @@ export interface StatementRange {
 }
 
 const pageRows = 500
+const erasureLooks = 50
+const erasurePollMs = 100
 
 /**
  * The tenant's statement at the newest checkpoint, line by line, each with its newline (`docs/formats/statement.md`).
@@ -53,6 +57,7 @@ export async function* statementLines(
   range: StatementRange = {},
 ): AsyncGenerator<string> {
   const { catalog, crypto, region, signer, tiles } = deps
+  await untilErasureShows(deps, tenant)
   const lastIndex = await lastPublished(deps, tenant)
   const published = await chooseCheckpoint(deps, { lastIndex })
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
@@ -87,6 +92,25 @@ export async function* statementLines(
   const rest = await hashesBetween(reader, at, published.size)
   const text = statementText(signer.name, digest.digest(), rest, crypto)
   yield `${printEnd({ rest, signature: printNote(text, signer, crypto) })}\n`
+}
+
+/**
+ * A row is blank from the moment of its erasure on, and the entry that says so is published a little later. In between
+ * a statement would show a blank row that nothing explains.
+ */
+async function untilErasureShows(
+  { catalog, tiles, log, crypto }: StatementDeps,
+  tenant: TenantId,
+): Promise<void> {
+  const id = await catalog.get('meta', erasedKey(tenant))
+  if (id === null) return
+  for (let looks = 0; looks < erasureLooks; looks++) {
+    const index = await catalog.get('entryids', id)
+    const size = (await readPublished(tiles, log, crypto))?.size ?? 0
+    if (index !== null && readU64be(index) < size) return
+    await sleep(erasurePollMs)
+  }
+  throw new HoldfastError('conflict', 'an erasure is being entered; ask again in a moment')
 }
 
 async function commitmentBefore(catalog: Catalog, tenant: TenantId, seq: number): Promise<Uint8Array> {

@@ -8,6 +8,9 @@ export const signedKey = utf8('ledger/signed')
 export const witnessedKey = utf8('ledger/witnessed')
 export const stoppedKey = utf8('ledger/stopped')
 
+/** Id of the tenant's newest `entries.erased`: a statement that did not reach to it would not verify. */
+export const erasedKey = (tenant: string): Uint8Array => utf8(`ledger/erased/${tenant}`)
+
 export const entryKey = (index: number): Uint8Array => u64be(index)
 export const entryIdKey = (entryId: string): Uint8Array => Buffer.from(entryId, 'latin1')
 export const chainHeadKey = (tenant: string): Uint8Array => Buffer.from(tenant, 'latin1')

@@ -4,12 +4,13 @@
  *     instruct → approve → transfer → enter at both ends → answer
  *
  * A draft and every verdict are written into the books of both ends that this process runs; each judges by its own.
- * The transfer itself is the source's executor's, which is woken and otherwise left alone.
+ * The transfer itself is the source's executor's, which is woken and otherwise left alone. An erasure is written into
+ * the book of the region that it is for, and its executor carries it out.
  */
 import { HoldfastError, hasCode } from '../core/errors.ts'
-import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import type { Envelope } from '../crypto/dsse.ts'
-import { openInstruction } from '../instructions/instruction.ts'
+import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
@@ -41,6 +42,12 @@ export interface InstructionView {
 }
 
 export function createInstructionPipe(regions: ReadonlyMap<RegionId, InstructionRegion>): InstructionPipe {
+  /** An erasure has one end. */
+  const endsOf = (instruction: Instruction) => ({
+    source: regions.get(placeOf(instruction)),
+    destination: instruction.kind === 'transfer' ? regions.get(instruction.to.region) : undefined,
+  })
+
   const view = async (tenant: TenantId, id: InstructionId): Promise<InstructionView> => {
     const found: { region: InstructionRegion; known: KnownInstruction }[] = []
     for (const region of regions.values()) {
@@ -48,7 +55,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       // Another tenant's instruction is not there for this one.
       if (known !== null && known.row.tenant === tenant) found.push({ region, known })
     }
-    const source = found.find(({ region, known }) => known.instruction.from.region === region.id) ?? found[0]
+    const source = found.find(({ region, known }) => placeOf(known.instruction) === region.id) ?? found[0]
     if (source === undefined) throw new HoldfastError('not-found', 'there is no such instruction')
     // The look settles what a crash left between a verdict and its state: what is approved by that must run too.
     if (source.known.row.state === 'approved') source.region.executor.wake(id)
@@ -68,17 +75,15 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
         throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
       if (instruction.tenant !== tenant)
         throw new HoldfastError('bad-input', 'the instruction: it is of another tenant')
-      const source = regions.get(instruction.from.region)
-      const destination = regions.get(instruction.to.region)
+      const { source, destination } = endsOf(instruction)
       if (source === undefined)
-        throw new HoldfastError(
-          'bad-input',
-          `the instruction: ${instruction.from.region} is not a region here`,
-        )
+        throw new HoldfastError('bad-input', `the instruction: ${placeOf(instruction)} is not a region here`)
       if (instruction.ledger !== source.logKey.name)
         throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
-      await checkBucket(source, instruction.from.bucket, tenant)
-      if (destination !== undefined) await checkBucket(destination, instruction.to.bucket, tenant)
+      if (instruction.kind === 'transfer') {
+        await checkBucket(source, instruction.from.bucket, tenant)
+        if (destination !== undefined) await checkBucket(destination, instruction.to.bucket, tenant)
+      }
       await source.book.draft(envelope)
       await destination?.book.draft(envelope)
       return view(tenant, instruction.id)
@@ -86,8 +91,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
 
     async say(tenant, id, envelope) {
       const { known } = await view(tenant, id)
-      const { from, to } = known.instruction
-      const [source, destination] = [regions.get(from.region), regions.get(to.region)]
+      const { source, destination } = endsOf(known.instruction)
       // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
       if (!known.standing.ended) {
         await destination?.book.say(envelope).catch(error => {
@@ -117,11 +121,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
   }
 }
 
-async function checkBucket(
-  region: InstructionRegion,
-  name: KnownInstruction['instruction']['from']['bucket'],
-  tenant: TenantId,
-): Promise<void> {
+async function checkBucket(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<void> {
   const bucket = await findBucket(region.catalog, name)
   if (bucket?.row.tenant !== tenant)
     throw new HoldfastError(
@@ -133,6 +133,7 @@ async function checkBucket(
 function openedSource(row: InstructionRow): string | null {
   const payload = JSON.parse(Buffer.from(row.envelope.payload, 'base64').toString('utf8')) as {
     from?: { region?: string }
+    region?: string
   }
-  return payload.from?.region ?? null
+  return payload.from?.region ?? payload.region ?? null
 }

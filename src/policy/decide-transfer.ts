@@ -59,7 +59,11 @@ export function decideTransfer(step: TransferStep, facts: TransferFacts): Author
   return refusal ?? mint(step, noObligations)
 }
 
-function refuseStanding(terms: TransferTerms, { standing, phase, nowUnixMs }: TransferFacts): Refusal | null {
+/** Whether an instruction of any kind stands now. */
+export function refuseStanding(
+  terms: Pick<TransferTerms, 'id' | 'notBeforeUnixMs' | 'expiresUnixMs'>,
+  { standing, phase, nowUnixMs }: Pick<TransferFacts, 'standing' | 'phase' | 'nowUnixMs'>,
+): Refusal | null {
   if (standing.revoked)
     return refuse('instruction-revoked', 'The instruction was revoked; a revocation cannot be taken back.')
   if (standing.rejected) return refuse('instruction-not-approved', 'The instruction was rejected.')

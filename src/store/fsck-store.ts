@@ -34,9 +34,20 @@ export interface StoreReport {
   readonly objects: number
 }
 
-/** What an entry, or a draft of one, says of a version that was stored. */
-export interface EnteredVersion {
+/** What an entry, or a draft of one, says of versions. */
+export type EnteredVersion =
+  | CameIn
+  /** A version whose bytes were given up. */
+  | { readonly did: 'went'; readonly originId: string }
+  /** From here on a version of this bucket may have gone without an entry of its own: an arrival took its place. */
+  | { readonly did: 'arrivals'; readonly bucket: string }
+
+/** A version that was stored. */
+export interface CameIn {
+  readonly did: 'came'
   readonly originId: string
+  /** By name. */
+  readonly bucket: string
   readonly ciphertextSha256: string
   /** `null` where the entry does not say it. */
   readonly manifestSha256: string | null
@@ -160,16 +171,34 @@ async function checkContent(
   }
 }
 
-/** A version that nothing entered got in past the books: somebody wrote to the catalog. */
+/**
+ * A version that nothing entered got in past the books, one that is gone without an entry went out past them: somebody
+ * wrote to the catalog.
+ */
 async function demandEntries(
   live: ReadonlyMap<string, LiveVersion>,
   entered: AsyncIterable<EnteredVersion>,
   findings: string[],
 ): Promise<void> {
   const missing = new Map(live)
+  // A version can come back: a move to another region and one from there. It comes as often as it goes, or once more.
+  const balance = new Map<string, { times: number; bucket: string }>()
+  const count = (originId: string, times: number, bucket: string): void => {
+    const before = balance.get(originId)
+    const after = (before?.times ?? 0) + times
+    if (after === 0) balance.delete(originId)
+    else balance.set(originId, { times: after, bucket: before?.bucket || bucket })
+  }
+  const overwritten = new Set<string>()
   for await (const entry of entered) {
+    if (entry.did === 'arrivals') overwritten.add(entry.bucket)
+    if (entry.did === 'went') count(entry.originId, -1, '')
+    if (entry.did !== 'came') continue
     const version = live.get(entry.originId)
-    if (version === undefined) continue
+    if (version === undefined) {
+      count(entry.originId, 1, entry.bucket)
+      continue
+    }
     missing.delete(entry.originId)
     const same =
       entry.ciphertextSha256 === version.ciphertextSha256 &&
@@ -177,6 +206,11 @@ async function demandEntries(
     if (!same) findings.push(`${version.name}: its entry is of other bytes`)
   }
   for (const { name } of missing.values()) findings.push(`${name}: it is in no entry`)
+  for (const [originId, { times, bucket }] of balance)
+    if (times > 0 && !live.has(originId) && !overwritten.has(bucket))
+      findings.push(
+        `version ${originId} of bucket ${bucket}: it was entered, and is neither here nor deleted`,
+      )
 }
 
 /** What a blob's row says and what the segment's index says must be one thing: compaction moves what the index names. */

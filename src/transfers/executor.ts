@@ -1,7 +1,9 @@
-/** Runs a region's transfers: whatever is approved, by itself, until it has ended; after a start, where it was. */
+/** Runs a region's instructions: whatever is approved, by itself, until it has ended; after a start, where it was. */
 import { fromUtf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { type InstructionId, parseInstructionId } from '../core/ids.ts'
+import { runErasure } from '../instructions/erase.ts'
+import { placeOf } from '../instructions/instruction.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { hasOpenBatch } from './batches.ts'
 import { runTransfer } from './sender.ts'
@@ -38,7 +40,7 @@ export function createExecutor(deps: SenderDeps): Executor {
     while (!stopped) {
       const found = await deps.region.book.find(id)
       // The destination has the instruction in its book too, and leaves the running of it to the source.
-      if (found === null || found.instruction.from.region !== deps.region.id) return
+      if (found === null || placeOf(found.instruction) !== deps.region.id) return
       const { state } = found.row
       const active = state === 'approved' || state === 'running'
       // Ended with a batch on its way (revoked, then killed): both books must still say what became of it.
@@ -49,12 +51,17 @@ export function createExecutor(deps: SenderDeps): Executor {
         continue
       }
       try {
-        await runTransfer({ ...deps, sleep }, id)
+        if (found.instruction.kind === 'erase') await runErasure(deps, id)
+        else await runTransfer({ ...deps, sleep }, id)
         retryMs = firstRetryMs
       } catch (error) {
         if (stopped) return
         const level = hasCode(error, 'peer-unavailable') ? 'warn' : 'error'
-        deps.log(level, 'transfer-interrupted', { instruction: id, error: messageOf(error), retryMs })
+        deps.log(level, `${found.instruction.kind}-interrupted`, {
+          instruction: id,
+          error: messageOf(error),
+          retryMs,
+        })
         await sleep(retryMs)
         retryMs = Math.min(2 * retryMs, longestRetryMs)
       }
@@ -66,7 +73,7 @@ export function createExecutor(deps: SenderDeps): Executor {
     const run1 = run(id)
       .catch(error => {
         if (!hasCode(error, 'shutting-down'))
-          deps.log('error', 'transfer-stopped', { instruction: id, error: messageOf(error) })
+          deps.log('error', 'instruction-stopped', { instruction: id, error: messageOf(error) })
       })
       .finally(() => running.delete(id))
     running.set(id, run1)

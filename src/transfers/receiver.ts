@@ -22,7 +22,7 @@ import type { Clock } from '../core/time.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
 import { ciphertextSha256, type Manifest, readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import type { KnownInstruction } from '../instructions/instruction-book.ts'
+import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import type { BlobId } from '../store/blob-store.ts'
@@ -67,8 +67,9 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
   const { catalog, blobs, book, drafts } = region
 
   /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
-  const known = async (peer: Peer, id: InstructionId): Promise<KnownInstruction> => {
-    const found = await book.find(id)
+  const known = async (peer: Peer, id: InstructionId): Promise<KnownTransfer> => {
+    const instruction = await book.find(id)
+    const found = instruction === null ? null : asTransfer(instruction)
     if (found === null)
       throw new TransferRefused('transfer-needs-an-instruction', `${region.id} knows no instruction ${id}.`)
     if (found.instruction.from.region !== peer.id) {
@@ -84,7 +85,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     peer: Peer,
     id: InstructionId,
     objects: readonly TransferItem[],
-  ): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> => {
+  ): Promise<{ current: KnownTransfer; bucket: KnownBucket; authorized: Authorized<TransferStep> }> => {
     const current = await known(peer, id)
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
@@ -393,7 +394,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
 
   function checkDeparture(
     peer: Peer,
-    { instruction, row }: KnownInstruction,
+    { instruction, row }: KnownTransfer,
     batch: number,
     items: readonly TransferItem[],
     departure: PeerProof,
@@ -424,7 +425,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
 }
 
 /** The source describes the object; every claim must agree with the departure that it is bound to. */
-function checkHead(head: ObjectHead, item: TransferItem, { row }: KnownInstruction): Manifest {
+function checkHead(head: ObjectHead, item: TransferItem, { row }: KnownTransfer): Manifest {
   const refuse = (what: string): never => {
     throw new TransferRefused(
       'instruction-out-of-scope',

@@ -3,7 +3,7 @@ import { HoldfastError } from '../core/errors.ts'
 import type { InstructionId, RandomBytes } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
-import type { KnownInstruction } from '../instructions/instruction-book.ts'
+import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import type { Door } from '../outbound/door.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferFacts, type TransferStep } from '../policy/decide-transfer.ts'
@@ -30,9 +30,10 @@ export interface SenderDeps {
   readonly sleep: (ms: number) => Promise<void>
 }
 
-export async function known({ region }: SenderDeps, id: InstructionId): Promise<KnownInstruction> {
-  const found = await region.book.find(id)
-  if (found === null) throw new HoldfastError('not-found', `there is no instruction ${id} in ${region.id}`)
+export async function known({ region }: SenderDeps, id: InstructionId): Promise<KnownTransfer> {
+  const instruction = await region.book.find(id)
+  const found = instruction === null ? null : asTransfer(instruction)
+  if (found === null) throw new HoldfastError('not-found', `there is no transfer ${id} in ${region.id}`)
   return found
 }
 
@@ -54,7 +55,7 @@ export async function authorize(
   id: InstructionId,
   objects: TransferStep['objects'],
   phase: TransferFacts['phase'] = 'send',
-): Promise<{ current: KnownInstruction; bucket: KnownBucket; authorized: Authorized<TransferStep> }> {
+): Promise<{ current: KnownTransfer; bucket: KnownBucket; authorized: Authorized<TransferStep> }> {
   const { region } = deps
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)

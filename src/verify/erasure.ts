@@ -2,6 +2,7 @@ import { fromUtf8, toHex } from '../core/bytes.ts'
 import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
+import type { Genesis } from './genesis.ts'
 import type { LogKeys } from './log-keys.ts'
 import type { EntryPayload } from './payload.ts'
 import type { Trust } from './trust.ts'
@@ -40,69 +41,101 @@ export class ErasureBook {
   /** What is wrong with an entry as one that tells of an erasure, or `null`; other entries are passed over. */
   read({ type, body }: EntryPayload): string | null {
     if (type !== 'entries.erased') return null
-    const scope = this.#ordered(body)
+    const { tenant, genesis } = this.#trust
+    const scope = orderedErasure(body, { tenant, genesis, origin: this.#log.origin }, this.#crypto)
     if (typeof scope === 'string') return `the erasure: ${scope}`
-    for (const seq of scope) this.#erased.add(seq)
+    for (const [seq] of scope) this.#erased.add(seq)
     return null
   }
 
-  faults(): string[] {
-    return [...this.#blank]
+  /** Of a statement whose rows have the numbers from `first` on. */
+  faults(first: number, rows: number): string[] {
+    const unexplained = [...this.#blank]
       .filter(([seq]) => !this.#erased.has(seq))
       .map(([, row]) => `row ${row}: it is blank, and no instruction in this statement had it erased`)
-  }
-
-  /** The sequence numbers that the tenant's quorum ordered to be erased, or why they cannot be taken for that. */
-  #ordered(body: EntryPayload['body']): number[] | string {
-    const envelope = parseEnvelope(body.envelope)
-    if (envelope === null || envelope.payloadType !== instructionType) return 'it holds no instruction'
-    const id = this.#idOf(envelope)
-    const order = openJson(envelope)
-    if (order?.kind !== 'erase' || order.tenant !== this.#trust.tenant)
-      return 'the instruction is no erasure of this tenant'
-    if (order.ledger !== this.#log.origin) return 'the instruction names another ledger'
-    const seqs = sequenceNumbers(order.scope)
-    const expires = typeof order.expires === 'string' ? parseIsoTime(order.expires) : null
-    if (seqs === null || expires === null) return 'the instruction does not say what or until when'
-    const approvals = Array.isArray(body.approvals) ? (body.approvals as Json[]) : []
-    const approvers = new Set<string>()
-    for (const value of approvals) {
-      const approver = this.#approverOf(parseEnvelope(value), id, expires)
-      if (approver !== null) approvers.add(approver)
-    }
-    const { quorum } = this.#trust.genesis
-    return approvers.size >= quorum ? seqs : `${approvers.size} of ${quorum} approvers have signed for it`
-  }
-
-  #approverOf(envelope: Envelope | null, instruction: string, expires: number): string | null {
-    if (envelope === null || envelope.payloadType !== approvalType) return null
-    const approval = openJson(envelope)
-    const time = typeof approval?.time === 'string' ? parseIsoTime(approval.time) : null
-    if (approval?.instruction !== instruction || approval.tenant !== this.#trust.tenant) return null
-    if (time === null || time >= expires) return null
-    const message = pae(envelope.payloadType, envelope.payload)
-    for (const { publicKey } of this.#trust.genesis.approvers) {
-      for (const { signature } of envelope.signatures)
-        if (this.#crypto.verifyEd25519(publicKey, message, signature)) return toHex(publicKey)
-    }
-    return null
-  }
-
-  #idOf({ payloadType, payload }: Envelope): string {
-    return toHex(this.#crypto.sha256(pae(payloadType, payload)))
+    // Whoever ordered an erasure and was told that it is done is told otherwise by the row itself.
+    const left = [...this.#erased]
+      .filter(seq => seq >= first && seq < first + rows && !this.#blank.has(seq))
+      .map(seq => `row ${seq - first + 1}: it is said to be erased, and is still here`)
+    return [...unexplained, ...left]
   }
 }
 
-/** The scope of an erasure: `{"entries":[[sequence number, entry id], …]}`. */
-function sequenceNumbers(scope: Json | undefined): number[] | null {
-  if (!isRecord(scope) || !Array.isArray(scope.entries)) return null
-  const seqs: number[] = []
-  for (const entry of scope.entries as Json[]) {
-    const seq = Array.isArray(entry) ? (entry as Json[])[0] : null
-    if (typeof seq !== 'number') return null
-    seqs.push(seq)
+/** Whose ledger and whose approvers an erasure is judged by. */
+export interface ErasureJudge {
+  readonly tenant: string
+  readonly genesis: Genesis
+  /** Of the log. */
+  readonly origin: string
+}
+
+/**
+ * The entries that the tenant's quorum ordered to be erased, by sequence number and id, as the body of an
+ * `entries.erased` proves it; or why it does not.
+ */
+export function orderedErasure(
+  body: EntryPayload['body'],
+  { tenant, genesis, origin }: ErasureJudge,
+  crypto: VerifyCrypto,
+): (readonly [seq: number, id: string])[] | string {
+  const envelope = parseEnvelope(body.envelope)
+  if (envelope === null || envelope.payloadType !== instructionType) return 'it holds no instruction'
+  const id = toHex(crypto.sha256(pae(envelope.payloadType, envelope.payload)))
+  const order = openJson(envelope)
+  if (order?.kind !== 'erase' || order.tenant !== tenant)
+    return 'the instruction is no erasure of this tenant'
+  if (order.ledger !== origin) return 'the instruction names another ledger'
+  const scope = isRecord(order.scope) ? entriesIn(order.scope.entries) : null
+  const expires = typeof order.expires === 'string' ? parseIsoTime(order.expires) : null
+  if (scope === null || expires === null) return 'the instruction does not say what or until when'
+  // Who looks for an entry that was promised believes this list; the approvers have signed the other.
+  if (body.entries !== undefined && entriesIn(body.entries)?.join(' ') !== scope.join(' '))
+    return 'it lists other entries than the instruction'
+  const approvals = Array.isArray(body.approvals) ? (body.approvals as Json[]) : []
+  const approvers = new Set<string>()
+  for (const value of approvals) {
+    const approval = parseEnvelope(value)
+    if (approval !== null && isApproval(approval, { instruction: id, tenant, expires }))
+      for (const approver of signersOf(approval, genesis, crypto)) approvers.add(approver)
   }
-  return seqs
+  const { quorum } = genesis
+  return approvers.size >= quorum ? scope : `${approvers.size} of ${quorum} approvers have signed for it`
+}
+
+function isApproval(
+  envelope: Envelope,
+  of: { readonly instruction: string; readonly tenant: string; readonly expires: number },
+): boolean {
+  if (envelope.payloadType !== approvalType) return false
+  const approval = openJson(envelope)
+  const time = typeof approval?.time === 'string' ? parseIsoTime(approval.time) : null
+  if (approval?.instruction !== of.instruction || approval.tenant !== of.tenant) return false
+  return time !== null && time < of.expires
+}
+
+/** A verdict is one approver's: the first whose signature it is. */
+function signersOf(
+  { payloadType, payload, signatures }: Envelope,
+  { approvers }: Genesis,
+  crypto: VerifyCrypto,
+): string[] {
+  const message = pae(payloadType, payload)
+  const found = approvers.find(({ publicKey }) =>
+    signatures.some(({ signature }) => crypto.verifyEd25519(publicKey, message, signature)),
+  )
+  return found === undefined ? [] : [toHex(found.publicKey)]
+}
+
+/** Pairs of sequence number and entry id. */
+function entriesIn(value: Json | undefined): (readonly [number, string])[] | null {
+  if (!Array.isArray(value)) return null
+  const pairs: (readonly [number, string])[] = []
+  for (const pair of value as Json[]) {
+    const [seq, id] = Array.isArray(pair) ? (pair as Json[]) : []
+    if (typeof seq !== 'number' || typeof id !== 'string') return null
+    pairs.push([seq, id])
+  }
+  return pairs
 }
 
 function openJson({ payload }: Envelope): Readonly<Record<string, Json>> | null {

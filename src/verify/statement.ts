@@ -293,7 +293,7 @@ class Check {
     const signature = this.#signatureFault(this.#end, region, checkpoint)
     if (signature !== null) this.fail(signature)
     if (header.count !== this.#rows) this.fail(`${header.count} rows announced, ${this.#rows} present`)
-    for (const fault of erasures.faults()) this.fail(fault)
+    for (const fault of erasures.faults(header.first, this.#rows)) this.fail(fault)
     if (this.#isOver) return
     // One comparison for all rows: what was changed, made up or moved in any of them gives another root.
     const root = walk.end(this.#end.rest)

@@ -15,6 +15,8 @@ export interface HoldfastOptions {
   /** S3 over TLS too, with a certificate of its own. */
   readonly tls?: boolean
   readonly leaseSeconds?: number
+  /** How many approver keys the customer has, and how many of them must agree; left out, one. */
+  readonly approvers?: readonly [count: number, quorum: number]
   readonly places?: readonly { readonly cidr: string; readonly country: string }[]
   /** Loopback clients count as at home, unless told otherwise. */
   readonly loopbackIsHome?: boolean
@@ -114,7 +116,9 @@ export async function startHoldfast(options: HoldfastOptions = {}): Promise<Hold
   const home = regions[0]![0]
   const create = ['tenant', 'create', '--name', 'test', '--home', home, '--customer', customer]
   const reach = ['--api', api, '--endpoint', endpoint, '--keyholder', `127.0.0.1:${holderPort}`]
-  await succeed(process.execPath, [main, ...create, ...reach], { env })
+  const [approvers, quorum] = options.approvers ?? [1, 1]
+  const agree = ['--approvers', String(approvers), '--quorum', String(quorum)]
+  await succeed(process.execPath, [main, ...create, ...reach, ...agree], { env })
   const credentials = JSON.parse(
     readFileSync(join(customer, 'credentials.json'), 'utf8'),
   ) as CustomerCredentials
