@@ -114,6 +114,13 @@ const commands: Readonly<Record<string, Command>> = {
       'holdfast watch [--listen HOST:PORT] [--every 60s] [--statement-every 24h] [--once] [--customer DIR]',
     load: async () => (await import('./cli/watch.ts')).watchCommand,
   },
+  monitor: {
+    usage:
+      'holdfast monitor --log URL|DIR --vkey VKEY --state DIR [--trust trust.json --region R [--statement FILE]…]\n' +
+      '                        [--policy FILE] [--peer-checkpoint URL|DIR|FILE]… [--every 60s] [--stale 10m]\n' +
+      '                        [--tolerance 10m] [--samples 4] [--once] [--json]',
+    load: async () => (await import('./cli/monitor.ts')).monitorCommand,
+  },
   fsck: {
     usage: 'holdfast fsck [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,

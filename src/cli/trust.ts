@@ -1,19 +1,13 @@
 /** `trust update`: follows the keys of the logs that the customer trusts to those in use now. */
 import { existsSync, readFileSync } from 'node:fs'
-import { z } from 'zod'
 import { HoldfastError } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseTrust } from '../verify/trust.ts'
 import { fetchLogKeys } from './api-client.ts'
 import { customerFiles, customerFolder, loadCredentials, saveSecret } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { newerRotations, notTold } from './key-history.ts'
 import { parseOptions } from './options.ts'
-
-const historySchema = z.strictObject({
-  format: z.literal('holdfast/log-keys/v1'),
-  vkey: z.string(),
-  rotations: z.array(z.string()),
-})
 
 interface TrustFile {
   readonly regions: Readonly<
@@ -36,7 +30,12 @@ export async function trustCommand(argv: string[], io: CommandIo): Promise<ExitC
   const regions: Record<string, unknown> = {}
   const changed: { region: string; rotations: number }[] = []
   for (const [region, known] of Object.entries(trust.regions)) {
-    const rotations = newerRotations(region, known, await fetchLogKeys(api, region))
+    const rotations = newerRotations({ rotations: [], ...known }, await fetchLogKeys(api, region))
+    if (typeof rotations === 'string')
+      throw new HoldfastError(
+        rotations === notTold ? 'peer-refused' : 'not-verified',
+        `${region} ${rotations}`,
+      )
     regions[region] = rotations.length === 0 ? known : { ...known, rotations }
     const added = rotations.length - (known.rotations?.length ?? 0)
     if (added > 0) changed.push({ region, rotations: added })
@@ -53,27 +52,4 @@ export async function trustCommand(argv: string[], io: CommandIo): Promise<ExitC
     for (const { region, rotations } of changed)
       io.stdout.write(`${region}: ${rotations} new key(s) followed\n`)
   return 0
-}
-
-/** All that the region tells, if it begins with what is known; a region that tells less or another past is refused. */
-function newerRotations(
-  region: string,
-  known: TrustFile['regions'][string],
-  answer: unknown,
-): readonly string[] {
-  const told = historySchema.safeParse(answer)
-  if (!told.success) throw new HoldfastError('peer-refused', `${region} does not tell the keys of its log`)
-  const { vkey, rotations } = told.data
-  const before = [known.vkey, ...(known.rotations ?? [])]
-  // Trusted since after the first key: then what is known is one of the keys that came later.
-  const all = [vkey, ...rotations]
-  const start = vkey === known.vkey ? 0 : rotations.findIndex(note => note.split('\n')[2] === known.vkey) + 1
-  const later = all.slice(start + 1)
-  const isKnownPast = start > 0 || vkey === known.vkey
-  if (!isKnownPast || before.slice(1).some((note, at) => later[at] !== note))
-    throw new HoldfastError(
-      'not-verified',
-      `${region} tells other keys of its log than those that are trusted`,
-    )
-  return later
 }

@@ -78,6 +78,12 @@ export class TileBuilder {
     return this.#fold.root() ?? emptyRoot(this.#crypto)
   }
 
+  /** What a builder needs to go on from here. */
+  edge(): RightEdge {
+    const upper = this.#levels.slice(1).map(({ bytes, count }) => bytes.slice(0, count * hashBytes))
+    return { size: this.size, leaves: [...this.#bundle], upper }
+  }
+
   append(leaf: Uint8Array): void {
     const hash = leafHash(leaf, this.#crypto)
     this.#bundle.push(leaf)

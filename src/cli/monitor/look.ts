@@ -1,0 +1,413 @@
+/**
+ * One look at a log. What was verified stays the measure: what contradicts it is told and never taken over, so that a
+ * fork goes on to be seen. State in, state out; crash points are those of saving it: a crash before loses what was
+ * read since, and it is read again.
+ */
+import { equalBytes, fromUtf8, toBase64, toHex, utf8 } from '../../core/bytes.ts'
+import { messageOf } from '../../core/errors.ts'
+import { isoTime } from '../../core/time.ts'
+import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
+import { type OpenedCheckpoint, openCheckpoint } from '../../verify/checkpoint.ts'
+import type { LogKeys } from '../../verify/log-keys.ts'
+import type { StatementFacts } from '../../verify/statement.ts'
+import { tileWidth } from '../../verify/tile-path.ts'
+import type { TlogPolicy } from '../../verify/tlog-policy.ts'
+import { statementFault } from './check-statement.ts'
+import { compareTrees, printContradiction, type Tree } from './compare-trees.ts'
+import { type Evidence, type Finding, LogFault } from './finding.ts'
+import { LabelChain } from './label-chain.ts'
+import { logOf, rotatedAt, tellKeys } from './log-key-follower.ts'
+import type { LogSource } from './log-source.ts'
+import {
+  builderAt,
+  type MonitorState,
+  maxSeen,
+  type Position,
+  positionOf,
+  type SeenTree,
+  startPosition,
+} from './monitor-state.ts'
+import { sampleFault } from './sample.ts'
+import { type Walker, walk } from './walk.ts'
+import { lookAtWitnesses } from './witnessing.ts'
+
+export interface LookDeps {
+  readonly source: LogSource
+  /** Other places that show a checkpoint of the log: mirrors, witnesses, files. */
+  readonly peers: readonly { readonly name: string; readonly read: () => Promise<string> }[]
+  /** Of a tenant that is followed; `null`: nobody's labels are known. */
+  readonly chain: { readonly of: string; readonly key: Uint8Array } | null
+  readonly policy: TlogPolicy | null
+  readonly found: (finding: Finding) => void
+  readonly save: (state: MonitorState) => Promise<void>
+  readonly nowUnixMs: number
+  readonly staleMs: number
+  readonly toleranceMs: number
+  /** The tenant's statements, verified, by the names of their files. */
+  readonly statements: readonly { readonly name: string; readonly facts: StatementFacts }[]
+  /** From look to look: the labels of a position, which take long to make again. */
+  readonly held: { chain: LabelChain | null; size: number }
+  /** Old bundles that are read again in each look. */
+  readonly samples: number
+  readonly random: () => number
+}
+
+export async function look(before: MonitorState, deps: LookDeps): Promise<MonitorState> {
+  let state = withChain(before, deps)
+  try {
+    const note = await deps.source.read('checkpoint')
+    if (note === null) throw new Error(`${deps.source.name} has no checkpoint`)
+    state = await lookAtKeys(state, deps, note)
+    state = await lookAtCheckpoint(state, deps, note)
+    state = await lookAtPeers(state, deps)
+    await lookAtStatements(state, deps)
+    await lookAgain(state, deps)
+    state = { ...state, unreachableSinceUnixMs: null }
+  } catch (error) {
+    if (error instanceof LogFault) deps.found(error.finding)
+    else state = unreachable(state, deps, messageOf(error))
+  }
+  state = lookAtPolicy(state, deps)
+  tellStale(state, deps)
+  await deps.save(state)
+  return state
+}
+
+/** A chain that was not followed before is in entries that were read without it, so they are read again. */
+function withChain(state: MonitorState, { chain }: LookDeps): MonitorState {
+  const chainOf = chain?.of ?? null
+  if (state.chainOf === chainOf) return state
+  if (chainOf === null) {
+    const accepted = { ...state.accepted, chain: null }
+    return { ...state, chainOf, accepted, walk: null, seen: state.seen.map(uncounted) }
+  }
+  return {
+    ...state,
+    chainOf,
+    accepted: { ...state.accepted, chain: null },
+    walk: startPosition,
+    seen: state.seen.map(uncounted),
+  }
+}
+
+function uncounted(seen: SeenTree): SeenTree {
+  return { ...seen, count: null }
+}
+
+/** Newer keys, when there are some. Only what continues the known keys is taken over. */
+async function lookAtKeys(state: MonitorState, deps: LookDeps, note: Uint8Array): Promise<MonitorState> {
+  if (typeof open(note, logOf(state.vkey, state.rotations)) !== 'string' && state.seen.length > 0)
+    return state
+  const told = await tellKeys(deps.source, state)
+  if (told === null) return state
+  if (typeof told === 'string') {
+    deps.found({ kind: 'keys-refused', what: told })
+    return state
+  }
+  return { ...state, rotations: [...told.rotations] }
+}
+
+async function lookAtCheckpoint(
+  state: MonitorState,
+  deps: LookDeps,
+  note: Uint8Array,
+): Promise<MonitorState> {
+  const { found } = deps
+  const log = logOf(state.vkey, state.rotations)
+  const checkpoint = open(note, log)
+  if (typeof checkpoint === 'string') {
+    found({
+      kind: 'checkpoint-refused',
+      what: checkpoint,
+      evidence: [{ name: 'refused', text: safeText(note) }],
+    })
+    return state
+  }
+  const accepted = acceptedTree(state)
+  if (checkpoint.size < accepted.size) {
+    await tellRollback(checkpoint, state, deps)
+    return state
+  }
+  // The first look at size 0 compares with the empty tree.
+  if (checkpoint.size === accepted.size && !equalBytes(checkpoint.root, accepted.root)) {
+    tellFork(checkpoint, state, deps, 'it shows two trees of one size')
+    return state
+  }
+  const isRead = checkpoint.size === accepted.size && (deps.chain === null || state.accepted.chain !== null)
+  const position = isRead ? state.accepted : await read(state, deps, checkpoint, accepted)
+  if (position === null) return state
+  return accept(state, position, checkpoint, deps)
+}
+
+/** Where the entries lead to; `null`, and told, when that is not the tree that is signed. */
+async function read(
+  state: MonitorState,
+  deps: LookDeps,
+  checkpoint: OpenedCheckpoint,
+  accepted: Tree,
+): Promise<Position | null> {
+  const { found, source } = deps
+  const base = deps.chain === null || state.accepted.chain !== null ? state.accepted : startPosition
+  const { walk: begun } = state
+  const resumed = begun !== null && base.size < begun.size && begun.size <= checkpoint.size ? begun : null
+  // What was begun may have been the entries of another tree.
+  for (const start of resumed === null ? [base] : [resumed, base]) {
+    const position = await readFrom(start, state, deps, checkpoint, accepted)
+    if (position !== null) return position
+  }
+  const comparison = await compareTrees(accepted, checkpoint, source)
+  if (comparison.state === 'contradicts') {
+    const text = printContradiction(accepted, comparison)
+    tellFork(checkpoint, state, deps, 'its tree does not continue the one before', [
+      { name: 'fork-proof', text },
+    ])
+  } else {
+    const what =
+      comparison.state === 'continues'
+        ? `the entries are not those of the tree of ${checkpoint.size} that is signed`
+        : `neither entries nor tiles lead from the tree of ${accepted.size} to the signed one of ${checkpoint.size}`
+    found({ kind: 'entry-changed', what, evidence: [noteEvidence(checkpoint), ...newestNote(state)] })
+  }
+  return null
+}
+
+async function readFrom(
+  start: Position,
+  state: MonitorState,
+  deps: LookDeps,
+  checkpoint: OpenedCheckpoint,
+  accepted: Tree,
+): Promise<Position | null> {
+  const { held } = deps
+  const walker = walkerAt(start, deps)
+  await walk(walker, checkpoint.size, {
+    ...deps,
+    // What is read again, because a chain key came, is no news to the witnesses.
+    notBeforeUnixMs: start.size >= accepted.size ? state.witnessedUnixMs : 0,
+    progress: () => deps.save({ ...state, walk: at(walker) }),
+  })
+  if (!equalBytes(walker.builder.root(), checkpoint.root)) return null
+  // Read again from the start: that it has the root that is signed does not say that it continues what was seen.
+  const isAgain = start.size < accepted.size
+  if (isAgain && (await compareTrees(accepted, checkpoint, deps.source)).state !== 'continues') return null
+  held.chain = walker.chain
+  held.size = checkpoint.size
+  return at(walker)
+}
+
+function accept(
+  state: MonitorState,
+  position: Position,
+  checkpoint: OpenedCheckpoint,
+  { nowUnixMs }: LookDeps,
+) {
+  const note = printed(checkpoint)
+  const { size } = checkpoint
+  const count = position.chain?.next ?? null
+  const seen: SeenTree = { size, root: toBase64(checkpoint.root), note, count }
+  const isNew = state.seen[0]?.note !== note
+  return {
+    ...state,
+    accepted: position,
+    walk: null,
+    seen: [seen, ...state.seen.filter(each => each.size !== size)].slice(0, maxSeen),
+    hasChanged: state.hasChanged || (isNew && state.seen.length > 0),
+    changedAtUnixMs: isNew ? nowUnixMs : state.changedAtUnixMs,
+  }
+}
+
+/** Every other checkpoint must be of a tree that this one continues, or that it comes to. */
+async function lookAtPeers(state: MonitorState, deps: LookDeps): Promise<MonitorState> {
+  const { found, nowUnixMs, peers, source, staleMs } = deps
+  const log = logOf(state.vkey, state.rotations)
+  const accepted = acceptedTree(state)
+  const compare = async (tree: Tree, from: string, evidence: readonly Evidence[]): Promise<void> => {
+    const comparison = await compareTrees(tree, accepted, source)
+    if (comparison.state === 'contradicts')
+      found({
+        kind: 'fork',
+        what: `${from} shows another tree of ${tree.size} entries than the log`,
+        evidence: [
+          ...evidence,
+          ...newestNote(state),
+          { name: 'fork-proof', text: printContradiction(tree, comparison) },
+        ],
+      })
+    if (comparison.state === 'tiles-wrong')
+      found({ kind: 'tile-changed', what: `the tiles do not have the tree of ${accepted.size} any more` })
+  }
+  for (const rotation of state.rotations) {
+    const tree = rotatedAt(rotation)
+    if (tree !== null && tree.size <= accepted.size)
+      await compare(tree, 'a rotation of the key', [{ name: 'rotation', text: rotation }])
+  }
+  const shown = [...state.ahead]
+  for (const { name, read } of peers) {
+    try {
+      const note = await read()
+      if (!shown.some(each => each.note === note)) shown.push({ note, from: name, sinceUnixMs: nowUnixMs })
+    } catch (error) {
+      found({ kind: 'peer-unreachable', what: `${name}: ${messageOf(error)}` })
+    }
+  }
+  const ahead: MonitorState['ahead'] = []
+  for (const each of shown) {
+    const { note, from, sinceUnixMs } = each
+    const checkpoint = openCheckpoint(note, log, crypto)
+    if (typeof checkpoint === 'string') {
+      found({
+        kind: 'peer-refused',
+        what: `${from}: ${checkpoint}`,
+        evidence: [{ name: 'refused', text: note }],
+      })
+      continue
+    }
+    if (checkpoint.size <= accepted.size) {
+      await compare(checkpoint, from, [noteEvidence(checkpoint)])
+      continue
+    }
+    ahead.push(each)
+    if (nowUnixMs - sinceUnixMs < staleMs) continue
+    const what = `${from} has a signed tree of ${checkpoint.size} entries, and the log shows ${accepted.size} since ${isoTime(sinceUnixMs)}`
+    found({ kind: 'rollback', what, evidence: [noteEvidence(checkpoint), ...newestNote(state)] })
+  }
+  return { ...state, ahead: ahead.slice(-maxSeen) }
+}
+
+/** Does each name all entries of the tenant that the log holds? Those of trees that the log has not shown yet wait. */
+async function lookAtStatements(state: MonitorState, deps: LookDeps): Promise<void> {
+  const { chain, found, source, statements } = deps
+  if (chain === null || state.accepted.chain === null) return
+  for (const { name, facts } of statements) {
+    if (facts.checkpoint.size > state.accepted.size) continue
+    const fault = await statementFault(facts, state.seen, chain.key, source)
+    if (fault !== null) found({ ...fault, what: `${name}: ${fault.what}` })
+  }
+}
+
+/** A few old bundles, picked so that nobody can know which. */
+async function lookAgain(state: MonitorState, { source, found, random, samples }: LookDeps): Promise<void> {
+  const tree = acceptedTree(state)
+  const full = Math.floor(tree.size / tileWidth)
+  for (let sample = 0; sample < Math.min(samples, full); sample++) {
+    const fault = await sampleFault(tree, Math.floor(random() * full), source)
+    if (fault !== null) found(fault)
+  }
+}
+
+function lookAtPolicy(state: MonitorState, { policy, found, nowUnixMs, staleMs }: LookDeps): MonitorState {
+  const newest = state.seen[0]
+  if (policy === null || newest === undefined) return state
+  const log = logOf(state.vkey, state.rotations)
+  const checkpoint = openCheckpoint(newest.note, log, crypto)
+  if (typeof checkpoint === 'string') return state
+  return { ...state, ...lookAtWitnesses(checkpoint, state, { policy, log, found, nowUnixMs, staleMs }) }
+}
+
+function tellStale(state: MonitorState, { found, nowUnixMs, staleMs, source }: LookDeps): void {
+  const { changedAtUnixMs, hasChanged, unreachableSinceUnixMs } = state
+  if (unreachableSinceUnixMs !== null) {
+    if (nowUnixMs - unreachableSinceUnixMs >= staleMs)
+      found({ kind: 'log-unreachable', what: `${source.name}, since ${isoTime(unreachableSinceUnixMs)}` })
+  } else if (hasChanged && nowUnixMs - changedAtUnixMs >= staleMs)
+    found({
+      kind: 'checkpoint-stale',
+      what: `no new checkpoint since ${isoTime(changedAtUnixMs)}, over ${state.accepted.size} entries`,
+    })
+}
+
+function unreachable(
+  state: MonitorState,
+  { nowUnixMs, staleMs, found }: LookDeps,
+  why: string,
+): MonitorState {
+  const since = state.unreachableSinceUnixMs ?? nowUnixMs
+  // A log that was never seen has nothing to wait for.
+  if (state.seen.length === 0 && staleMs > 0) found({ kind: 'log-unreachable', what: why })
+  return { ...state, unreachableSinceUnixMs: since }
+}
+
+async function tellRollback(
+  checkpoint: OpenedCheckpoint,
+  state: MonitorState,
+  deps: LookDeps,
+): Promise<void> {
+  const same = state.seen.find(({ size }) => size === checkpoint.size)
+  if (same !== undefined && same.root !== toBase64(checkpoint.root)) {
+    tellFork(checkpoint, state, deps, 'it shows two trees of one size', [
+      { name: `checkpoint-${same.size}`, text: same.note },
+    ])
+    return
+  }
+  deps.found({
+    kind: 'rollback',
+    what: `a tree of ${checkpoint.size} entries is shown, after one of ${state.accepted.size}`,
+    evidence: [noteEvidence(checkpoint), ...newestNote(state)],
+  })
+}
+
+function tellFork(
+  checkpoint: OpenedCheckpoint,
+  state: MonitorState,
+  { found }: LookDeps,
+  how: string,
+  more: readonly Evidence[] = [],
+): void {
+  const what = `two histories are signed: ${how} (${checkpoint.size} entries, root ${toBase64(checkpoint.root)})`
+  found({ kind: 'fork', what, evidence: [noteEvidence(checkpoint), ...newestNote(state), ...more] })
+}
+
+function acceptedTree({ accepted }: MonitorState): Tree {
+  return { size: accepted.size, root: builderAt(accepted).root() }
+}
+
+function walkerAt(position: Position, { chain, held }: LookDeps): Walker {
+  const { leafTimeUnixMs } = position
+  const builder = builderAt(position)
+  if (chain === null) return { builder, chain, leafTimeUnixMs }
+  const kept = position.chain !== null && held.size === position.size ? held.chain : null
+  // It moves on with the walk, which may lead astray.
+  held.chain = null
+  const labels = kept ?? new LabelChain(chain.key, crypto, position.chain ?? undefined)
+  return { builder, chain: labels, leafTimeUnixMs }
+}
+
+function at({ builder, chain, leafTimeUnixMs }: Walker): Position {
+  return positionOf(builder, { leafTimeUnixMs, chain: chain?.state() ?? null })
+}
+
+function open(note: Uint8Array, log: LogKeys): OpenedCheckpoint | string {
+  try {
+    return openCheckpoint(fromUtf8(note), log, crypto)
+  } catch {
+    return 'the checkpoint is not UTF-8'
+  }
+}
+
+function printed({ signed }: OpenedCheckpoint): string {
+  const lines = signed.signatures.map(
+    ({ name, keyId, signature }) => `\u2014 ${name} ${toBase64(Buffer.concat([keyId, signature]))}\n`,
+  )
+  return `${signed.text}\n${lines.join('')}`
+}
+
+function noteEvidence(checkpoint: OpenedCheckpoint): Evidence {
+  return { name: `checkpoint-${checkpoint.size}`, text: printed(checkpoint) }
+}
+
+function newestNote({ seen }: MonitorState): Evidence[] {
+  return seen.slice(0, 1).map(({ size, note }) => ({ name: `checkpoint-${size}`, text: note }))
+}
+
+function safeText(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes)
+  } catch {
+    return `${toHex(bytes)}\n`
+  }
+}
+
+/** The name of a file of evidence: the same text has the same name. */
+export function evidenceName({ name, text }: Evidence): string {
+  return `${name}-${toHex(crypto.sha256(utf8(text))).slice(0, 12)}.txt`
+}
