@@ -89,7 +89,7 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
       findings.push(`${name} of size ${claim.size} does not have the root of the entries`)
     }
   }
-  if ((published?.size ?? 0) > (signed?.size ?? 0))
+  if ((published?.size ?? -1) > (signed?.size ?? -1))
     findings.push('more is published than was recorded as signed')
 
   for (const [tenant, { count, prev }] of tenants) {
