@@ -84,14 +84,17 @@ const commands: Readonly<Record<string, Command>> = {
   },
   receipt: {
     usage: 'holdfast receipt ENTRY -o r.txt [--witnessed]',
-    load: async () => (await import('./cli/books.ts')).receiptCommand,
+    load: async () => (await import('./cli/receipt.ts')).receiptCommand,
   },
   statement: {
-    usage: 'holdfast statement --region R -o s.json [--from N] [--to N] [--new]',
-    load: async () => (await import('./cli/books.ts')).statementCommand,
+    usage:
+      'holdfast statement --region R -o s.json [--from N] [--to N] [--new] [--html s.html]\n' +
+      '       holdfast statement --in s.json --html s.html',
+    load: async () => (await import('./cli/statement.ts')).statementCommand,
   },
   verify: {
-    usage: 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--page verify.html]',
+    usage:
+      'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--journal journal.jsonl] [--page verify.html]',
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
   witness: {

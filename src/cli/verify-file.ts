@@ -13,6 +13,7 @@ import { checkStatement } from '../verify/statement.ts'
 import type { TlogPolicy } from '../verify/tlog-policy.ts'
 import type { Trust } from '../verify/trust.ts'
 import { notAnchored } from '../verify/verdict.ts'
+import { KeyUses } from './journal-book.ts'
 import { ChainPoints, compareCheckpoint, compareStatement, gapBefore, type Memory } from './seen.ts'
 
 export interface VerifyContext {
@@ -22,13 +23,15 @@ export interface VerifyContext {
   readonly policy: TlogPolicy | null
   /** Of the files before; statements that follow are asked whether they were kept. */
   readonly promises: PromiseBook
+  /** Filled by statements that verified; what a key holder's journal is compared with. */
+  readonly uses: KeyUses
 }
 
 export interface Outcome {
   /** Entries that a file of promises names. */
   readonly promised: readonly { readonly region: string; readonly entryId: string }[]
   readonly file: string
-  readonly kind: 'receipt' | 'checkpoint' | 'statement' | 'promise' | 'unknown'
+  readonly kind: 'journal' | 'receipt' | 'checkpoint' | 'statement' | 'promise' | 'unknown'
   readonly verified: boolean
   readonly failures: readonly string[]
   readonly facts: Readonly<Record<string, string | number>>
@@ -94,7 +97,8 @@ function receiptFile(path: string, context: VerifyContext): Found {
 }
 
 function statementFile(path: string, context: VerifyContext): Found {
-  const { trust, memory, promises } = context
+  const { trust, memory, promises, uses } = context
+  const used = new KeyUses()
   const points = new ChainPoints(memory)
   const promised = promises.follow()
   let until = ''
@@ -102,6 +106,7 @@ function statementFile(path: string, context: VerifyContext): Found {
     points.saw(row.seq, row.commitment)
     promised.saw(row)
     if (row.payload !== null) until = row.payload.time
+    if (row.payload !== null) used.read(row.payload)
   })
   for (const chunk of chunksOf(path)) check.push(chunk)
   const verdict = check.end()
@@ -112,6 +117,7 @@ function statementFile(path: string, context: VerifyContext): Found {
   const gap = gapBefore(memory, verdict)
   const quorum = quorumOf(checkpoint, region, context)
   promised.close(verdict, verdict.first === 0)
+  uses.merge(used)
   const facts = {
     region,
     tenant,

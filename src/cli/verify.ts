@@ -9,6 +9,7 @@ import { parsePolicy, type TlogPolicy } from '../verify/tlog-policy.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { customerFiles, customerFolder } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { KeyUses, reconcileJournal } from './journal-book.ts'
 import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
 import { type Outcome, promisesFirst, settled, verifyFile } from './verify-file.ts'
@@ -24,6 +25,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
       trust: { type: 'string' },
       policy: { type: 'string' },
       page: { type: 'string' },
+      journal: { type: 'string' },
       json: { type: 'boolean' },
     },
   })
@@ -44,13 +46,15 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   let memory = loadMemory(memoryPath)
   const found: Outcome[] = []
   const promises = new PromiseBook(nodeVerifyCrypto)
+  const uses = new KeyUses()
   // Promises first: a statement is asked for those that were read before it.
   for (const file of promisesFirst(positionals)) {
-    const each = verifyFile(file, { trust, memory, policy, promises })
+    const each = verifyFile(file, { trust, memory, policy, promises, uses })
     found.push(each.outcome)
     memory = each.memory
   }
   const outcomes = positionals.map(file => settled(found.find(each => each.file === file)!, promises))
+  if (values.journal !== undefined) outcomes.push(journalOutcome(values.journal, uses))
   if (trust !== null) {
     await writeFileDurable(memoryPath, utf8(`${JSON.stringify(memory, null, 2)}\n`), 0o600).catch(error => {
       io.stderr.write(`holdfast: what was seen could not be remembered: ${messageOf(error)}\n`)
@@ -80,6 +84,16 @@ function loadTrust(path: string, isExplicit: boolean): Trust | null {
   const trust = parseTrust(readFileSync(path, 'utf8'), nodeVerifyCrypto)
   if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
   return trust
+}
+
+function journalOutcome(file: string, uses: KeyUses): Outcome {
+  try {
+    const { failures, facts } = reconcileJournal(file, uses)
+    return { file, kind: 'journal', verified: failures.length === 0, failures, facts, promised: [] }
+  } catch (error) {
+    const failures = [`cannot be read: ${messageOf(error)}`]
+    return { file, kind: 'journal', verified: false, failures, facts: {}, promised: [] }
+  }
 }
 
 function printed({ promised: _, ...outcome }: Outcome): Omit<Outcome, 'promised'> {
