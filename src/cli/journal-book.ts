@@ -12,7 +12,7 @@ import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { isoTime, parseIsoTime } from '../core/time.ts'
 import type { EntryPayload } from '../verify/payload.ts'
 
-export const journalWindowMs = 24 * 3600e3
+const journalWindowMs = 24 * 3600e3
 /** The clocks of the key holder and of a region may differ by so much. */
 const toleranceMs = 2 * 60_000
 const maxTold = 20

@@ -59,8 +59,7 @@ function usesOf(
   return uses
 }
 
-const put = (at: number, key: string, region?: string) =>
-  [at, 'object.put', { bucket: 'b', bucketKeyId: key }, region] as const
+const put = (at: number, key: string) => [at, 'object.put', { bucket: 'b', bucketKeyId: key }] as const
 
 describe('a statement against the key holder’s journal', () => {
   it('agrees where every use was asked for before', async () => {
