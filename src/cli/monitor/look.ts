@@ -285,12 +285,13 @@ async function lookAtStatements(state: MonitorState, deps: LookDeps): Promise<vo
   }
 }
 
-/** A few old bundles, picked so that nobody can know which. */
+/** A few old bundles, picked so that nobody can know which; all, where there are no more. */
 async function lookAgain(state: MonitorState, { source, found, random, samples }: LookDeps): Promise<void> {
   const tree = acceptedTree(state)
   const full = Math.floor(tree.size / tileWidth)
   for (let sample = 0; sample < Math.min(samples, full); sample++) {
-    const fault = await sampleFault(tree, Math.floor(random() * full), source)
+    const index = samples >= full ? sample : Math.floor(random() * full)
+    const fault = await sampleFault(tree, index, source)
     if (fault !== null) found(fault)
   }
 }
