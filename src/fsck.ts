@@ -17,12 +17,14 @@ import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { fsckLedger } from './ledger/fsck-ledger.ts'
 import { loadLogKey } from './ledger/log-keys.ts'
 import type { LogStores } from './ledger/recover.ts'
+import { repairLedger } from './ledger/repair.ts'
 import { storedEntries } from './ledger/stored-leaves.ts'
 import { decodeTreeState, isErased, payloadOf, treeKey } from './ledger/tables.ts'
 import { openBlobs, regionFiles } from './open-region.ts'
 import type { Catalog } from './store/catalog.ts'
 import { type CameIn, type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
+import { takeRepairLock } from './store/repair-lock.ts'
 import { type ScrubFault, scrubStore } from './store/scrub.ts'
 import { stagedParts } from './transfers/batches.ts'
 import { type EntryPayload, parsePayload } from './verify/payload.ts'
@@ -30,6 +32,8 @@ import { type EntryPayload, parsePayload } from './verify/payload.ts'
 interface RegionReport extends StoreReport {
   readonly region: string
   readonly entries: number
+  /** What a repair did; the findings are those that are left. */
+  readonly repairs?: readonly string[]
 }
 
 export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
@@ -39,6 +43,7 @@ export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCo
       config: { type: 'string' },
       region: { type: 'string' },
       read: { type: 'boolean' },
+      repair: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   })
@@ -47,7 +52,12 @@ export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCo
   const reports: RegionReport[] = []
   for (const region of regionsOf(dataFolder, values.region)) {
     if (io.isTty) io.stderr.write(`looking at ${region} …\n`)
-    reports.push(await fsckRegion(dataFolder, region, values.read === true))
+    const found = await fsckRegion(dataFolder, region, values.read === true)
+    reports.push(
+      values.repair === true && found.findings.length > 0
+        ? await repairRegion(dataFolder, region, values.read === true)
+        : found,
+    )
   }
   const clean = reports.every(report => report.findings.length === 0)
   if (values.json) io.stdout.write(`${JSON.stringify({ clean, regions: reports })}\n`)
@@ -91,6 +101,30 @@ export async function fsckRegion(dataFolder: string, region: string, read: boole
   }
   const entries = await treeSize(catalog)
   return { region, entries, ...store, findings: [...ledger, ...store.findings, ...unread] }
+}
+
+/**
+ * Makes again what follows from the entries, on a region that nobody else has open, and looks anew. What cannot be made
+ * again is left as a finding.
+ */
+export async function repairRegion(dataFolder: string, region: string, read: boolean): Promise<RegionReport> {
+  const files = regionFiles(dataFolder, region)
+  await using _lock = await takeRepairLock(files.folder)
+  const origin = readFileSync(join(files.folder, 'log.origin'), 'utf8').trim()
+  const { log } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
+  let repairs: string[]
+  {
+    await using catalog = await openLmdbCatalog(files.catalog)
+    const users = catalog.otherUsers()
+    if (users.length > 0)
+      throw new HoldfastError(
+        'conflict',
+        `${region} is open in process ${users.join(', ')}; stop the server before a repair`,
+      )
+    const tiles = createFileTileStore(files.tiles)
+    repairs = await repairLedger({ catalog, tiles, log, crypto: nodeVerifyCrypto })
+  }
+  return { ...(await fsckRegion(dataFolder, region, read)), repairs }
 }
 
 const ledgerTries = 10
@@ -167,11 +201,12 @@ function* versionsIn(type: string, body: unknown): Generator<EnteredVersion> {
     yield { did: 'went', originId }
 }
 
-function render({ region, findings, orphans, objects, entries }: RegionReport): string {
+function render({ region, findings, orphans, objects, entries, repairs }: RegionReport): string {
   const verdict = findings.length === 0 ? 'clean' : `${findings.length} finding(s)`
   const lines = [
     `${region}: ${verdict}; ${objects} objects, ${entries} entries`,
     ...findings.map(text => `  ${text}`),
+    ...(repairs ?? []).map(text => `  repaired: ${text}`),
   ]
   if (orphans.length > 0)
     lines.push(`  ${orphans.length} orphan(s), which a crash may leave and which harm nothing:`)

@@ -125,7 +125,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/monitor.ts')).monitorCommand,
   },
   fsck: {
-    usage: 'holdfast fsck [--region R] [--read] [--json]',
+    usage: 'holdfast fsck [--repair] [--region R] [--read] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,
   },
   backup: {

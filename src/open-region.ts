@@ -33,6 +33,7 @@ import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { createPackedBlobStore, type PackedBlobStore } from './store/packed-blob-store.ts'
 import { emptyTrash } from './store/places.ts'
 import type { RegionStores } from './store/region.ts'
+import { demandNoRepair } from './store/repair-lock.ts'
 import { createSegmentFiles, type SegmentFiles } from './store/segment-files.ts'
 import { createSegmentWriter, type SegmentWriter } from './store/segment-writer.ts'
 import { indexAccountsOnce } from './store/tenants.ts'
@@ -124,6 +125,7 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   const files = regionFiles(deps.folder, id)
   mkdirSync(files.folder, { recursive: true, mode: 0o700 })
   await claimFolder(files.folder, id)
+  demandNoRepair(files.folder)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
   const origin = await logOrigin(files.folder, deps.publicHost, id)
   const logKey = await rotateIfAsked(await loadOrCreateLogKey(files.logKey, origin, nodeVerifyCrypto), {
@@ -136,6 +138,8 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
   })
   const access = await openRegionAccess(config, deps)
   const { catalog, blobs } = access
+  // Again, now that a repair would see that the catalog is open: one of the two gives way.
+  demandNoRepair(files.folder)
   await countOnce(catalog)
   await indexAccountsOnce(catalog)
   const swept = await blobs.sweep()

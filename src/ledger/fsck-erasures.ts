@@ -14,7 +14,7 @@ interface BlankRow {
   readonly seq: number
 }
 
-/** Blank rows against the erasures that the tenants ordered. */
+/** Blank rows against the erasures that the tenants ordered; for `fsck` and repair. */
 export class ErasureFindings {
   readonly #stores: LogStores
   readonly #blank: BlankRow[] = []
@@ -47,6 +47,11 @@ export class ErasureFindings {
       const { tenant, type, body } = decodeDraft(value)
       if (type === 'entries.erased') await this.read(tenant, JSON.parse(body), () => {})
     }
+  }
+
+  /** The id of an erased entry, as the erasure names it. */
+  idOf(tenant: string, seq: number): string | null {
+    return this.#ordered.get(`${tenant}/${seq}`) ?? null
   }
 
   async findings(): Promise<string[]> {

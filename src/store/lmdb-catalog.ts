@@ -24,6 +24,8 @@ export interface LmdbCatalog extends Catalog {
    * go on meanwhile; what they free is not used again before the copy is done. Not synced.
    */
   snapshot(file: string): Promise<void>
+  /** Processes other than this one that have it open and are alive. */
+  otherUsers(): number[]
 }
 
 interface Pending {
@@ -113,6 +115,13 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     },
 
     snapshot: file => root.backup(file, true),
+
+    otherUsers() {
+      // Those who died without a word are taken off the list first.
+      root.readerCheck()
+      const pids = [...root.readerList().matchAll(/^ *(\d+) /gm)].map(([, pid]) => Number(pid))
+      return [...new Set(pids)].filter(pid => pid !== process.pid)
+    },
 
     async [Symbol.asyncDispose]() {
       closed = true

@@ -90,4 +90,16 @@ describe('a disk that breaks its word', () => {
     }
     expect(stops).toBeGreaterThan(0)
   })
+
+  it('and lost tiles loses nothing that a repair does not make again', async () => {
+    for (let seed = firstSeed; seed < firstSeed + runs / 20; seed++) {
+      const steps: Step[] = [...planOf(seed).steps, 'restart', 'draft', 'tick', 'restart', 'draft', 'tick']
+      const image = seed % 10 === 0 ? { image: nearlyFull } : {}
+      const lies = { forgetsTiles: true }
+      const plan: RunPlan = { seed, steps, faults: new Map(), batchSize: 3, lies, ...image }
+      const outcome = await runOnce(parts, plan)
+      if (outcome.stopped !== null || outcome.faults.length > 0)
+        expect.fail(failed(plan, [...outcome.faults, outcome.stopped ?? '']))
+    }
+  })
 })
