@@ -94,7 +94,8 @@ const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     usage:
-      'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--journal journal.jsonl] [--page verify.html]',
+      'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--journal journal.jsonl]\n' +
+      '                       [--signer VKEY] [--page verify.html]',
     load: async () => (await import('./cli/verify.ts')).verifyCommand,
   },
   witness: {

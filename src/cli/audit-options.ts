@@ -23,6 +23,8 @@ export type AuditOptions =
       readonly home: CountryCode | null
       readonly html: string | null
       readonly bundle: string | null
+      readonly sign: string | null
+      readonly signer: string
       readonly json: boolean
     }
 
@@ -38,7 +40,9 @@ AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and
   --trust FILE       what statements are checked against (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
   --html FILE        write the report as one page that stands alone
-  --bundle FILE      write the evidence behind it as JSON (not signed)
+  --bundle FILE      write the evidence behind it as JSON
+  --sign KEY         sign the bundle with this key (from holdfast keygen), so that holdfast verify accepts it
+  --signer NAME      in whose name (default: auditor); no spaces and no +
   --json             print the report as JSON
   --listen HOST:PORT receive flow exports over UDP and write them to a file, until interrupted
   --out FILE         that file (default: flows-<time>.hfcap)
@@ -71,6 +75,9 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
   if (positionals.length === 0) fail('no flow records: name at least one file')
   if (values.servers === undefined)
     fail('no inventory: --servers inventory.csv says which addresses are yours')
+  if (values.sign !== undefined && values.bundle === undefined)
+    fail('--sign signs a bundle: name it with --bundle')
+  if (!/^[^\s+]+$/u.test(values.signer ?? 'auditor')) fail('--signer is a name without spaces and without +')
   const home = values.home === undefined ? null : parseCountryCode(values.home.toUpperCase())
   if (values.home !== undefined && home === null)
     fail(`--home "${values.home}" is not a two-letter country code`)
@@ -84,6 +91,8 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     home,
     html: values.html ?? null,
     bundle: values.bundle ?? null,
+    sign: values.sign ?? null,
+    signer: values.signer ?? 'auditor',
     json: values.json === true,
   }
 }
@@ -102,6 +111,8 @@ function parsed(argv: readonly string[]) {
         home: { type: 'string' },
         html: { type: 'string' },
         bundle: { type: 'string' },
+        sign: { type: 'string' },
+        signer: { type: 'string' },
         json: { type: 'boolean' },
         listen: { type: 'string' },
         out: { type: 'string' },

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { parsePrivateKey } from '../crypto/signatures.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
 import { installedDatabases } from '../flows/locate/installed-databases.ts'
 import { parseInventory } from '../flows/locate/inventory.ts'
@@ -14,11 +15,14 @@ import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
 import { htmlReport } from '../flows/report/html.ts'
 import type { FileInput, StatementInput } from '../flows/report/report-types.ts'
+import { printBundle } from '../flows/report/sign-bundle.ts'
 import { terminalReport } from '../flows/report/terminal.ts'
 import { humanCount } from '../flows/report/units.ts'
 import { auditFlows } from '../pipes/flow.ts'
+import type { NoteSigner } from '../verify/note.ts'
 import { verifyStatement } from '../verify/statement.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
+import { printVerifierKey } from '../verify/verifier-key.ts'
 import { type AuditOptions, auditUsage, parseAuditOptions } from './audit-options.ts'
 
 type CommandIo = {
@@ -68,6 +72,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const placesFile = options.places === null ? null : await readInputFile(options.places)
   const overrides =
     placesFile === null ? null : parsePlaces(options.places!, textOf(options.places!, placesFile.content))
+  const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trust } = await readStatements(options, io)
   // A missing file is told at once, and not after an hour with the one before it.
   for (const file of options.flows) await checkReadable(file)
@@ -91,12 +96,15 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   if (io.isTty) io.stderr.write('\r\u001b[K')
   if (options.html !== null) await writeOutput(options.html, htmlReport(report))
   if (options.bundle !== null) {
-    await writeOutput(options.bundle, `${JSON.stringify(evidenceBundle(report, connections), null, 2)}\n`)
+    await writeOutput(options.bundle, printBundle(evidenceBundle(report, connections), signer))
   }
   io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : terminalReport(report, io.isTty))
   if (!options.json) {
     if (options.html !== null) io.stdout.write(`Report: ${options.html}\n`)
-    if (options.bundle !== null) io.stdout.write(`Evidence, not signed: ${options.bundle}\n`)
+    if (options.bundle !== null)
+      io.stdout.write(
+        `Evidence, ${signer === null ? 'not signed' : `signed by ${vkeyOf(signer)}`}: ${options.bundle}\n`,
+      )
   }
   return done
 }
@@ -128,6 +136,15 @@ async function readStatements(
     statements.push({ ...input, tenant, region, entries: entries.length })
   }
   return { books, statements, trust }
+}
+
+async function loadSigner(path: string, name: string): Promise<NoteSigner> {
+  const key = parsePrivateKey(textOf(path, (await readInputFile(path)).content))
+  return { name, publicKey: key.publicKey, sign: message => key.sign(message) }
+}
+
+function vkeyOf({ name, publicKey }: NoteSigner): string {
+  return printVerifierKey(name, publicKey, nodeVerifyCrypto)
 }
 
 async function listen(options: Chosen<'listen'>, io: CommandIo): Promise<number> {

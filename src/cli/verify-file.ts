@@ -13,6 +13,7 @@ import { checkStatement } from '../verify/statement.ts'
 import type { TlogPolicy } from '../verify/tlog-policy.ts'
 import type { Trust } from '../verify/trust.ts'
 import { notAnchored } from '../verify/verdict.ts'
+import { checkBundle } from './bundle-check.ts'
 import { KeyUses } from './journal-book.ts'
 import { ChainPoints, compareCheckpoint, compareStatement, gapBefore, type Memory } from './seen.ts'
 
@@ -25,13 +26,15 @@ export interface VerifyContext {
   readonly promises: PromiseBook
   /** Filled by statements that verified; what a key holder's journal is compared with. */
   readonly uses: KeyUses
+  /** The vkey of the auditor whose bundles are accepted. */
+  readonly signer: string | null
 }
 
 export interface Outcome {
   /** Entries that a file of promises names. */
   readonly promised: readonly { readonly region: string; readonly entryId: string }[]
   readonly file: string
-  readonly kind: 'journal' | 'receipt' | 'checkpoint' | 'statement' | 'promise' | 'unknown'
+  readonly kind: 'audit bundle' | 'journal' | 'receipt' | 'checkpoint' | 'statement' | 'promise' | 'unknown'
   readonly verified: boolean
   readonly failures: readonly string[]
   readonly facts: Readonly<Record<string, string | number>>
@@ -48,7 +51,7 @@ interface FileKind {
   readonly kind: Outcome['kind']
   /** Whether a file that begins so is one. */
   readonly begins: (head: string) => boolean
-  readonly verify: (path: string, context: VerifyContext) => Found
+  readonly verify: (path: string, context: VerifyContext) => Found | Promise<Found>
 }
 
 /** The last one takes what no other does. */
@@ -56,19 +59,23 @@ const kinds: readonly FileKind[] = [
   { kind: 'promise', begins: isPromise, verify: promiseFile },
   { kind: 'receipt', begins: head => head.startsWith('c2sp.org/'), verify: receiptFile },
   { kind: 'checkpoint', begins: head => /^[^\s{][^\n]*\n[0-9]+\n/.test(head), verify: checkpointFile },
+  { kind: 'audit bundle', begins: head => head.startsWith('{\n'), verify: bundleFile },
   { kind: 'statement', begins: () => true, verify: statementFile },
 ]
 
 const readBytes = 1 << 20
 const headBytes = 512
 
-export function verifyFile(file: string, context: VerifyContext): { outcome: Outcome; memory: Memory } {
+export async function verifyFile(
+  file: string,
+  context: VerifyContext,
+): Promise<{ outcome: Outcome; memory: Memory }> {
   let kind: Outcome['kind'] = 'unknown'
   try {
     const head = headOf(file)
     const found = kinds.find(({ begins }) => begins(head))!
     kind = found.kind
-    const { failures, facts, memory, promised = [] } = found.verify(file, context)
+    const { failures, facts, memory, promised = [] } = await found.verify(file, context)
     const verified = failures.length === 0
     // What was refused is not remembered: it would be compared with what is true.
     return {
@@ -82,6 +89,10 @@ export function verifyFile(file: string, context: VerifyContext): { outcome: Out
       memory: context.memory,
     }
   }
+}
+
+async function bundleFile(path: string, { signer, memory }: VerifyContext): Promise<Found> {
+  return { ...(await checkBundle(path, signer)), memory }
 }
 
 function receiptFile(path: string, context: VerifyContext): Found {

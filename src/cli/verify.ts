@@ -15,8 +15,6 @@ import { loadMemory } from './seen.ts'
 import { type Outcome, promisesFirst, settled, verifyFile } from './verify-file.ts'
 import { readVerifyPage } from './verify-page.ts'
 
-export const verifyUsage = 'holdfast verify FILE… [--trust trust.json] [--policy policy.txt] [--json]'
-
 export async function verifyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
     args: argv,
@@ -26,6 +24,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
       policy: { type: 'string' },
       page: { type: 'string' },
       journal: { type: 'string' },
+      signer: { type: 'string' },
       json: { type: 'boolean' },
     },
   })
@@ -47,9 +46,10 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   const found: Outcome[] = []
   const promises = new PromiseBook(nodeVerifyCrypto)
   const uses = new KeyUses()
+  const signer = values.signer ?? null
   // Promises first: a statement is asked for those that were read before it.
   for (const file of promisesFirst(positionals)) {
-    const each = verifyFile(file, { trust, memory, policy, promises, uses })
+    const each = await verifyFile(file, { trust, memory, policy, promises, uses, signer })
     found.push(each.outcome)
     memory = each.memory
   }

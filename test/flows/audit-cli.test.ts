@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { auditCommand } from '../../src/cli/audit.ts'
+import { checkBundle } from '../../src/cli/bundle-check.ts'
 import { newEntryId } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
+import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
+import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import type { AuditReport } from '../../src/flows/report/report-types.ts'
+import { printVerifierKey } from '../../src/verify/verifier-key.ts'
 import { address, ipfix, set, template, u } from '../support/export-messages.ts'
 import { awsLog, ends, places, startUnixMs } from '../support/flow-scenario.ts'
 import { createTestLedger } from '../support/ledger.ts'
@@ -154,12 +158,12 @@ describe('holdfast audit', () => {
     expect(map).toBeGreaterThan(heading!)
   })
 
-  it('writes the evidence: inputs, rules, matches, residual; not signed', async () => {
+  it('writes the evidence: inputs, rules, matches, residual', async () => {
     const out = join(folder, 'bundle.json')
     const common = ['--servers', servers, '--places', placesFile, '--home', 'IN', '--statement', statement]
     expect((await run(flows, ...common, '--bundle', out)).code).toBe(0)
     const bundle = JSON.parse(readFileSync(out, 'utf8'))
-    expect(bundle).toMatchObject({ format: 'holdfast/audit-bundle/v1', signed: false })
+    expect(bundle).toMatchObject({ format: 'holdfast/audit-bundle/v2', signer: null, signature: null })
     expect(bundle.matches).toMatchObject([
       { destination: { port: 55_000 }, unexplained: 0, entries: [expect.any(String)] },
     ])
@@ -167,6 +171,48 @@ describe('holdfast audit', () => {
       { destination: { port: 55_001 }, claimed: 0, observers: ['eni-1'] },
     ])
     expect(bundle.inputs.flows[0].sha256).toMatch(/^[0-9a-f]{64}$/)
+    expect((await checkBundle(out, null)).failures).toEqual([expect.stringContaining('not signed')])
+  })
+
+  it('signs the evidence so that a stranger can check it', async () => {
+    const keyFile = join(folder, 'auditor.key')
+    const key = generatePrivateKey('ed25519')
+    writeFileSync(keyFile, key.toPem())
+    const vkey = printVerifierKey('auditor.example', key.publicKey, nodeVerifyCrypto)
+    const out = join(folder, 'signed.json')
+    const common = ['--servers', servers, '--places', placesFile, '--home', 'IN', '--statement', statement]
+    const sign = ['--bundle', out, '--sign', keyFile, '--signer', 'auditor.example']
+    expect((await run(flows, ...common, ...sign)).stdout).toContain(`signed by ${vkey}`)
+    const good = await checkBundle(out, vkey)
+    expect(good).toMatchObject({ failures: [], facts: { inputsCompared: '4 of 4', signer: vkey } })
+    expect((await checkBundle(out, null)).failures).toEqual([expect.stringContaining('not anchored')])
+    const other = printVerifierKey(
+      'auditor.example',
+      generatePrivateKey('ed25519').publicKey,
+      nodeVerifyCrypto,
+    )
+    expect((await checkBundle(out, other)).failures).toEqual([expect.stringContaining('no signature by')])
+
+    const text = readFileSync(out, 'utf8')
+    const changed = join(folder, 'changed.json')
+    const faultsOf = async (edited: string): Promise<string> => {
+      expect(edited).not.toBe(text)
+      writeFileSync(changed, edited)
+      return (await checkBundle(changed, vkey)).failures.join('\n')
+    }
+    const { totals } = JSON.parse(text) as { totals: { unexplained: number } }
+    const smaller = text.replace(
+      `"unexplained": ${totals.unexplained}`,
+      `"unexplained": ${totals.unexplained - 1}`,
+    )
+    expect(await faultsOf(smaller)).toContain('over another document')
+    expect(await faultsOf(smaller)).toContain('add up to')
+    expect(await faultsOf(`${text} `)).toContain('not the last field')
+    expect(await faultsOf(text.replace('"signature"', '"signature": null,\n  "signature"'))).not.toBe('')
+    expect(await faultsOf(text.slice(0, -20))).toContain('not JSON')
+    expect(await faultsOf('{\n}')).toContain('not a holdfast/audit-bundle/v2')
+    const sha256 = (JSON.parse(text) as { inputs: { inventory: { sha256: string } } }).inputs.inventory.sha256
+    expect(await faultsOf(text.replace(sha256, 'a'.repeat(64)))).toContain('is not the file that was audited')
   })
 
   it.each([

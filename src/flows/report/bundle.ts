@@ -7,15 +7,13 @@ const maxConnections = 100_000
 
 /**
  * The evidence behind a report: what went in, by hash, which rules were used, what matched what, and what is left.
- * Not signed: whoever hands it on signs it, or hands on the inputs that the hashes name.
+ * `sign-bundle.ts` makes a file of it.
  */
 export function evidenceBundle(report: AuditReport, connections: readonly Reconciled[]): object {
   const isExplained = ({ instructed, claimed }: Reconciled) => instructed + claimed > 0
   const isOpen = ({ unexplained, disputed }: Reconciled) => unexplained + disputed > 0
   const ranked = connections.toSorted((a, b) => b.ipBytes - a.ipBytes)
   return {
-    format: 'holdfast/audit-bundle/v1',
-    signed: false,
     generated: report.generated,
     verdict: report.verdict,
     totals: report.totals,
