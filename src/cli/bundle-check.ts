@@ -1,12 +1,13 @@
 /** An audit's evidence bundle: who signed it, whether its sums are sums, and whether the inputs are those that it names. */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { bundleFormat, bundleText, signatureField } from '../flows/report/sign-bundle.ts'
 import { noteFault, parseNote } from '../verify/note.ts'
 import { parseVerifierKey } from '../verify/verifier-key.ts'
+import { chunksOf } from './file-chunks.ts'
 
 const bytes = z.number()
 const grades = z.object({
@@ -54,7 +55,7 @@ export interface BundleVerdict {
 const names = ['bytesAbroad', 'instructed', 'claimed', 'unexplained', 'disputed'] as const
 
 /** `signer`: the vkey that the reader expects; `null`: none was named, so nobody's word is behind it. */
-export async function checkBundle(path: string, signer: string | null): Promise<BundleVerdict> {
+export function checkBundle(path: string, signer: string | null): BundleVerdict {
   const file = readFileSync(path)
   let value: unknown
   try {
@@ -66,7 +67,7 @@ export async function checkBundle(path: string, signer: string | null): Promise<
   if (!parsed.success)
     return { failures: [`not a ${bundleFormat}: ${z.prettifyError(parsed.error)}`], facts: {} }
   const bundle = parsed.data
-  const found = await inputFaults(bundle, dirname(path))
+  const found = inputFaults(bundle, dirname(path))
   const failures = [...signatureFaults(file, bundle, signer), ...sumFaults(bundle), ...found.faults]
   const facts = {
     verdict: bundle.verdict.text,
@@ -129,10 +130,10 @@ function sumFaults({ totals, servers, matches, residual, leftOut }: Bundle): str
 }
 
 /** Inputs that lie beside the bundle under their names; those that do not are counted and say nothing. */
-async function inputFaults(
+function inputFaults(
   { inputs }: Bundle,
   folder: string,
-): Promise<{ readonly faults: string[]; readonly compared: number; readonly named: number }> {
+): { readonly faults: string[]; readonly compared: number; readonly named: number } {
   const all = [
     ...inputs.flows,
     inputs.inventory,
@@ -146,7 +147,7 @@ async function inputFaults(
     if (name.includes('/') || name.includes('\\') || !existsSync(path)) continue
     compared++
     const digest = createHash('sha256')
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) digest.update(chunk)
+    for (const chunk of chunksOf(path)) digest.update(chunk)
     if (digest.digest('hex') !== sha256) faults.push(`${name} is not the file that was audited`)
   }
   return { faults, compared, named: all.length }

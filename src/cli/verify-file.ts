@@ -14,6 +14,7 @@ import type { TlogPolicy } from '../verify/tlog-policy.ts'
 import type { Trust } from '../verify/trust.ts'
 import { notAnchored } from '../verify/verdict.ts'
 import { checkBundle } from './bundle-check.ts'
+import { chunksOf } from './file-chunks.ts'
 import { KeyUses } from './journal-book.ts'
 import { ChainPoints, compareCheckpoint, compareStatement, gapBefore, type Memory } from './seen.ts'
 
@@ -27,7 +28,7 @@ export interface VerifyContext {
   /** Filled by statements that verified; what a key holder's journal is compared with. */
   readonly uses: KeyUses
   /** The vkey of the auditor whose bundles are accepted. */
-  readonly signer: string | null
+  readonly signer?: string | undefined
 }
 
 export interface Outcome {
@@ -51,7 +52,7 @@ interface FileKind {
   readonly kind: Outcome['kind']
   /** Whether a file that begins so is one. */
   readonly begins: (head: string) => boolean
-  readonly verify: (path: string, context: VerifyContext) => Found | Promise<Found>
+  readonly verify: (path: string, context: VerifyContext) => Found
 }
 
 /** The last one takes what no other does. */
@@ -63,19 +64,15 @@ const kinds: readonly FileKind[] = [
   { kind: 'statement', begins: () => true, verify: statementFile },
 ]
 
-const readBytes = 1 << 20
 const headBytes = 512
 
-export async function verifyFile(
-  file: string,
-  context: VerifyContext,
-): Promise<{ outcome: Outcome; memory: Memory }> {
+export function verifyFile(file: string, context: VerifyContext): { outcome: Outcome; memory: Memory } {
   let kind: Outcome['kind'] = 'unknown'
   try {
     const head = headOf(file)
     const found = kinds.find(({ begins }) => begins(head))!
     kind = found.kind
-    const { failures, facts, memory, promised = [] } = await found.verify(file, context)
+    const { failures, facts, memory, promised = [] } = found.verify(file, context)
     const verified = failures.length === 0
     // What was refused is not remembered: it would be compared with what is true.
     return {
@@ -91,8 +88,8 @@ export async function verifyFile(
   }
 }
 
-async function bundleFile(path: string, { signer, memory }: VerifyContext): Promise<Found> {
-  return { ...(await checkBundle(path, signer)), memory }
+function bundleFile(path: string, { signer, memory }: VerifyContext): Found {
+  return { ...checkBundle(path, signer ?? null), memory }
 }
 
 function receiptFile(path: string, context: VerifyContext): Found {
@@ -230,17 +227,6 @@ function headOf(path: string): string {
   const file = openSync(path, 'r')
   try {
     return bytes.toString('latin1', 0, readSync(file, bytes))
-  } finally {
-    closeSync(file)
-  }
-}
-
-function* chunksOf(path: string): Generator<Uint8Array> {
-  const buffer = Buffer.alloc(readBytes)
-  const file = openSync(path, 'r')
-  try {
-    for (let read = readSync(file, buffer); read > 0; read = readSync(file, buffer))
-      yield buffer.subarray(0, read)
   } finally {
     closeSync(file)
   }

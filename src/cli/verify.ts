@@ -46,10 +46,10 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   const found: Outcome[] = []
   const promises = new PromiseBook(nodeVerifyCrypto)
   const uses = new KeyUses()
-  const signer = values.signer ?? null
+  const { signer } = values
   // Promises first: a statement is asked for those that were read before it.
   for (const file of promisesFirst(positionals)) {
-    const each = await verifyFile(file, { trust, memory, policy, promises, uses, signer })
+    const each = verifyFile(file, { trust, memory, policy, promises, uses, signer })
     found.push(each.outcome)
     memory = each.memory
   }
