@@ -177,6 +177,11 @@ describe('an entry that was erased', () => {
     ['an approval for another tenant', ordered({}, { tenant: 'a'.repeat(64) }), '0 of 1 approvers'],
     ['an approval that came too late', ordered({}, { time: expires }), '0 of 1 approvers'],
     ['an instruction of another kind', ordered({ kind: 'transfer' }), 'no erasure of this tenant'],
+    [
+      'a list of other entries than were ordered',
+      (tenant, origin) => ({ ...ordered()(tenant, origin), entries: [[3, 'y']] }),
+      'lists other entries than the instruction',
+    ],
     ['an instruction for another log', ordered({ ledger: 'log.example/other' }), 'another ledger'],
     ['an instruction of another tenant', ordered({ tenant: 'a'.repeat(64) }), 'no erasure of this tenant'],
     [
@@ -198,6 +203,23 @@ describe('an entry that was erased', () => {
   ])('is refused with %s', async (_, say, fault) => {
     const { alice, statement } = await erased(say)
     expect(failuresOf(verifyStatement(statement, alice.trust, crypto))).toContain(fault)
+  })
+
+  it('is not only said to be erased', async () => {
+    const { ledger, alice } = await erased(ordered())
+    await ledger.draft(alice, 'later')
+    const document = order(alice, ledger.signer.name, [[4, 'x']])
+    const id = documentId(document)
+    const signed = signDocument(approval(alice, id), alice.keys[0]!)
+    const envelope = printEnvelope({ ...document, signatures: [] }) as unknown as Json
+    const body = { instruction: id, envelope, approvals: [printEnvelope(signed) as unknown as Json] }
+    const type = 'entries.erased' as 'bucket.deleted'
+    await ledger.catalog.commit({
+      puts: [ledger.drafts.draft({ tenant: alice.id, type, body } as never).put],
+    })
+    await ledger.newSequencer().tick()
+    const verdict = verifyStatement(await ledger.statement(alice), alice.trust, crypto)
+    expect(failuresOf(verdict)).toBe('row 5: it is said to be erased, and is still here')
   })
 
   it('counts one approver once, however often it signed', async () => {

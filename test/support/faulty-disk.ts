@@ -19,7 +19,7 @@ import type { Chance } from './random.ts'
 export const faultKinds = ['lost', 'kept', 'half', 'late', 'full', 'cut'] as const
 export type FaultKind = (typeof faultKinds)[number]
 
-export class PowerCut extends Error {
+class PowerCut extends Error {
   constructor() {
     super('injected: the power is cut')
   }
