@@ -141,7 +141,18 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
         forks.push(`a copy of the log of ${id} contradicts it: ${reason}`)
       }
       const { tiles, logKey, mirrors: depots } = region
-      stack.use(startLogMirrors({ region: id, tiles, keys: logKey.log, depots, log, metrics, onFork }))
+      stack.use(
+        startLogMirrors({
+          region: id,
+          tiles,
+          keys: logKey.log,
+          history: logKey.history,
+          depots,
+          log,
+          metrics,
+          onFork,
+        }),
+      )
     }
     const { tiles, door, logKey, cosigned, halt } = region
     stack.use(

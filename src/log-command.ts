@@ -43,14 +43,14 @@ export async function logCommand(argv: string[], io: CommandIo): Promise<ExitCod
     return 0
   }
   const to = required(values.to, '--to')
-  const { log } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
+  const { log, history } = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
   using door = await openDoor()
   const remote = /^remote:(.*)$/.exec(to)?.[1]
   const deps = { remotes: config.remotes, door, country, placeOf: createPlaces(config) }
   const depot =
     remote === undefined ? createFolderDepot(to, 'shared') : openRemote(remote, id, 'public-log', deps)
   const tiles = createFileTileStore(files.tiles)
-  const mirror = createLogMirror({ tiles, keys: log, crypto: nodeVerifyCrypto, depot })
+  const mirror = createLogMirror({ tiles, keys: log, history, crypto: nodeVerifyCrypto, depot })
   const { size, copied } = await mirror.step()
   if (values.json) io.stdout.write(`${JSON.stringify({ region: id, to: depot.name, size, copied })}\n`)
   else io.stdout.write(`the log of ${id}, ${size} entries, is in ${depot.name}; ${copied} files were new\n`)

@@ -5,6 +5,7 @@ import type { RegionId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import type { Metrics } from './core/metrics.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
+import type { LogKeyHistory } from './ledger/log-keys.ts'
 import { createLogMirror, type LogMirror, MirrorFault } from './ledger/log-mirror.ts'
 import { readPublished } from './ledger/published-log.ts'
 import type { TileStore } from './ledger/tile-store.ts'
@@ -17,6 +18,7 @@ export interface LogMirrorsDeps {
   readonly region: RegionId
   readonly tiles: Pick<TileStore, 'read'>
   readonly keys: LogKeys
+  readonly history: LogKeyHistory
   readonly depots: readonly Depot[]
   readonly log: Log
   readonly metrics: Metrics
@@ -48,8 +50,8 @@ export function startLogMirrors(deps: LogMirrorsDeps): AsyncDisposable {
 }
 
 function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
-  const { region, tiles, keys, log, metrics } = deps
-  const mirror: LogMirror = createLogMirror({ tiles, keys, crypto: nodeVerifyCrypto, depot })
+  const { region, tiles, keys, history, log, metrics } = deps
+  const mirror: LogMirror = createLogMirror({ tiles, keys, history, crypto: nodeVerifyCrypto, depot })
   const labels = { region, mirror: depot.name }
   let ownSize = 0
   let size = 0

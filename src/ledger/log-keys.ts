@@ -35,6 +35,11 @@ export interface LogKeyHistory {
   readonly rotations: readonly string[]
 }
 
+/** As a log shows it under `keys`. */
+export function printKeyHistory(history: LogKeyHistory): string {
+  return JSON.stringify({ format: 'holdfast/log-keys/v1', ...history })
+}
+
 const historySchema = z.strictObject({
   format: z.literal('holdfast/log-keys/v1'),
   vkey: z.string(),

@@ -12,6 +12,7 @@ import { openCheckpoint } from '../verify/checkpoint.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
 import { checkpointPath, tilePath, tileWidth, tileWidthAt } from '../verify/tile-path.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { type LogKeyHistory, printKeyHistory } from './log-keys.ts'
 import { type PublishedCheckpoint, readPublished } from './published-log.ts'
 import type { TileStore } from './tile-store.ts'
 import { createTreeReader } from './tree-reader.ts'
@@ -20,6 +21,8 @@ export interface LogMirrorDeps {
   readonly tiles: Pick<TileStore, 'read'>
   /** Its keys over time. */
   readonly keys: LogKeys
+  /** Copied once there is a rotation, so that readers of the copy can follow it. */
+  readonly history?: LogKeyHistory
   readonly crypto: VerifyCrypto
   readonly depot: Depot
 }
@@ -57,12 +60,15 @@ const checkpointHeaders: DepotHeaders = {
   cacheControl: 'no-cache',
 }
 
+const keysHeaders: DepotHeaders = { contentType: 'application/json', cacheControl: 'no-cache' }
+
 const parallelPuts = 8
 const partialsGone = Symbol('partials gone')
 
-export function createLogMirror({ tiles, keys, crypto, depot }: LogMirrorDeps): LogMirror {
+export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirrorDeps): LogMirror {
   /** What is at the copy; `null`: it was not looked at yet. */
   let there: { readonly note: string | null; readonly size: number } | null = null
+  let hasKeys = history === undefined || history.rotations.length === 0
   /** By `entries` or level: full resources below it are at the copy. Kept over steps that failed. */
   const full = new Map<number | 'entries', number>()
 
@@ -105,6 +111,8 @@ export function createLogMirror({ tiles, keys, crypto, depot }: LogMirrorDeps): 
           last = own.note
           continue
         }
+        if (!hasKeys) await depot.put('keys', utf8(`${printKeyHistory(history!)}\n`), keysHeaders)
+        hasKeys = true
         await depot.sync()
         await depot.put(checkpointPath, utf8(own.note), checkpointHeaders)
         await depot.sync()

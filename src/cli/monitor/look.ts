@@ -58,10 +58,14 @@ export async function look(before: MonitorState, deps: LookDeps): Promise<Monito
     const note = await deps.source.read('checkpoint')
     if (note === null) throw new Error(`${deps.source.name} has no checkpoint`)
     state = await lookAtKeys(state, deps, note)
-    state = await lookAtCheckpoint(state, deps, note)
-    state = await lookAtPeers(state, deps)
-    await lookAtStatements(state, deps)
-    await lookAgain(state, deps)
+    const looked = await lookAtCheckpoint(state, deps, note)
+    // A log that does not show the tree that was verified cannot be asked for parts of it.
+    const showsIt = looked !== null
+    state = await lookAtPeers(looked ?? state, deps, showsIt)
+    if (showsIt) {
+      await lookAtStatements(state, deps)
+      await lookAgain(state, deps)
+    }
     state = { ...state, unreachableSinceUnixMs: null }
   } catch (error) {
     if (error instanceof LogFault) deps.found(error.finding)
@@ -107,11 +111,12 @@ async function lookAtKeys(state: MonitorState, deps: LookDeps, note: Uint8Array)
   return { ...state, rotations: [...told.rotations] }
 }
 
+/** `null`, and told, when what it shows is not what was seen, or does not lead on from there. */
 async function lookAtCheckpoint(
   state: MonitorState,
   deps: LookDeps,
   note: Uint8Array,
-): Promise<MonitorState> {
+): Promise<MonitorState | null> {
   const { found } = deps
   const log = logOf(state.vkey, state.rotations)
   const checkpoint = open(note, log)
@@ -121,21 +126,21 @@ async function lookAtCheckpoint(
       what: checkpoint,
       evidence: [{ name: 'refused', text: safeText(note) }],
     })
-    return state
+    return null
   }
   const accepted = acceptedTree(state)
   if (checkpoint.size < accepted.size) {
     await tellRollback(checkpoint, state, deps)
-    return state
+    return null
   }
   // The first look at size 0 compares with the empty tree.
   if (checkpoint.size === accepted.size && !equalBytes(checkpoint.root, accepted.root)) {
     tellFork(checkpoint, state, deps, 'it shows two trees of one size')
-    return state
+    return null
   }
   const isRead = checkpoint.size === accepted.size && (deps.chain === null || state.accepted.chain !== null)
   const position = isRead ? state.accepted : await read(state, deps, checkpoint, accepted)
-  if (position === null) return state
+  if (position === null) return null
   return accept(state, position, checkpoint, deps)
 }
 
@@ -217,11 +222,12 @@ function accept(
 }
 
 /** Every other checkpoint must be of a tree that this one continues, or that it comes to. */
-async function lookAtPeers(state: MonitorState, deps: LookDeps): Promise<MonitorState> {
+async function lookAtPeers(state: MonitorState, deps: LookDeps, showsIt: boolean): Promise<MonitorState> {
   const { found, nowUnixMs, peers, source, staleMs } = deps
   const log = logOf(state.vkey, state.rotations)
   const accepted = acceptedTree(state)
   const compare = async (tree: Tree, from: string, evidence: readonly Evidence[]): Promise<void> => {
+    if (!showsIt && tree.size < accepted.size) return
     const comparison = await compareTrees(tree, accepted, source)
     if (comparison.state === 'contradicts')
       found({
