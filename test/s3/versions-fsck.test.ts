@@ -61,3 +61,39 @@ describe('fsck of versions', () => {
     ])
   })
 })
+
+describe('fsck of objects against the books', () => {
+  it('finds one that went without an entry, and one that nobody entered', async () => {
+    const { s3 } = holdfast
+    await s3.makeBucket('gone')
+    for (const name of ['stays', 'goes', 'deleted', 'replaced'])
+      await s3.put(`/gone/${name}`, `bytes of ${name}`)
+    await s3.put('/gone/replaced', 'again')
+    await s3.call('DELETE', '/gone/deleted')
+    const before = (await fsck()).findings
+    const { originId, other } = await operateOnDisk(holdfast, async disk => {
+      const row = await disk.row('gone', 'goes')
+      const stays = await disk.row('gone', 'stays')
+      await disk.catalog.commit({
+        removes: [{ table: 'objects', key: await disk.rowKey('gone', 'goes') }],
+        puts: [
+          {
+            table: 'objects',
+            key: await disk.rowKey('gone', 'stays'),
+            value: utf8(JSON.stringify({ ...stays, originId: 'f'.repeat(32) })),
+          },
+        ],
+      })
+      return { originId: row.originId, other: stays.originId }
+    })
+    const added = (await fsck()).findings.filter(text => !before.includes(text))
+    expect(added).toContain(
+      `version ${originId} of bucket gone: it was entered, and is neither here nor deleted`,
+    )
+    expect(added).toContain(
+      `version ${other} of bucket gone: it was entered, and is neither here nor deleted`,
+    )
+    expect(added.join('\n')).not.toContain('deleted (')
+    expect(added.filter(text => text.startsWith('version '))).toHaveLength(2)
+  })
+})
