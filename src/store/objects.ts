@@ -244,7 +244,10 @@ export async function publishArrivals(
   _authorized: Authorized<TransferStep>,
   bucket: KnownBucket,
   arrivals: readonly Arrival[],
-  also: CatalogBatch,
+  also: CatalogBatch & {
+    /** Enters that a version was given up for one that arrived. */
+    readonly replacedEntry?: (key: string, replaced: ObjectRow) => Put
+  },
 ): Promise<boolean | 'over-quota'> {
   let usage: Usage = { objects: 0, bytes: 0 }
   const checks: Check[] = [bucketCheck(bucket)]
@@ -258,6 +261,7 @@ export async function publishArrivals(
     checks.push(...change.checks)
     removes.push(...change.removes)
     puts.push(...change.puts, ...placed.puts)
+    if (change.destroyed !== null && also.replacedEntry) puts.push(also.replacedEntry(key, change.destroyed))
     const { objects, bytes } = change.usage
     usage = { objects: usage.objects + objects, bytes: usage.bytes + bytes }
   }

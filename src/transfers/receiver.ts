@@ -23,6 +23,7 @@ import { parseEnvelope } from '../crypto/dsse.ts'
 import { ciphertextSha256, type Manifest, readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
+import { deletionEntry } from '../ledger/deletion-entry.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import type { BlobId } from '../store/blob-store.ts'
@@ -293,6 +294,10 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
               { table: 'instructions', key: utf8(id), value: encodeRow(counted) },
               entry.put,
             ],
+            replacedEntry: (key, version) =>
+              drafts.draft(
+                deletionEntry(bucket.row, key, { did: 'removed', version }, { region: region.id }, id),
+              ).put,
           },
         )
         if (published === 'over-quota')

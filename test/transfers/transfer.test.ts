@@ -123,6 +123,26 @@ describe('a transfer', () => {
     await expect.poll(deletions, { timeout: 5000 }).toEqual(expected)
   })
 
+  it('enters what an arrival takes the place of', async () => {
+    await customer.s3('PUT', '/source/over/one', 'new')
+    const put = await customer.s3('PUT', '/target/over/one', 'old')
+    expect(put.status).toBe(200)
+    const envelope = draft(instructionFields(customer, { scope: { prefix: 'over/' } }))
+    const id = await instruct(customer, envelope)
+    for (const key of customer.approvers.slice(1))
+      await say(customer, verdict('approved', envelope, customer.tenant, key), id)
+    expect(await settled(customer, id)).toMatchObject({ state: 'completed', objects: 1 })
+    const told = async () => {
+      const books = await verifiedBooks('de-frankfurt')
+      const old = books.find(({ type, body }) => type === 'object.put' && (body as any).key === 'over/one')
+      return books
+        .filter(({ type }) => type === 'object.deleted')
+        .map(({ body }) => body as any)
+        .map(body => [body.key, body.instruction, body.originId === (old?.body as any)?.originId])
+    }
+    await expect.poll(told, { timeout: 5000 }).toContainEqual(['over/one', id, true])
+  })
+
   it('survives a restart of the provider between approval and end', async () => {
     for (let i = 0; i < 30; i++) await customer.s3('PUT', `/source/d/${i}`, randomBytes(20_000))
     const envelope = draft(instructionFields(customer, { scope: { prefix: 'd/' } }))
