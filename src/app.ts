@@ -185,6 +185,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       randomBytes,
       log,
       undoMs: config.moveUndoMs,
+      isHalted: () => faults.has(id),
       sleep: ms => setTimeout(ms, undefined, { ref: false }),
     })
     stack.use(executor)

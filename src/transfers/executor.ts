@@ -51,8 +51,10 @@ export function createExecutor(deps: SenderDeps): Executor {
         continue
       }
       try {
-        if (found.instruction.kind === 'erase') await runErasure(deps, id)
-        else await runTransfer({ ...deps, sleep }, id)
+        if (found.instruction.kind === 'erase') {
+          if (deps.isHalted?.()) throw new HoldfastError('store-damaged', 'the ledger has stopped')
+          await runErasure(deps, id)
+        } else await runTransfer({ ...deps, sleep }, id)
         retryMs = firstRetryMs
       } catch (error) {
         if (stopped) return

@@ -28,6 +28,8 @@ export interface SenderDeps {
   /** How long a moved object stays at its source after it has arrived. */
   readonly undoMs: number
   readonly sleep: (ms: number) => Promise<void>
+  /** Whether the region's ledger has stopped: what cannot be entered is not erased. Left out: it has not. */
+  readonly isHalted?: () => boolean
 }
 
 export async function known({ region }: SenderDeps, id: InstructionId): Promise<KnownTransfer> {
