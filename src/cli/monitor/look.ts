@@ -4,7 +4,7 @@
  * read since, and it is read again.
  */
 import { equalBytes, fromUtf8, toBase64, toHex, utf8 } from '../../core/bytes.ts'
-import { messageOf } from '../../core/errors.ts'
+import { hasCode, messageOf } from '../../core/errors.ts'
 import { isoTime } from '../../core/time.ts'
 import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
 import { type OpenedCheckpoint, openCheckpoint } from '../../verify/checkpoint.ts'
@@ -68,6 +68,8 @@ export async function look(before: MonitorState, deps: LookDeps): Promise<Monito
     }
     state = { ...state, unreachableSinceUnixMs: null }
   } catch (error) {
+    // What was seen is damaged here; that is nothing that the log could help with.
+    if (hasCode(error, 'store-damaged')) throw error
     if (error instanceof LogFault) deps.found(error.finding)
     else state = unreachable(state, deps, messageOf(error))
   }
