@@ -75,6 +75,7 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
   }))
   const held: LookDeps['held'] = { chain: null, size: 0 }
   const save = (next: MonitorState): Promise<void> => saveState(statePath, next)
+  let waiting = 0
   const once = async (): Promise<void> => {
     const statements = await readStatements(values.statement ?? [], customer?.trust ?? null, found)
     state = await look(state, {
@@ -92,12 +93,20 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
       random: Math.random,
       held,
     })
+    const { size } = state.accepted
+    const behind = statements.filter(({ facts }) => facts.checkpoint.size > size)
+    waiting = behind.length
+    for (const { name, facts } of behind)
+      io.stderr.write(
+        `${name}: not compared, its tree has ${facts.checkpoint.size} entries and the log ${size}\n`,
+      )
     tell(state, origin, alerts.count(), values.json === true, io)
   }
 
   if (values.once === true) {
     await once()
-    return alerts.raised() === 0 && state.unreachableSinceUnixMs === null ? 0 : 1
+    const isReached = state.unreachableSinceUnixMs === null
+    return alerts.raised() === 0 && isReached && waiting === 0 ? 0 : 1
   }
   const stopping = new AbortController()
   const stopped = untilStopped().then(() => stopping.abort())
