@@ -160,6 +160,9 @@ function openState(path: string, vkey: string | undefined, customer: MonitoredCu
   if (known !== null && known.vkey !== trusted)
     throw new HoldfastError('bad-input', `${path} is of a log with another key: take another folder`)
   const state = known ?? newState(trusted, Date.now())
+  // One key that signed for two successors, or a trust file that is not what it was.
+  if (state.rotations.some((note, at) => rotations.length > at && rotations[at] !== note))
+    throw new HoldfastError('not-verified', `${path} and the trust file know different keys of the log`)
   return state.rotations.length >= rotations.length ? state : { ...state, rotations: [...rotations] }
 }
 
