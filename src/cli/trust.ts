@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { HoldfastError } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import { parseTrust } from '../verify/trust.ts'
+import { parseTrust, type Trust } from '../verify/trust.ts'
 import { fetchLogKeys } from './api-client.ts'
 import { customerFiles, customerFolder, loadCredentials, saveSecret } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
@@ -23,10 +23,25 @@ export async function trustCommand(argv: string[], io: CommandIo): Promise<ExitC
   })
   if (positionals.length !== 1 || positionals[0] !== 'update') throw new UsageError('trust update')
   const files = customerFiles(values.customer ?? customerFolder(io.env))
-  const { api } = loadCredentials(files.folder)
-  if (!existsSync(files.trust))
-    throw new HoldfastError('not-found', `there is no trust file at ${files.trust}`)
-  const trust = JSON.parse(readFileSync(files.trust, 'utf8')) as TrustFile
+  const { changed } = await followKeys(files.trust, loadCredentials(files.folder).api)
+  if (values.json) io.stdout.write(`${JSON.stringify({ changed })}\n`)
+  else if (changed.length === 0) io.stdout.write('nothing changed: the keys are those in use\n')
+  else
+    for (const { region, rotations } of changed)
+      io.stdout.write(`${region}: ${rotations} new key(s) followed\n`)
+  return 0
+}
+
+export interface FollowedKeys {
+  readonly trust: Trust
+  /** Where keys were replaced since, and how many times. */
+  readonly changed: readonly { readonly region: string; readonly rotations: number }[]
+}
+
+/** Follows the keys of every log in a trust file, and writes the file when there were new ones. */
+export async function followKeys(path: string, api: string): Promise<FollowedKeys> {
+  if (!existsSync(path)) throw new HoldfastError('not-found', `there is no trust file at ${path}`)
+  const trust = JSON.parse(readFileSync(path, 'utf8')) as TrustFile
   const regions: Record<string, unknown> = {}
   const changed: { region: string; rotations: number }[] = []
   for (const [region, known] of Object.entries(trust.regions)) {
@@ -44,12 +59,7 @@ export async function trustCommand(argv: string[], io: CommandIo): Promise<ExitC
   // The same check that every use of it makes: a rotation that the key before has not signed is not taken over.
   const checked = parseTrust(JSON.stringify(updated), nodeVerifyCrypto)
   if (typeof checked === 'string')
-    throw new HoldfastError('not-verified', `the trust file stays as it is: ${checked}`)
-  if (changed.length > 0) await saveSecret(files.trust, updated)
-  if (values.json) io.stdout.write(`${JSON.stringify({ changed })}\n`)
-  else if (changed.length === 0) io.stdout.write('nothing changed: the keys are those in use\n')
-  else
-    for (const { region, rotations } of changed)
-      io.stdout.write(`${region}: ${rotations} new key(s) followed\n`)
-  return 0
+    throw new HoldfastError('not-verified', `${path} stays as it is: ${checked}`)
+  if (changed.length > 0) await saveSecret(path, updated)
+  return { trust: checked, changed }
 }

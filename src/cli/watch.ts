@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { utf8 } from '../core/bytes.ts'
-import { HoldfastError } from '../core/errors.ts'
+import { HoldfastError, messageOf } from '../core/errors.ts'
 import { parseDurationMs, parseIsoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
@@ -16,6 +16,7 @@ import { customerFiles, customerFolder, loadCredentials, makeFolder } from './cu
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
+import { followKeys } from './trust.ts'
 import { untilStopped } from './until-stopped.ts'
 import { type Alerts, createAlerts } from './watch/alerts.ts'
 import { newLeases } from './watch/new-leases.ts'
@@ -48,7 +49,7 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
   const statementEveryMs = durationOf(values['statement-every'], '--statement-every')
   const files = customerFiles(values.customer ?? customerFolder(io.env))
   const credentials = loadCredentials(files.folder)
-  const trust = loadTrustFile(files.trust)
+  let trust = loadTrustFile(files.trust)
   const folder = join(files.folder, 'watch')
   makeFolder(folder)
   await using promises = await openPromiseStore(join(folder, 'promises.txt'))
@@ -84,7 +85,9 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
     }
   }
   const deps: RoundDeps = {
-    trust,
+    get trust() {
+      return trust
+    },
     api: credentials.api,
     token: credentials.apiToken,
     archive: join(folder, 'statements'),
@@ -97,6 +100,7 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
       noteEntry(entry, (name, count) => note(name, region, parseIsoTime(entry.time)!, count)),
   }
   const look = async (): Promise<void> => {
+    trust = await withNewKeys(files.trust, credentials.api, trust, alerts)
     for (const region of trust.regions.keys()) memory = await lookAtRegion(deps, region, memory)
     await lookAtPromises(deps)
     const leases = newLeases(files.journal, state.journalLines)
@@ -169,6 +173,18 @@ function tellUnusual(all: Readonly<Record<string, Usual>>, alerts: Alerts): void
     // Once an hour, whatever the number has grown to.
     if (what !== null && kind !== undefined)
       alerts.raise({ kind, region, what: what.replace(/^\d+/, 'many'), evidence: [] })
+  }
+}
+
+/** A log's new key is taken over when the one before has signed for it; anything else is told. */
+async function withNewKeys(path: string, api: string, trust: Trust, alerts: Alerts): Promise<Trust> {
+  try {
+    return (await followKeys(path, api)).trust
+  } catch (error) {
+    // A region that does not answer is told when its books are asked for.
+    if (error instanceof HoldfastError && error.code === 'not-verified')
+      alerts.raise({ kind: 'history-changed', region: '-', what: messageOf(error), evidence: [] })
+    return trust
   }
 }
 

@@ -161,6 +161,18 @@ describe('watch', () => {
     expect((await lookOnce()).code).toBe(0)
   })
 
+  it('follows the key of a log that is replaced', async () => {
+    expect((await holdfast.cli('log', 'rotate', '--region', mumbai)).code).toBe(0)
+    await holdfast.server.stop()
+    await holdfast.server.start()
+    await holdfast.s3.call('PUT', '/watched/rotated', { body: 'x' })
+    expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
+    const trust = JSON.parse(readFileSync(join(holdfast.customer, 'trust.json'), 'utf8')) as {
+      regions: Record<string, { rotations?: string[] }>
+    }
+    expect(trust.regions[mumbai]!.rotations).toHaveLength(1)
+  })
+
   it('says when what it has seen is not what is shown now', async () => {
     const seenPath = join(folder, 'seen.json')
     const seen = readFileSync(seenPath, 'utf8')
