@@ -6,7 +6,7 @@
  * Seal, store and enter are the operation's own (`s3/ops`), which runs only with the proof that `decide` gives out.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HoldfastError, messageOf } from '../core/errors.ts'
+import { messageOf } from '../core/errors.ts'
 import type { TenantId } from '../core/ids.ts'
 import { newSortableId, parseBucketName } from '../core/ids.ts'
 import {
@@ -27,7 +27,6 @@ import { createKeyFinder } from '../s3/iam/find-key.ts'
 import { anonymousIdentity } from '../s3/iam/identities.ts'
 import { type AskingContext, listQuestion, questionOf, questionsOf } from '../s3/iam/questions.ts'
 import type { AccessLog } from '../s3/logging/access-log.ts'
-import type { LoggedRequest } from '../s3/logging/line.ts'
 import type {
   AskedKeys,
   Client,
@@ -41,7 +40,7 @@ import type {
   S3Services,
 } from '../s3/operation.ts'
 import { clientSeenFrom } from '../s3/operation.ts'
-import { findRoute, isSubresource } from '../s3/operations.ts'
+import { findRoute } from '../s3/operations.ts'
 import { parseCopySource } from '../s3/ops/copy-object.ts'
 import { readForm } from '../s3/post/form-request.ts'
 import { isForm, openForm, type PostForm } from '../s3/post/open-form.ts'
@@ -56,6 +55,8 @@ import type { BucketRow } from '../store/rows.ts'
 import { accountOf, findTenant } from '../store/tenants.ts'
 import { createAccountPipe, isAccountRequest } from './account.ts'
 import { entryHeaders } from './entry-headers.ts'
+import { type Logged, noteInLog } from './log-line.ts'
+import { causeOf, toS3Error } from './s3-error.ts'
 
 export interface RequestPipeOptions {
   readonly services: S3Services
@@ -86,11 +87,7 @@ interface Trace {
   /** Whose bytes they are, and in which region. */
   noted: { readonly region: S3Region; readonly tenant: TenantId } | null
   /** What a log of the bucket says, where there is one. */
-  logged: {
-    readonly bucket: LocatedBucket
-    readonly request: S3Request
-    readonly asking: AskingContext
-  } | null
+  logged: Logged | null
 }
 
 interface Connection {
@@ -442,34 +439,6 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
   }
 }
 
-function noteInLog(
-  accessLog: AccessLog,
-  { bucket, request, asking }: NonNullable<Trace['logged']>,
-  facts: Pick<
-    LoggedRequest,
-    'requestId' | 'startedUnixMs' | 'errorCode' | 'bytesSent' | 'totalMs' | 'url' | 'status'
-  >,
-): void {
-  const { identity, proof, client, message } = asking
-  accessLog.note(bucket, {
-    ...facts,
-    address: client.address,
-    requester: identity.caller === null ? null : (identity.caller.policy.arns[0] ?? null),
-    method: request.method,
-    key: request.key,
-    subresource: [...request.query.keys()].find(isSubresource) ?? null,
-    headers: request.headers,
-    versionId: request.query.get('versionId') ?? null,
-    authType: proof === null ? null : proof.authType === 'REST-QUERY-STRING' ? 'QueryString' : 'AuthHeader',
-    tls: protocolOf(message.socket),
-  })
-}
-
-function protocolOf(socket: object): string | null {
-  const { getProtocol } = socket as { getProtocol?: () => string | null }
-  return getProtocol?.call(socket) ?? null
-}
-
 function bytesOf({ body }: S3Answer): number {
   if (body === null) return 0
   return typeof body === 'string' ? Buffer.byteLength(body) : 'bytes' in body ? body.bytes : body.length
@@ -486,42 +455,4 @@ function resourceOf({ bucket, key }: PartNeed): string {
 /** Both sockets of a TLS connection (the raw one and the decrypting one) have the same addresses and ports. */
 function socketKey(socket: CountedSocket): string {
   return `${socket.remoteAddress}:${socket.remotePort}>${socket.localAddress}:${socket.localPort}`
-}
-
-function toS3Error(error: unknown): S3Error {
-  if (error instanceof S3Error) return error
-  if (!(error instanceof HoldfastError)) return new S3Error('InternalError')
-  switch (error.code) {
-    case 'key-holder-unavailable':
-      return new S3Error(
-        'ServiceUnavailable',
-        `The customer's key holder cannot be reached, so nothing can be sealed or opened: ${error.message}`,
-      )
-    case 'key-holder-refused':
-      return new S3Error('AccessDenied', `The customer's key holder refused: ${error.message}`, {
-        HoldfastRule: 'key-holder-refused',
-      })
-    case 'sealed-damaged':
-    case 'store-damaged':
-      return new S3Error('InternalError', 'What is stored does not authenticate; nothing of it is sent.')
-    case 'store-full':
-      return new S3Error('ServiceUnavailable', 'The store is full. Reading and deleting go on.')
-    case 'shutting-down':
-      return new S3Error('ServiceUnavailable', 'The server is shutting down.')
-    case 'bad-input':
-      return new S3Error('InvalidArgument', error.message)
-    case 'not-found':
-    case 'conflict':
-    case 'not-verified':
-    case 'format-unknown':
-    case 'peer-unavailable':
-    case 'peer-refused':
-      return new S3Error('InternalError')
-    default:
-      return error.code satisfies never
-  }
-}
-
-function causeOf(error: unknown): string | null {
-  return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : null
 }
