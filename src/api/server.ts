@@ -70,7 +70,7 @@ async function serve(options: ApiOptions, message: IncomingMessage, response: Se
   if (message.method === 'GET' && pathname === '/metrics') {
     return sendText(response, 200, await options.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
   }
-  if (message.method === 'GET' && pathname === '/verify' && options.verifyPage !== null)
+  if (isRead(message) && pathname === '/verify' && options.verifyPage !== null)
     return sendText(response, 200, options.verifyPage, 'text/html; charset=utf-8')
   if (message.method === 'GET' && pathname === `${prefix}/openapi.json`)
     return sendJson(response, 200, openApiDocument(options.routes))
@@ -91,6 +91,10 @@ async function serve(options: ApiOptions, message: IncomingMessage, response: Se
   )
 }
 
+function isRead({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
 /** C2SP tlog-tiles: checkpoints must not be cached for long, everything else never changes. */
 async function serveLog(
   options: ApiOptions,
@@ -100,7 +104,7 @@ async function serveLog(
 ): Promise<void> {
   const match = /^\/log\/([^/]+)\/(.+)$/.exec(pathname)
   const log = options.logs.get(match?.[1] ?? '')
-  if (message.method !== 'GET' && message.method !== 'HEAD') return sendText(response, 405, 'only GET\n')
+  if (!isRead(message)) return sendText(response, 405, 'only GET\n')
   if (match === null || log === undefined) return sendText(response, 404, 'no such log\n')
   if (match[2] === 'vkey') return sendText(response, 200, `${log.vkey}\n`)
   if (match[2] === 'keys') return sendJson(response, 200, { format: 'holdfast/log-keys/v1', ...log.history })
