@@ -40,7 +40,8 @@ export function canonicalJson(value: Json): string {
 
 /**
  * Parses text that must already be canonical. Duplicate keys, other orders, other number spellings and white
- * space all fail, because the text is compared with what its value prints as. Returns `null` on any of them.
+ * space all fail, because the text is compared with what its value prints as; so does what is nested more than 64
+ * deep. Returns `null` on any of them.
  */
 export function parseCanonicalJson(text: string): Json | null {
   try {
@@ -57,15 +58,24 @@ export function parseCanonicalJson(text: string): Json | null {
  */
 function isCanonical(value: Json, text: string): boolean {
   if (JSON.stringify(value) === text && !text.includes('\\ud') && isOrdered(value)) return true
-  return canonicalJson(value) === text
+  return isShallow(value, 0) && canonicalJson(value) === text
 }
 
-/** Keys in order, and no number outside the subset, all the way down. */
-function isOrdered(value: Json | undefined): boolean {
+/** Lists and objects in each other. Past it an engine's stack would decide what is read, and two readers differ. */
+const maxDepth = 64
+
+function isShallow(value: Json | undefined, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return depth < maxDepth && Object.values(value).every(field => isShallow(field, depth + 1))
+}
+
+/** Keys in order, and no number outside the subset, all the way down, which is not too far. */
+function isOrdered(value: Json | undefined, depth = 0): boolean {
   if (typeof value === 'number') return Number.isSafeInteger(value)
   if (typeof value !== 'object' || value === null) return true
+  if (depth === maxDepth) return false
   if (isArray(value)) {
-    for (const element of value) if (!isOrdered(element)) return false
+    for (const element of value) if (!isOrdered(element, depth + 1)) return false
     return true
   }
   let before = ''
@@ -74,7 +84,7 @@ function isOrdered(value: Json | undefined): boolean {
     if (!isFirst && key <= before) return false
     isFirst = false
     before = key
-    if (!isOrdered(value[key])) return false
+    if (!isOrdered(value[key], depth + 1)) return false
   }
   return true
 }

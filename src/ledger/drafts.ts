@@ -3,9 +3,10 @@ import { HoldfastError } from '../core/errors.ts'
 import { type EntryId, newEntryId, type RandomBytes, type RegionId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { next, type Put } from '../store/catalog.ts'
+import { maxPayloadBytes } from '../verify/payload.ts'
 import { encodeDraft, type StoredDraft } from './draft-format.ts'
 import type { EntryDraft } from './entry-types.ts'
-import { maxPayloadBytes, payloadOverheadBytes } from './payload-print.ts'
+import { payloadOverheadBytes } from './payload-print.ts'
 
 /** An entry that is made and not yet durable: it is so once a batch with `put` is committed. */
 export interface Drafted {

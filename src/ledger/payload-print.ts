@@ -1,8 +1,6 @@
 import { isoTime } from '../core/time.ts'
 import type { StoredDraft } from './draft-format.ts'
 
-/** `docs/formats/entry.md`. */
-export const maxPayloadBytes = 1024 * 1024
 /** More than everything but the body can take. */
 export const payloadOverheadBytes = 1024
 

@@ -1,5 +1,5 @@
 import { fromUtf8, toHex } from '../core/bytes.ts'
-import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
+import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
 import type { Genesis } from './genesis.ts'
@@ -89,7 +89,7 @@ export function orderedErasure(
   const expires = typeof order.expires === 'string' ? parseIsoTime(order.expires) : null
   if (scope === null || expires === null) return 'the instruction does not say what or until when'
   // Who looks for an entry that was promised believes this list; the approvers have signed the other.
-  if (body.entries !== undefined && entriesIn(body.entries)?.join(' ') !== scope.join(' '))
+  if (body.entries !== undefined && canonicalJson(body.entries) !== canonicalJson(scope))
     return 'it lists other entries than the instruction'
   const approvals = Array.isArray(body.approvals) ? (body.approvals as Json[]) : []
   const approvers = new Set<string>()
@@ -131,8 +131,8 @@ function entriesIn(value: Json | undefined): (readonly [number, string])[] | nul
   if (!Array.isArray(value)) return null
   const pairs: (readonly [number, string])[] = []
   for (const pair of value as Json[]) {
-    const [seq, id] = Array.isArray(pair) ? (pair as Json[]) : []
-    if (typeof seq !== 'number' || typeof id !== 'string') return null
+    const [seq, id, ...more] = Array.isArray(pair) ? (pair as Json[]) : []
+    if (typeof seq !== 'number' || typeof id !== 'string' || more.length > 0) return null
     pairs.push([seq, id])
   }
   return pairs

@@ -26,7 +26,7 @@ export function parseNote(note: string): SignedNote | null {
   if (lines.length > maxSignatures) return null
   const signatures: NoteSignature[] = []
   for (const line of lines) {
-    const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)$/u.exec(line)
+    const match = /^\u2014 ([^\p{White_Space}+]+) ([A-Za-z0-9+/=]+)$/u.exec(line)
     const bytes = match === null ? null : fromBase64(match[2]!)
     if (match === null || bytes === null || bytes.length <= 4) return null
     signatures.push({ name: match[1]!, keyId: bytes.subarray(0, 4), signature: bytes.subarray(4) })

@@ -1,3 +1,4 @@
+import { utf8 } from '../core/bytes.ts'
 import type { Json } from '../core/canonical-json.ts'
 import { hasFields, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
@@ -19,10 +20,15 @@ export interface EntryPayload {
 
 export const noPrevious = '0'.repeat(64)
 const fields = 'body,id,prev,region,seq,tenant,time,type,v'.split(',')
+/** In UTF-8. */
+export const maxPayloadBytes = 1 << 20
 const hex64 = /^[0-9a-f]{64}$/
+
+export const payloadTooLong = `the payload is longer than ${maxPayloadBytes} bytes`
 
 /** The payload, or what is wrong with it. Never lenient: two readers must not see two things in one commitment. */
 export function parsePayload(text: string): EntryPayload | string {
+  if (3 * text.length > maxPayloadBytes && utf8(text).length > maxPayloadBytes) return payloadTooLong
   const value = parseCanonicalJson(text)
   return value === null ? 'the payload is not canonical JSON' : checkPayload(value)
 }
@@ -42,7 +48,7 @@ export function checkPayload(
   if (typeof tenant !== 'string' || (tenant !== expected?.tenant && !hex64.test(tenant)))
     return 'the payload names no tenant'
   if (typeof region !== 'string' || region === '') return 'the payload names no region'
-  if (typeof time !== 'string' || parseIsoTime(time) === null) return 'the payload has no valid time'
+  if (typeof time !== 'string' || (parseIsoTime(time) ?? -1) < 0) return 'the payload has no valid time'
   if (typeof seq !== 'number' || seq < 0) return 'the payload has no sequence number'
   if (typeof prev !== 'string' || (prev !== expected?.prev && !hex64.test(prev)))
     return 'the payload does not name the entry before'

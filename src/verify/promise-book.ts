@@ -53,7 +53,10 @@ export class PromiseBook {
       close: (facts, coversFromStart) => {
         for (const { payload, seq } of seen) this.#entered(payload, seq)
         // It was entered, and its payload was erased on the tenant's own instruction: it cannot be compared any more.
-        for (const { id, seq } of erased) this.#states.set(keyOf(facts.region, id), { state: 'kept', seq })
+        for (const { id, seq } of erased) {
+          const key = keyOf(facts.region, id)
+          if (this.#states.get(key)?.state !== 'broken') this.#states.set(key, { state: 'kept', seq })
+        }
         // A part that ends early, or begins late, need not hold it.
         if (!coversFromStart || facts.first + facts.count < facts.entered) return
         for (const [key, { entry, dueUnixMs }] of this.#promised) {

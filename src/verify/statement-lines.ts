@@ -4,7 +4,7 @@ import { concat, fromUtf8, utf8 } from '../core/bytes.ts'
 export type OnLine = (text: string, bytes: Uint8Array) => void
 
 const newline = 10
-/** A row holds a payload of at most a mebibyte and some hashes. */
+/** Without its newline. A row holds a payload of at most a mebibyte and some hashes. */
 const maxLineBytes = 2 << 20
 
 /**
@@ -38,6 +38,7 @@ export class LineCutter {
   }
 
   #cut(block: Uint8Array): boolean {
+    if (hasLongLine(block)) return false
     let text: string
     try {
       text = fromUtf8(block)
@@ -58,4 +59,15 @@ export class LineCutter {
     }
     return true
   }
+}
+
+/** However the pieces fall: what is too long in one reading is too long in each. */
+function hasLongLine(block: Uint8Array): boolean {
+  for (let at = 0; block.length - at > maxLineBytes + 1; ) {
+    // Backwards from the furthest end that a line may have, so that many short lines cost one look.
+    const end = block.lastIndexOf(newline, at + maxLineBytes)
+    if (end < at) return true
+    at = end + 1
+  }
+  return false
 }

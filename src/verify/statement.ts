@@ -6,7 +6,7 @@ import { chainKeyCommitment, commitmentOfBytes, hashOfLeaf, labelsOf, parseLeaf 
 import { logNoteFault } from './log-keys.ts'
 import { MultiProofWalk } from './multi-proof.ts'
 import { parseNote } from './note.ts'
-import { checkPayload, type EntryPayload, noPrevious } from './payload.ts'
+import { checkPayload, type EntryPayload, maxPayloadBytes, noPrevious, payloadTooLong } from './payload.ts'
 import {
   type BlankRow,
   type EntryRow,
@@ -250,6 +250,7 @@ class Check {
       fail(payload)
       return null
     }
+    if (row.payloadEnd - row.payloadAt > maxPayloadBytes) fail(payloadTooLong)
     // A hole or a second row of one number: the provider left something out, or shows two histories.
     if (payload.seq !== seq) fail(`sequence number ${payload.seq} where ${seq} belongs`)
     // A row swapped for another that was once true: the one after it commits to what stood here.
@@ -280,6 +281,8 @@ class Check {
     }
     const { commitment, label, timeUnixMs } = leaf
     if (!equalBytes(label, labels(seq))) fail(`the label of another number where ${seq} belongs`)
+    // It commits to the chain key by which all labels are judged: that one is never erased.
+    if (seq === 0) fail('entry 0 is blank where tenant.joined belongs')
     erasures.sawBlank(seq, this.#rows)
     this.#prev = toHex(commitment)
     return { hash: hashOfLeaf(leaf, this.#crypto), commitment: this.#prev, timeUnixMs, payload: null }

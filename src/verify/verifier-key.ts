@@ -57,7 +57,7 @@ export function parseVerifierKey(vkey: string, crypto: Sha256): VerifierKey | nu
 
 /** A key of any kind in the table; `null` as above. */
 export function parseTypedVerifierKey(vkey: string, crypto: Sha256): TypedVerifierKey | null {
-  const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/u.exec(vkey)
+  const match = /^([^\p{White_Space}+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/u.exec(vkey)
   if (match === null) return null
   const [, name = '', id = '', key = ''] = match
   const keyId = fromHex(id)

@@ -1,0 +1,1031 @@
+#!/usr/bin/env python3
+"""A second verifier of Holdfast's receipts, statements, promises and public logs.
+
+Written from docs/formats/{ledger,entry,statement,promise,instruction}.md and the C2SP and
+RFC documents that these name, and from nothing else: it shares no line with the product, and
+needs Python 3.11 and no package. It is slow and plain, to be read beside those documents.
+
+    python3 holdfast_verify.py --trust trust.json FILE...
+    python3 holdfast_verify.py --log DIR --vkey VKEY [--chain-key HEX]
+    python3 holdfast_verify.py --json-lines     one question a line on stdin, one answer a line
+
+Exit 0: everything verified; 1: something did not, and every fault is printed; 2: wrong usage.
+"""
+import argparse
+import base64
+import datetime
+import functools
+import hashlib
+import hmac
+import json
+import os
+import re
+import sys
+
+MAX_SAFE = 2**53 - 1
+MAX_PAYLOAD = 1 << 20
+MAX_LINE = 2 << 20
+MAX_DEPTH = 64
+MAX_SIGNATURES = 64
+
+
+class Fault(Exception):
+    """What is wrong with a document, in words."""
+
+
+def need(condition, fault):
+    if not condition:
+        raise Fault(fault)
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+# --- Ed25519 (RFC 8032, section 5.1.7), strict: canonical points, S below the order ------------
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+IDENTITY = (0, 1, 1, 0)
+
+
+def point_add(p, q):
+    a = (p[1] - p[0]) * (q[1] - q[0]) % P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % P
+    c = 2 * p[3] * q[3] * D % P
+    d = 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def point_double_multiply(s, p, t, q):
+    """[s]P + [t]Q"""
+    both, result = point_add(p, q), IDENTITY
+    for bit in range(max(s.bit_length(), t.bit_length()) - 1, -1, -1):
+        result = point_add(result, result)
+        which = (s >> bit & 1, t >> bit & 1)
+        if which != (0, 0):
+            result = point_add(result, {(1, 0): p, (0, 1): q, (1, 1): both}[which])
+    return result
+
+
+def point_decode(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= P:
+        return None
+    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(x2, (P + 3) // 8, P)
+    if (x * x - x2) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if (x * x - x2) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return (x, y, 1, x * y % P)
+
+
+def point_encode(p):
+    z = pow(p[2], P - 2, P)
+    x, y = p[0] * z % P, p[1] * z % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+BASE = point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+@functools.lru_cache(maxsize=65536)
+def ed25519(public_key, message, signature):
+    if len(signature) != 64 or len(public_key) != 32:
+        return False
+    key = point_decode(public_key)
+    s = int.from_bytes(signature[32:], "little")
+    if key is None or s >= ORDER:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % ORDER
+    minus = (P - key[0], key[1], key[2], P - key[3])
+    # The encoded point is compared, so another encoding of R is refused with it.
+    return point_encode(point_double_multiply(s, BASE, k, minus)) == signature[:32]
+
+
+# --- JSON: RFC 8785 with whole numbers only, read without recursion -----------------------------
+
+NUMBER = re.compile(r"0|-?[1-9][0-9]*")
+PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+SHORT = {'"': '"', "\\": "\\", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def utf16(text):
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def decode_utf8(data, what):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Fault(what + " is not UTF-8") from None
+
+
+def read_string(text, at):
+    need(text[at : at + 1] == '"', "a string is missing")
+    at, pieces = at + 1, []
+    while True:
+        plain = PLAIN.match(text, at)
+        pieces.append(plain.group())
+        at = plain.end()
+        need(at < len(text), "a string does not end")
+        if text[at] == '"':
+            return "".join(pieces), at + 1
+        need(text[at] == "\\", "a control character stands in a string")
+        kind = text[at + 1 : at + 2]
+        if kind in SHORT and kind:
+            pieces.append(SHORT[kind])
+            at += 2
+            continue
+        digits = text[at + 2 : at + 6]
+        need(kind == "u" and re.fullmatch("00[01][0-9a-f]", digits), "an escape is not the canonical one")
+        need(int(digits, 16) not in (8, 9, 10, 12, 13), "an escape is not the canonical one")
+        pieces.append(chr(int(digits, 16)))
+        at += 6
+
+
+def canonical(data, what):
+    """The value of canonical JSON, or a Fault. Only the one spelling is read, so nothing is written
+    again to compare: no white space, members ascending by UTF-16 code units (so none twice)."""
+    try:
+        return canonical_value(decode_utf8(data, what) if isinstance(data, bytes) else data)
+    except Fault as fault:
+        raise Fault(f"{what} is not canonical JSON: {fault}") from None
+
+
+def canonical_value(text):
+    at, stack = 0, []  # of containers that are open: [container, last key]
+    value = None
+    while True:
+        opened = text[at : at + 1]
+        need(opened not in ("{", "[") or len(stack) < MAX_DEPTH, "it is nested too deep")
+        if opened == "{" and text[at + 1 : at + 2] != "}":
+            key, at = read_string(text, at + 1)
+            need(text[at : at + 1] == ":", "a colon is missing")
+            at += 1
+            stack.append([{}, key])
+            continue
+        if opened == "[" and text[at + 1 : at + 2] != "]":
+            at += 1
+            stack.append([[], None])
+            continue
+        if opened in ("{", "["):
+            value, at = ({} if opened == "{" else []), at + 2
+        elif opened == '"':
+            value, at = read_string(text, at)
+        else:
+            for word, meaning in (("null", None), ("true", True), ("false", False)):
+                if text.startswith(word, at):
+                    value, at = meaning, at + len(word)
+                    break
+            else:
+                number = NUMBER.match(text, at)
+                need(number and len(number.group()) <= 17, "a value is missing")
+                value, at = int(number.group()), number.end()
+                need(abs(value) <= MAX_SAFE, "a number is past 2^53 - 1")
+        # A value stands; put it into its container, and close what ends here.
+        while stack:
+            container, key = stack[-1]
+            if key is None:
+                container.append(value)
+            else:
+                container[key] = value
+            mark, at = text[at : at + 1], at + 1
+            if mark == ",":
+                if key is not None:
+                    following, at = read_string(text, at)
+                    need(utf16(following) > utf16(key), "members are not in order")
+                    need(text[at : at + 1] == ":", "a colon is missing")
+                    at += 1
+                    stack[-1][1] = following
+                break
+            need(mark == ("]" if key is None else "}"), "a list or an object does not end")
+            value = container
+            stack.pop()
+        if not stack:
+            need(at == len(text), "something follows the value")
+            return value
+
+
+def plain_json(text, what):
+    """JSON in any spelling, for what nobody signed."""
+
+    def refused(_):
+        raise ValueError
+
+    try:
+        return json.loads(text, parse_int=float, parse_constant=refused)
+    except (ValueError, RecursionError):
+        raise Fault(what + " is not JSON") from None
+
+
+def fields(value, names, what):
+    need(isinstance(value, dict), what + " is not an object")
+    need(set(value) == set(names.split()), f"{what} has not exactly the fields {names}")
+    return value
+
+
+def is_text(value):
+    return isinstance(value, str)
+
+
+def is_one(value):
+    return type(value) is int and value == 1  # True is 1 in Python, and not in JSON
+
+
+def is_count(value):
+    return type(value) is int and 0 <= value <= MAX_SAFE
+
+
+def is_hex(value, digits):
+    return is_text(value) and re.fullmatch("[0-9a-f]{%d}" % digits, value) is not None
+
+
+def b64(value, size=None):
+    """Standard base64 with padding and no stray bits; None when it is anything else."""
+    if not is_text(value) or not value.isascii():
+        return None
+    try:
+        data = base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
+    if base64.b64encode(data).decode() != value or (size is not None and len(data) != size):
+        return None
+    return data
+
+
+def to_b64(data):
+    return base64.b64encode(data).decode()
+
+
+TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z", re.ASCII)
+EPOCH = datetime.datetime(1970, 1, 1)
+DAY = 24 * 60 * 60 * 1000
+
+
+def millis(value):
+    """Milliseconds since 1970 of YYYY-MM-DDTHH:MM:SS.mmmZ; None when it is no such time."""
+    parts = TIME.fullmatch(value) if is_text(value) else None
+    if parts is None:
+        return None
+    y, mo, d, h, mi, s, ms = (int(part) for part in parts.groups())
+    before = 400 if y < 400 else 0  # Python has no year 0; the calendar repeats after 400 years
+    try:
+        time = datetime.datetime(y + before, mo, d, h, mi, s, ms * 1000)
+    except ValueError:
+        return None
+    return (time - EPOCH) // datetime.timedelta(milliseconds=1) - (146_097 * DAY if before else 0)
+
+
+def is_entry_id(value):
+    return is_text(value) and re.fullmatch("[0-9a-hjkmnp-tv-z]{26}", value) is not None
+
+
+# --- Merkle trees (RFC 6962) ---------------------------------------------------------------------
+
+EMPTY_ROOT = sha256(b"")
+
+
+def leaf_hash(leaf):
+    return sha256(b"\0" + leaf)
+
+
+def node(left, right):
+    return sha256(b"\1" + left + right)
+
+
+def root_from_path(index, size, hashed, path):
+    """The root that an audit path leads to; a Fault when it is too long or too short."""
+    need(index < size, "the index is not in the tree")
+    start, width, sides = 0, size, []
+    while width > 1:
+        left = 1 << (width - 1).bit_length() - 1
+        if index - start < left:
+            sides.append("right")
+            width = left
+        else:
+            sides.append("left")
+            start, width = start + left, width - left
+    need(len(sides) == len(path), "the proof has too many hashes or too few")
+    for side, sibling in zip(reversed(sides), path):
+        hashed = node(hashed, sibling) if side == "right" else node(sibling, hashed)
+    return hashed
+
+
+class Walk:
+    """The multi-proof of a statement, from left to right (statement.md)."""
+
+    def __init__(self, size):
+        self.size, self.at, self.stack = size, 0, []
+
+    def push(self, end, hashed):
+        start = self.at
+        while self.stack and end - start == start - self.stack[-1][0] and self.stack[-1][0] % (2 * (end - start)) == 0:
+            start, left = self.stack.pop()
+            hashed = node(left, hashed)
+        self.stack.append((start, hashed))
+        self.at = end
+
+    def skip(self, until, hashes):
+        hashes = list(hashes)
+        while self.at != until:
+            need(hashes, "the proof has too few hashes")
+            a, n = self.at, self.size
+            if until == n and a % (1 << (n - a - 1).bit_length()) == 0:
+                end = n
+            else:
+                width = a & -a if a else 1 << until.bit_length()
+                while a + width > until:
+                    width >>= 1
+                end = a + width
+            self.push(end, hashes.pop(0))
+        need(not hashes, "the proof has too many hashes")
+
+    def row(self, index, hashes, leaf):
+        self.skip(index, hashes)
+        self.push(index + 1, leaf_hash(leaf))
+
+    def root(self, rest):
+        self.skip(self.size, rest)
+        if not self.stack:
+            return EMPTY_ROOT
+        hashed = self.stack[-1][1]
+        for _, left in reversed(self.stack[:-1]):
+            hashed = node(left, hashed)
+        return hashed
+
+
+# --- signed notes, checkpoints, keys of a log ----------------------------------------------------
+
+
+def is_key_name(name):
+    return name != "" and "+" not in name and not any(character.isspace() for character in name)
+
+
+def read_note(note):
+    """(text with its final newline, [(name, key id, signature)])"""
+    need(is_text(note), "a note is missing")
+    need(not any(character < " " and character != "\n" for character in note), "a note has a control character")
+    try:
+        note.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Fault("a note is not UTF-8") from None
+    split = note.rfind("\n\n")
+    need(split >= 0 and note.endswith("\n"), "a note has no signature")
+    text, lines = note[: split + 1], note[split + 2 :].split("\n")[:-1]
+    need(1 <= len(lines) <= MAX_SIGNATURES, "a note has no signature, or too many")
+    signatures = []
+    for line in lines:
+        parts = line.split(" ")
+        need(len(parts) == 3 and parts[0] == "\u2014" and is_key_name(parts[1]), "a signature line is malformed")
+        data = b64(parts[2])
+        need(data is not None and len(data) > 4, "a signature line is malformed")
+        signatures.append((parts[1], data[:4], data[4:]))
+    return text, signatures
+
+
+def key_id(name, public_key):
+    return sha256(name.encode() + b"\n\x01" + public_key)[:4]
+
+
+def read_vkey(vkey):
+    """(name, key id, public key) of a verifier key of type 0x01: <name>+<key id, 8 hex>+<base64>"""
+    parts = vkey.split("+", 2) if is_text(vkey) else []
+    need(len(parts) == 3 and is_key_name(parts[0]) and is_hex(parts[1], 8), "a verifier key is malformed")
+    data = b64(parts[2], 33)
+    need(data is not None and data[0] == 1, "a verifier key is not of type Ed25519")
+    need(key_id(parts[0], data[1:]).hex() == parts[1], "the id of a verifier key is wrong")
+    return parts[0], bytes.fromhex(parts[1]), data[1:]
+
+
+def signed_by(text, signatures, keys):
+    """Those of the keys that signed. A line of one of them that does not verify spoils the note."""
+    signers = set()
+    for name, keyid, signature in signatures:
+        for key in keys:
+            if (name, keyid) == key[:2]:
+                need(ed25519(key[2], text.encode(), signature), "a signature is wrong")
+                signers.add(key)
+    return signers
+
+
+def read_size(line):
+    need(re.fullmatch("0|[1-9][0-9]{0,15}", line, re.ASCII) and int(line) <= MAX_SAFE, "a tree's size is malformed")
+    return int(line)
+
+
+def read_hash(line, what="a hash"):
+    data = b64(line, 32)
+    need(data is not None, what + " is not the base64 of 32 bytes")
+    return data
+
+
+class LogKeys:
+    """The keys of one log, each with the sizes of the trees that it signs (ledger.md)."""
+
+    def __init__(self, origin, vkey, rotations):
+        self.origin = origin
+        first = read_vkey(vkey)
+        need(first[0] == origin, "the origin is not the name of the key")
+        self.keys = [[first, 0, None]]
+        need(isinstance(rotations, list), "the rotations are not a list")
+        for note in rotations:
+            text, signatures = read_note(note)
+            lines = text.split("\n")
+            need(len(lines) == 6 and lines[0] == "holdfast/log-key/v1", "a rotation is malformed")
+            need(lines[1] == origin, "a rotation is of another log")
+            new, size = read_vkey(lines[2]), read_size(lines[3])
+            read_hash(lines[4], "the root of a rotation")
+            need(new[0] == origin, "a rotation is to a key of another name")
+            need(all(new[2] != old[0][2] for old in self.keys), "a rotation is to a key that was there before")
+            before = self.keys[-1]
+            need(size >= before[1], "a rotation is at a smaller size than the one before")
+            need(signed_by(text, signatures, [before[0], new]) == {before[0], new}, "a rotation is not signed by both keys")
+            before[2] = size
+            self.keys.append([new, size, None])
+
+    def signed(self, text, signatures, size):
+        signers = signed_by(text, signatures, self.every())
+        of_size = {key for key, start, end in self.keys if start <= size and (end is None or size <= end)}
+        need(signers & of_size, f"it is not signed by a key of the log for a tree of {size}")
+
+    def every(self):
+        return [key for key, _, _ in self.keys]
+
+    def checkpoint(self, note):
+        """(size, root) of a checkpoint that a key of this log signed."""
+        text, signatures = read_note(note)
+        lines = text.split("\n")
+        need(len(lines) >= 4 and "" not in lines[:-1], "the checkpoint has not three lines")
+        need(lines[0] == self.origin, "the checkpoint is of another log")
+        size, root = read_size(lines[1]), read_hash(lines[2], "the checkpoint's root")
+        self.signed(text, signatures, size)
+        return size, root
+
+
+# --- DSSE, genesis, instruction, approval --------------------------------------------------------
+
+KIND = "application/vnd.holdfast.%s+json"
+
+
+def dsse_bytes(value, what):
+    need(is_text(value), what + " is not base64")
+    need(not (set("-_") & set(value) and set("+/") & set(value)), what + " mixes two alphabets")
+    data = b64(value.replace("-", "+").replace("_", "/"))
+    need(data is not None, what + " is not base64")
+    return data
+
+
+def read_envelope(envelope, kind):
+    """(document, its id, its PAE, signatures)"""
+    need(isinstance(envelope, dict), kind + " is not an envelope")
+    need(envelope.get("payloadType") == KIND % kind, kind + " is of another type")
+    payload = dsse_bytes(envelope.get("payload"), kind)
+    signatures = envelope.get("signatures")
+    need(isinstance(signatures, list), kind + " has no list of signatures")
+    sigs = []
+    for signature in signatures:
+        need(isinstance(signature, dict) and is_text(signature.get("keyid", "")), "a signature is malformed")
+        sigs.append(dsse_bytes(signature.get("sig"), "a signature"))
+    payload_type = (KIND % kind).encode()
+    pae = b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type, len(payload), payload)
+    return canonical(payload, kind), sha256(pae).hex(), pae, sigs
+
+
+def read_approvers(value, least):
+    need(isinstance(value["approvers"], list) and type(value["quorum"]) is int, "the approvers are malformed")
+    keys = []
+    for approver in value["approvers"]:
+        fields(approver, "algorithm publicKey", "an approver")
+        need(approver["algorithm"] == "ed25519" and is_hex(approver["publicKey"], 64), "an approver is malformed")
+        keys.append(bytes.fromhex(approver["publicKey"]))
+    need(len(set(keys)) == len(keys) and len(keys) >= least, "the approvers are malformed")
+    need((1 if keys else 0) <= value["quorum"] <= len(keys), "the quorum is not one of these approvers")
+    return keys, value["quorum"]
+
+
+def read_genesis(envelope):
+    """(tenant id, approvers' keys, quorum)"""
+    genesis, tenant, pae, sigs = read_envelope(envelope, "genesis")
+    fields(genesis, "approvers created name nonce quorum recovery v", "genesis")
+    need(is_one(genesis["v"]), "genesis is of another version")
+    need(millis(genesis["created"]) is not None, "genesis has no time")
+    need(is_text(genesis["name"]) and is_hex(genesis["nonce"], 32), "genesis is malformed")
+    read_approvers(fields(genesis["recovery"], "approvers quorum", "genesis"), 0)
+    keys, quorum = read_approvers(genesis, 1)
+    for key in keys:
+        need(any(ed25519(key, pae, sig) for sig in sigs), "genesis is not signed by each of its approvers")
+    return tenant, keys, quorum
+
+
+def read_pairs(value):
+    need(isinstance(value, list), "a list of entries is missing")
+    for pair in value:
+        need(isinstance(pair, list) and len(pair) == 2, "a list of entries is malformed")
+        need(type(pair[0]) is int and is_text(pair[1]), "a list of entries is malformed")
+    return value
+
+
+def approver_of(envelope, instruction, trust, expires):
+    """The approver's key, or None when this is no approval that counts."""
+    try:
+        approval, _, pae, sigs = read_envelope(envelope, "approval")
+    except Fault:
+        return None
+    if not isinstance(approval, dict) or (approval.get("instruction"), approval.get("tenant")) != (instruction, trust.tenant):
+        return None
+    time = millis(approval.get("time"))
+    if time is None or time >= expires:
+        return None
+    return next((key for key in trust.approvers if any(ed25519(key, pae, sig) for sig in sigs)), None)
+
+
+def covered(body, trust, region):
+    """The pairs of number and id whose erasure this `entries.erased` shows to be ordered."""
+    document, identity, _, _ = read_envelope(body.get("envelope"), "instruction")
+    need(isinstance(document, dict) and document.get("kind") == "erase", "the instruction is not one to erase")
+    need(document.get("tenant") == trust.tenant, "the instruction is another tenant's")
+    need(document.get("ledger") == region.keys.origin, "the instruction is of another ledger")
+    expires = millis(document.get("expires"))
+    need(expires is not None, "the instruction does not expire")
+    need(isinstance(document.get("scope"), dict), "the instruction has no scope")
+    scope = read_pairs(document["scope"].get("entries"))
+    if "entries" in body:
+        need(body["entries"] == read_pairs(scope), "entries.erased lists other entries")
+    approvals = body.get("approvals")
+    approvers = {approver_of(each, identity, trust, expires) for each in approvals} if isinstance(approvals, list) else set()
+    need(len(approvers - {None}) >= trust.quorum, "the erasure is not approved by the quorum")
+    return scope
+
+
+# --- trust file ------------------------------------------------------------------------------------
+
+
+class Region:
+    def __init__(self, value):
+        need(isinstance(value, dict) and is_text(value.get("origin")), "a region is malformed")
+        need(is_hex(value.get("chainKey"), 64), "a chain key is malformed")
+        country = value.get("country")
+        need(is_text(country) and re.fullmatch("[A-Z]{2}", country), "a country is not two capitals")
+        self.chain_key = bytes.fromhex(value["chainKey"])
+        self.keys = LogKeys(value["origin"], value.get("vkey"), value.get("rotations", []))
+
+    def label(self, number):
+        return label(self.chain_key, number)
+
+
+class Trust:
+    def __init__(self, text):
+        value = plain_json(text, "the trust file")
+        need(isinstance(value, dict) and value.get("format") == "holdfast/trust/v1", "this is no trust file")
+        self.tenant, self.approvers, self.quorum = read_genesis(value.get("genesis"))
+        need(value.get("tenant") == self.tenant, "the tenant is not that of the genesis")
+        need(isinstance(value.get("regions"), dict), "the trust file has no regions")
+        self.regions = {name: Region(region) for name, region in value["regions"].items()}
+
+    def region(self, name):
+        need(is_text(name) and name in self.regions, "not anchored: the region is not in the trust file")
+        return self.regions[name]
+
+
+def label(chain_key, number):
+    return hmac.digest(chain_key, b"holdfast/label/v1\0" + number.to_bytes(8, "big"), "sha256")
+
+
+# --- entries -----------------------------------------------------------------------------------------
+
+
+def read_payload(data):
+    need(len(data) <= MAX_PAYLOAD, "the payload is too long")
+    payload = canonical(data, "the payload")
+    fields(payload, "body id prev region seq tenant time type v", "the payload")
+    need(is_one(payload["v"]), "the payload is of another version")
+    need(is_entry_id(payload["id"]), "the entry's id is malformed")
+    need(is_text(payload["type"]) and payload["type"] != "", "the payload has no type")
+    need(is_text(payload["region"]) and payload["region"] != "", "the payload has no region")
+    need(isinstance(payload["body"], dict) and is_hex(payload["tenant"], 64), "the payload is malformed")
+    time = millis(payload["time"])
+    need(time is not None and time >= 0, "the entry's time is malformed")
+    need(is_count(payload["seq"]) and is_hex(payload["prev"], 64), "the payload is malformed")
+    return payload
+
+
+def read_leaf(leaf):
+    """(time, label, commitment)"""
+    need(len(leaf) == 73 and leaf[0] == 1, "a leaf is malformed")
+    need(int.from_bytes(leaf[1:9], "big") <= MAX_SAFE, "a leaf's time is too large")
+    return int.from_bytes(leaf[1:9], "big"), leaf[9:41], leaf[41:]
+
+
+def make_leaf(payload, commitment, region):
+    return b"\1" + millis(payload["time"]).to_bytes(8, "big") + region.label(payload["seq"]) + commitment
+
+
+def check_joined(payload, trust, region):
+    body = payload["body"]
+    need(payload["type"] == "tenant.joined", "entry 0 is not tenant.joined")
+    need(body.get("genesis") == trust.tenant, "tenant.joined names another genesis")
+    own = sha256(b"holdfast/chain-key/v1\0" + region.chain_key).hex()
+    need(body.get("chainKeyCommitment") == own, "tenant.joined commits to another chain key")
+
+
+def canonical_write(value):
+    """Canonical JSON of a value that was read from canonical JSON."""
+    # Reading kept the members in order, and taking some away leaves them in order.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest(payload):
+    return sha256(canonical_write({k: v for k, v in payload.items() if k not in ("seq", "prev")})).hex()
+
+
+# --- receipt -----------------------------------------------------------------------------------------
+
+
+def check_receipt(data, trust):
+    text = decode_utf8(data, "the receipt")
+    proof, found, checkpoint = text.partition("\n\n")
+    need(found, "the receipt has no checkpoint")
+    lines = proof.split("\n")
+    need(len(lines) >= 3 and lines[0] == "c2sp.org/tlog-proof@v1", "this is no tlog-proof")
+    need(lines[1].startswith("extra "), "the receipt has no extra line")
+    need(lines[2].startswith("index "), "the receipt has no index line")
+    index = read_size(lines[2][6:])
+    path = [read_hash(line, "a hash of the proof") for line in lines[3:]]
+    extra = b64(lines[1][6:])
+    need(extra is not None, "the extra line is not base64")
+    extra = fields(canonical(extra, "the extra line"), "payload salt", "the extra line")
+    need(is_text(extra["payload"]) and is_hex(extra["salt"], 64), "the extra line is malformed")
+    raw = extra["payload"].encode()
+    payload = read_payload(raw)
+    need(payload["tenant"] == trust.tenant, "not anchored: the entry is another tenant's")
+    region = trust.region(payload["region"])
+    size, root = region.keys.checkpoint(checkpoint)
+    leaf = make_leaf(payload, sha256(bytes.fromhex(extra["salt"]) + raw), region)
+    need(root_from_path(index, size, leaf_hash(leaf), path) == root, "the entry is not in the tree of the checkpoint")
+    return payload
+
+
+# --- statement ---------------------------------------------------------------------------------------
+
+
+class Statement:
+    """Checks a statement; `faults` is empty when it verified."""
+
+    def __init__(self, data, trust):
+        self.faults, self.digests, self.erased, self.time = [], {}, {}, 0
+        self.whole = False
+        self.covering, self.blank, self.standing = {}, set(), {}
+        try:
+            self.check(data, trust)
+        except Fault as fault:
+            self.faults.append(str(fault))
+
+    def check(self, data, trust):
+        need(data.endswith(b"\n"), "the document does not end with a newline")
+        lines = data[:-1].split(b"\n")
+        need(len(lines) >= 2, "the document has not a first and a last line")
+        need(all(len(line) + 1 <= MAX_LINE for line in lines), "a line is too long")
+        header = self.header(lines[0])
+        need(lines[-1].startswith(b"],"), "the last line is malformed")
+        tail = fields(canonical(b"{" + lines[-1][2:], "the last line"), "rest signature", "the last line")
+        need(isinstance(tail["rest"], list), "the rest is not a list")
+        rest = [read_hash(item, "a hash of the rest") for item in tail["rest"]]
+
+        need(header["tenant"] == trust.tenant, "not anchored: the statement is another tenant's")
+        self.region_name, self.trust = header["region"], trust
+        self.region = trust.region(header["region"])
+        size, root = self.region.keys.checkpoint(header["checkpoint"])
+        before = data[: len(data) - len(lines[-1]) - 1]
+        self.signature(tail, size, before)
+        rows = lines[1:-1]
+        need(header["count"] == len(rows), "the count is not the number of rows")
+        need(header["first"] + header["count"] <= header["entered"], "there are more rows than entries were entered")
+        need(header["first"] > 0 or header["prev"] == "0" * 64, "the first entry follows another")
+        self.time = millis(header["time"])
+        self.whole = header["first"] == 0 and header["count"] == header["entered"]
+
+        self.prev, self.walk, self.last_index = header["prev"], Walk(size), -1
+        for number, line in enumerate(rows):
+            if number < len(rows) - 1:
+                need(line.endswith(b","), f"row {number}: no comma follows")
+                line = line[:-1]
+            try:
+                self.row(line, header["first"] + number, size)
+            except Fault as fault:
+                raise Fault(f"row {number}: {fault}") from None
+        need(self.walk.root(rest) == root, "the rows are not in the tree of the checkpoint")
+        for number in sorted(self.blank - set(self.covering)):
+            self.faults.append(f"entry {number} is blank, and no approved instruction erased it")
+        for number in sorted(set(self.standing) & set(self.covering)):
+            self.faults.append(f"entry {number} was said to be erased and is still there")
+
+    def header(self, line):
+        end = b',"rows":['
+        need(line.endswith(end), "the first line is malformed")
+        header = canonical(line[: -len(end)] + b"}", "the first line")
+        fields(header, "checkpoint count entered first format prev region tenant time", "the first line")
+        need(header["format"] == "holdfast/statement/v2", "the statement is of another format")
+        need(all(is_count(header[name]) for name in ("count", "entered", "first")), "a count is malformed")
+        need(is_hex(header["prev"], 64) and is_text(header["region"]) and is_text(header["checkpoint"]), "the first line is malformed")
+        need(millis(header["time"]) is not None, "the first line has no time")
+        return header
+
+    def signature(self, tail, size, before):
+        text, signatures = read_note(tail["signature"])
+        need(len(signatures) == 1, "the statement has not exactly one signature")
+        rest = to_b64(sha256(canonical_write(tail["rest"])))
+        expected = f"holdfast/statement/v2\n{self.region.keys.origin}\n{sha256(before).hex()}\n{rest}\n"
+        need(text == expected, "the signature is over another document")
+        self.region.keys.signed(text, signatures, size)
+
+    def row(self, line, number, size):
+        row = canonical(line, "the row")
+        need(isinstance(row, dict), "it is not an object")
+        fields(row, "h i leaf" if "leaf" in row else "h i p s", "it")
+        need(isinstance(row["h"], list) and is_count(row["i"]), "it is malformed")
+        hashes = [read_hash(item) for item in row["h"]]
+        need(self.last_index < row["i"] < size, "its leaf is out of order, or not in the tree")
+        if "leaf" in row:
+            need(is_hex(row["leaf"], 146), "its leaf is malformed")
+            leaf = bytes.fromhex(row["leaf"])
+            _, its_label, commitment = read_leaf(leaf)
+            need(its_label == self.region.label(number), "its label is not that of its number")
+            need(number > 0, "entry 0 is not tenant.joined")
+            self.blank.add(number)
+        else:
+            need(is_hex(row["s"], 64), "its salt is malformed")
+            # Hashes and numbers hold no such bytes, so the first ones begin the payload.
+            raw = line[line.index(b'"p":') + 4 : -72]
+            payload = read_payload(raw)
+            need(payload["tenant"] == self.trust.tenant, "it is another tenant's")
+            need(payload["region"] == self.region_name, "it is another region's")
+            need(payload["seq"] == number, "its number is not the next one")
+            need(payload["prev"] == self.prev, "it does not follow the row before")
+            commitment = sha256(bytes.fromhex(row["s"]) + raw)
+            leaf = make_leaf(payload, commitment, self.region)
+            if number == 0:
+                check_joined(payload, self.trust, self.region)
+            self.standing[number] = payload["id"]
+            self.digests[payload["id"]] = digest(payload)
+            if payload["type"] == "entries.erased":
+                self.erasure(payload)
+        self.walk.row(row["i"], hashes, leaf)
+        self.prev, self.last_index = commitment.hex(), row["i"]
+
+    def erasure(self, payload):
+        for number, entry in covered(payload["body"], self.trust, self.region):
+            self.covering[number] = entry
+            self.erased[entry] = number
+
+
+# --- promise -----------------------------------------------------------------------------------------
+
+
+def check_promise(text, trust):
+    match = re.fullmatch(r"hfp1\.([0-9A-Za-z_-]+)", text)
+    need(match, "this is no promise")
+    standard = match.group(1).replace("-", "+").replace("_", "/")
+    data = b64(standard + "=" * (-len(standard) % 4))
+    need(data is not None, "the promise is not base64url")
+    promise = canonical(data, "the promise")
+    fields(promise, "entries index path region signature size time v within", "the promise")
+    need(is_one(promise["v"]), "the promise is of another version")
+    entries = promise["entries"]
+    need(isinstance(entries, list) and entries, "the promise has no entries")
+    for pair in entries:
+        need(isinstance(pair, list) and len(pair) == 2 and is_entry_id(pair[0]) and is_hex(pair[1], 64), "an entry of the promise is malformed")
+    need(all(is_count(promise[name]) for name in ("index", "size", "within")), "the promise is malformed")
+    need(millis(promise["time"]) is not None, "the promise has no time")
+    need(isinstance(promise["path"], list), "the promise has no path")
+    path = [read_hash(item, "a hash of the path") for item in promise["path"]]
+    signature = b64(promise["signature"], 68)
+    need(signature is not None, "the promise's signature is malformed")
+    root = root_from_path(promise["index"], promise["size"], leaf_hash(canonical_write(entries)), path)
+    keys = trust.region(promise["region"]).keys
+    signed = f"holdfast/promise/v1\n{keys.origin}\n{promise['time']}\n{promise['within']}\n{promise['size']}\n{to_b64(root)}\n"
+    need(signed_by(signed, [(keys.origin, signature[:4], signature[4:])], keys.every()), "the promise is not signed by the log")
+    return promise
+
+
+def promise_state(promise, entry, wanted, statements):
+    """kept, broken or open, by the verified statements beside the promise"""
+    state = "open"
+    for statement in statements:
+        if statement.faults or statement.region_name != promise["region"]:
+            continue
+        if entry in statement.digests:
+            return "kept" if statement.digests[entry] == wanted else "broken"
+        if entry in statement.erased:
+            return "kept"
+        if statement.whole and statement.time > millis(promise["time"]) + promise["within"] * 1000:
+            state = "broken"
+    return state
+
+
+# --- a folder copy of a public log -------------------------------------------------------------------
+
+
+def tile_path(number):
+    parts = [f"{number % 1000:03}"]
+    while number >= 1000:
+        number //= 1000
+        parts.insert(0, f"x{number % 1000:03}")
+    return "/".join(parts)
+
+
+def read_file(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def read_resource(folder, kind, number, width, take):
+    """`width` items of a tile or a bundle: of the partial one, or the front of the full one."""
+    path = os.path.join(folder, "tile", kind, tile_path(number))
+    data = read_file(f"{path}.p/{width}") if width < 256 else None
+    exact = data is not None or width == 256
+    data = read_file(path) if data is None else data
+    need(data is not None, f"tile/{kind}/{tile_path(number)} of width {width} is missing")
+    items = take(data)
+    need(len(items) == (width if exact else 256), f"tile/{kind}/{tile_path(number)} has another width")
+    return items[:width]
+
+
+def take_hashes(data):
+    need(len(data) % 32 == 0, "a tile is cut")
+    return [data[at : at + 32] for at in range(0, len(data), 32)]
+
+
+def take_leaves(data):
+    need(len(data) % 75 == 0, "an entry bundle is cut, or its leaves are not of 73 bytes")
+    leaves = []
+    for at in range(0, len(data), 75):
+        need(data[at : at + 2] == b"\0\x49", "a leaf is not of 73 bytes")
+        leaves.append(data[at + 2 : at + 75])
+    return leaves
+
+
+def check_log(folder, vkey, chain_key=None):
+    """What the log holds: its size, and of a chain key the leaf index of each number."""
+    name = read_vkey(vkey)[0]
+    rotations = []
+    keys_file = read_file(os.path.join(folder, "keys"))
+    if keys_file is not None:
+        keys = plain_json(decode_utf8(keys_file, "keys"), "keys")
+        need(isinstance(keys, dict) and keys.get("format") == "holdfast/log-keys/v1", "keys is malformed")
+        need(keys.get("vkey") == vkey, "keys begins with another key")
+        rotations = keys.get("rotations")
+    note = read_file(os.path.join(folder, "checkpoint"))
+    need(note is not None, "there is no checkpoint")
+    size, root = LogKeys(name, vkey, rotations).checkpoint(decode_utf8(note, "the checkpoint"))
+    leaves = []
+    for start in range(0, size, 256):
+        leaves += read_resource(folder, "entries", start // 256, min(256, size - start), take_leaves)
+    for leaf in leaves:
+        read_leaf(leaf)
+    walk = Walk(size)
+    for index, leaf in enumerate(leaves):
+        walk.row(index, [], leaf)
+    need(walk.root([]) == root, "the leaves do not give the checkpoint's root")
+    # The tiles of every level: the nodes at multiples of eight levels.
+    level, hashes = 0, [leaf_hash(leaf) for leaf in leaves]
+    while hashes:
+        for start in range(0, len(hashes), 256):
+            own = hashes[start : start + 256]
+            tile = read_resource(folder, str(level), start // 256, len(own), take_hashes)
+            need(tile == own, f"tile/{level}/{tile_path(start // 256)} is not of these leaves")
+        above = []
+        for start in range(0, len(hashes) - 255, 256):
+            subtree = hashes[start : start + 256]
+            while len(subtree) > 1:
+                subtree = [node(subtree[at], subtree[at + 1]) for at in range(0, len(subtree), 2)]
+            above += subtree
+        level, hashes = level + 1, above
+    answer = {"size": size}
+    if chain_key is not None:
+        answer["indices"] = find_labels(bytes.fromhex(chain_key), leaves)
+    return answer
+
+
+def find_labels(chain_key, leaves):
+    """The leaf index of each number of the chain key's owner."""
+    where, indices = {}, []
+    for index, leaf in enumerate(leaves):
+        where.setdefault(leaf[9:41], []).append(index)
+    while (found := where.get(label(chain_key, len(indices)))) is not None:
+        need(len(found) == 1, f"the label of number {len(indices)} stands there more than once")
+        indices.append(found[0])
+    need(indices == sorted(indices), "the labels are not in order")
+    return indices
+
+
+# --- files, in any mix ---------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=64)
+def read_trust(text):
+    try:
+        return Trust(text)
+    except Fault as fault:
+        return str(fault)
+
+
+def check_files(trust_text, files):
+    """[(name, bytes)] → [(name, what, faults)]"""
+    trust = read_trust(trust_text)
+    if isinstance(trust, str):
+        return [("trust", "trust", [trust])]
+    results, statements, promises = [], [], []
+    for name, data in files:
+        try:
+            if data.startswith(b"{"):
+                statement = Statement(data, trust)
+                statements.append(statement)
+                results.append((name, "statement", statement.faults))
+            elif data.startswith(b"hfp1."):
+                faults = []
+                results.append((name, "promise", faults))
+                for line in filter(None, re.split("[\n,]", decode_utf8(data, "the promise"))):
+                    promises.append((check_promise(line, trust), faults, results[-1]))
+            elif data.startswith(b"c2sp.org/tlog-proof@v1\n"):
+                results.append((name, "receipt", []))
+                check_receipt(data, trust)
+            else:
+                results.append((name, "checkpoint", []))
+                text = decode_utf8(data, "the checkpoint")
+                regions = [r for r in trust.regions.values() if r.keys.origin == text.split("\n")[0]]
+                need(regions, "it is no document of a log in the trust file")
+                regions[0].keys.checkpoint(text)
+        except Fault as fault:
+            results[-1][2].append(str(fault))
+    promised = {}
+    for promise, faults, _ in promises:
+        for entry, wanted in promise["entries"]:
+            state = promise_state(promise, entry, wanted, statements)
+            if promised.setdefault((promise["region"], entry), wanted) != wanted:
+                state = "broken"
+            if state == "broken":
+                faults.append(f"broken: {entry}")
+    return results
+
+
+def answer(question):
+    """One question of the JSON-lines mode: {"trust", "files": [[name, base64], …]} or {"log", "vkey"}"""
+    try:
+        if "log" in question:
+            return {"verified": True, **check_log(question["log"], question["vkey"], question.get("chainKey"))}
+        files = [(name, base64.b64decode(data)) for name, data in question["files"]]
+        results = check_files(question["trust"], files)
+        faults = [f"{name}: {fault}" for name, _, found in results for fault in found]
+        return {"verified": not faults, "faults": faults}
+    except Fault as fault:
+        return {"verified": False, "faults": [str(fault)]}
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--trust")
+    arguments.add_argument("--log")
+    arguments.add_argument("--vkey")
+    arguments.add_argument("--chain-key")
+    arguments.add_argument("--json-lines", action="store_true")
+    arguments.add_argument("files", nargs="*")
+    given = arguments.parse_args()
+    if given.json_lines:
+        for line in sys.stdin:
+            print(json.dumps(answer(json.loads(line))), flush=True)
+        return 0
+    faults = []
+    if given.log:
+        if not given.vkey:
+            arguments.error("--log needs --vkey")
+        found = answer({"log": given.log, "vkey": given.vkey, "chainKey": given.chain_key})
+        faults += found.get("faults", [])
+    if given.files:
+        if not given.trust:
+            arguments.error("files need --trust")
+        with open(given.trust, "rb") as file:
+            trust = file.read().decode()
+        files = []
+        for name in given.files:
+            with open(name, "rb") as file:
+                files.append((name, file.read()))
+        for name, what, found in check_files(trust, files):
+            faults += [f"{name}: {what}: {fault}" for fault in found]
+    if not given.log and not given.files:
+        arguments.error("nothing to verify")
+    print("\n".join(faults) or "verified")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
