@@ -53,6 +53,18 @@ async function take(files: FileList | null): Promise<void> {
 }
 
 const textOf = ({ bytes }: Given): string => new TextDecoder().decode(bytes)
+
+/** As the command reads it: nothing taken away, and no other characters in place of bytes that are no UTF-8. */
+function exactText({ bytes }: Given): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+const notText = 'it is not UTF-8'
+
 const isTrust = ({ head }: Given): boolean => head.includes('holdfast/trust/v1')
 const isPolicy = ({ head }: Given): boolean =>
   /^(?:\s*#[^\n]*\n|\s*\n)*\s*(?:log|witness|group|quorum)[ \t]/.test(head)
@@ -94,7 +106,9 @@ function show(): void {
 function verdictOf(file: Given, promises: PromiseBook): Verdict {
   const { head } = file
   if (head.startsWith('c2sp.org/')) {
-    const verdict = verifyReceipt(textOf(file), trust, crypto)
+    const text = exactText(file)
+    if (text === null) return { kind: 'receipt', failures: [notText], facts: {} }
+    const verdict = verifyReceipt(text, trust, crypto)
     if (!verdict.verified) return { kind: 'receipt', failures: verdict.failures, facts: {} }
     const { id, type, region, time } = verdict.entry
     const quorum = quorumOf(region, verdict.checkpoint.signed)
@@ -128,7 +142,8 @@ function verdictOf(file: Given, promises: PromiseBook): Verdict {
 }
 
 function checkpointVerdict(file: Given): Verdict {
-  const note = textOf(file)
+  const note = exactText(file)
+  if (note === null) return { kind: 'checkpoint', failures: [notText], facts: {} }
   const origin = note.slice(0, note.indexOf('\n'))
   const region = [...(trust?.regions ?? [])].find(([, { log }]) => log.origin === origin)
   if (region === undefined)

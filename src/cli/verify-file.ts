@@ -1,6 +1,6 @@
 /** What a file is, by its first bytes, and whether it holds: the one place where `verify` knows kinds of files. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
-import { toBase64 } from '../core/bytes.ts'
+import { fromUtf8, toBase64 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
 import { isoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
@@ -92,9 +92,14 @@ function bundleFile(path: string, { signer, memory }: VerifyContext): Found {
   return { ...checkBundle(path, signer ?? null), memory }
 }
 
+/** Throws for what is not UTF-8: with other characters in place of such bytes two readers would see two notes. */
+function textIn(path: string): string {
+  return fromUtf8(readFileSync(path))
+}
+
 function receiptFile(path: string, context: VerifyContext): Found {
   const { trust, memory } = context
-  const verdict = verifyReceipt(readFileSync(path, 'utf8'), trust, nodeVerifyCrypto)
+  const verdict = verifyReceipt(textIn(path), trust, nodeVerifyCrypto)
   if (!verdict.verified) return { failures: verdict.failures, facts: {}, memory }
   const { faults, memory: seen } = compareCheckpoint(memory, verdict.checkpoint)
   const { id, type, region, time } = verdict.entry
@@ -146,7 +151,7 @@ function checkpointFile(path: string, context: VerifyContext): Found {
   const { trust, memory } = context
   const none = (fault: string): Found => ({ failures: [fault], facts: {}, memory })
   if (trust === null) return none(notAnchored)
-  const note = readFileSync(path, 'utf8')
+  const note = textIn(path)
   const origin = note.slice(0, note.indexOf('\n'))
   const found = [...trust.regions].find(([, { log }]) => log.origin === origin)
   if (found === undefined) return none(`${notAnchored} for log ${origin}`)

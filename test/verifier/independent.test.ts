@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
+import { KeyUses } from '../../src/cli/journal-book.ts'
+import { verifyFile } from '../../src/cli/verify-file.ts'
 import { equalBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
 import type { Json } from '../../src/core/canonical-json.ts'
 import { createPromiser } from '../../src/ledger/promises.ts'
@@ -175,6 +177,16 @@ const never = (await promiserAt(Date.UTC(2025, 0, 2)).promise([
 const [, promised] = promisedDrafts
 const other = { ...promised!, stored: { ...promised!.stored, body: '{}' } }
 const twice = (await promiser.promise([other]))!
+
+/** Promised by the victim's region as each of these bodies; with a statement in which the tenant had it erased. */
+async function promisedAndErased(name: string, bodies: readonly string[]): Promise<Case> {
+  const { signer } = victim
+  const late = createPromiser({ region, signer, clock: () => Date.UTC(2025, 0, 2), crypto })
+  const made = bodies.map(body => late.promise([{ ...other, stored: { ...other.stored, body } }]))
+  const document = (await Promise.all(made)).join('\n')
+  const order = { scope: { entries: [[1, other.stored.entryId]] } }
+  return { name, document, trust: victim.trust(), beside: bytesOf(erased({ order }).document) }
+}
 
 /** A statement of a log whose key was replaced before, at or after its tree. */
 function rotatedAt(size: number, by: 'old' | 'new' | 'both'): Case {
@@ -468,7 +480,11 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
   })
 
   it('draws the same line where documents are nearly right', async () => {
-    const cases = corners()
+    const cases = [
+      ...corners(),
+      await promisedAndErased('promised and erased', ['{}']),
+      await promisedAndErased('promised as two things and erased', ['{}', '{"a":1}']),
+    ]
     expect((await disagreements(cases)).differing).toEqual([])
     expect(cases.filter(each => ours(each).verified).map(({ name }) => name)).toEqual([
       '64 deep',
@@ -489,7 +505,33 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
       'a field 3',
       'a field 4',
       'a field of the prototype',
+      'promised and erased',
     ])
+  })
+
+  it('reads no file that is not UTF-8, as the command does', async () => {
+    const line = Buffer.concat([utf8('\u2014 w'), Uint8Array.of(0xff), utf8(` ${'A'.repeat(92)}\n`)])
+    const checkpoint = (await ledger.tiles.read('checkpoint'))!
+    for (const document of [utf8(await ledger.receipt(alice, last)), checkpoint]) {
+      const file = join(folder, 'not-text')
+      const [good, bad] = [document, Buffer.concat([document, line])]
+      const verdicts = [good, bad].map(bytes => {
+        writeFileSync(file, bytes)
+        const context = {
+          trust: alice.trust,
+          memory: { format: 'holdfast/seen/v2' as const, roots: {}, chains: {} },
+          policy: null,
+          promises: new PromiseBook(crypto),
+          uses: new KeyUses(),
+        }
+        return verifyFile(file, context).outcome.verified
+      })
+      expect(verdicts).toEqual([true, false])
+      const answers = await theirs(
+        [good, bad].map(each => ({ name: '', document: each, trust: alice.trustText })),
+      )
+      expect(answers.map(({ verified }) => verified)).toEqual([true, false])
+    }
   })
 
   it('says the same of what a provider damaged and signed', async () => {
