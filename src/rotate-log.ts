@@ -50,32 +50,42 @@ export interface RotationDeps {
 
 /** At a region's start: what was asked for, if it was. Returns the key to sign with. */
 export async function rotateIfAsked(logKey: LogKey, deps: RotationDeps): Promise<LogKey> {
-  const { id, keyPath, catalogPath, clock, randomBytes, log } = deps
+  const { id, keyPath, catalogPath, log } = deps
   const path = requestPath(keyPath)
   if (!existsSync(path)) return logKey
   const request = requestSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
   if (!request.success) throw new HoldfastError('store-damaged', `${path} is not a request to replace a key`)
   await using catalog = await openLmdbCatalog(catalogPath)
   let key = logKey
+  // A rotation before this one whose crash came before its telling.
+  if (logKey.history.rotations.length > 0) await tellTenants(catalog, logKey, deps)
   if (request.data.replaces === logKey.vkey) {
     const tree = await signedTree(catalog, logKey)
     key = await rotateLogKey(keyPath, logKey, tree, nodeVerifyCrypto)
     log('warn', 'log-key-rotated', { region: id, before: logKey.vkey, vkey: key.vkey, size: tree.size })
-  }
-  const size = key.log.spans.at(-1)!.from
-  const doneKey = utf8(`rotated/${key.vkey}`)
-  if ((await catalog.get('meta', doneKey)) === null) {
-    const drafts = createDraftBox(id, clock, randomBytes)
-    const puts: Put[] = [{ table: 'meta', key: doneKey, value: utf8(String(size)) }]
-    for await (const row of rowsOf(catalog, 'tenants')) {
-      const body = { vkey: key.vkey, size, rotation: key.history.rotations.at(-1)! }
-      puts.push(drafts.draft({ tenant: fromUtf8(row.key) as TenantId, type: 'log.rotated', body }).put)
-    }
-    await catalog.commit({ checks: [{ table: 'meta', key: doneKey, expected: null }], puts })
+    await tellTenants(catalog, key, deps)
   }
   await unlink(path)
   await syncFolder(dirname(path))
   return key
+}
+
+/** Of the newest rotation, once. */
+async function tellTenants(
+  catalog: Catalog,
+  { history, log, vkey }: LogKey,
+  { id, clock, randomBytes }: RotationDeps,
+): Promise<void> {
+  const doneKey = utf8(`rotated/${vkey}`)
+  if ((await catalog.get('meta', doneKey)) !== null) return
+  const size = log.spans.at(-1)!.from
+  const drafts = createDraftBox(id, clock, randomBytes)
+  const puts: Put[] = [{ table: 'meta', key: doneKey, value: utf8(String(size)) }]
+  for await (const row of rowsOf(catalog, 'tenants')) {
+    const body = { vkey, size, rotation: history.rotations.at(-1)! }
+    puts.push(drafts.draft({ tenant: fromUtf8(row.key) as TenantId, type: 'log.rotated', body }).put)
+  }
+  await catalog.commit({ checks: [{ table: 'meta', key: doneKey, expected: null }], puts })
 }
 
 /** The largest tree that the key before has signed: the new one takes over there. */

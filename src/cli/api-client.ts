@@ -18,6 +18,7 @@ export async function fetchApi(
   path: string,
   token: string | null,
   body?: unknown,
+  signal?: AbortSignal,
 ): Promise<Response> {
   let response: Response
   try {
@@ -28,6 +29,7 @@ export async function fetchApi(
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
     })
   } catch (error) {
     throw new HoldfastError(

@@ -6,9 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
-import { parseDurationMs, parseIsoTime } from '../core/time.ts'
+import { isoTime, parseDurationMs, parseIsoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
+import { takeProcessLock } from '../store/process-lock.ts'
 import type { EntryPayload } from '../verify/payload.ts'
 import { verifyPromise } from '../verify/promise.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
@@ -34,6 +35,9 @@ const stateSchema = z.strictObject({
 })
 type State = z.infer<typeof stateSchema>
 
+/** Regions give themselves minutes. */
+const longestPromiseMs = 24 * 3600e3
+
 export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values } = parseOptions({
     args: argv,
@@ -52,6 +56,10 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
   let trust = loadTrustFile(files.trust)
   const folder = join(files.folder, 'watch')
   makeFolder(folder)
+  await using _lock = await takeProcessLock(
+    join(folder, 'watch.lock'),
+    `another watch is running in ${folder}`,
+  )
   await using promises = await openPromiseStore(join(folder, 'promises.txt'))
   const alerts = createAlerts(join(folder, 'alerts.jsonl'), Date.now, line => io.stdout.write(line))
   const server = createProxy({
@@ -118,7 +126,8 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
   const stopping = new AbortController()
   const stopped = untilStopped().then(() => stopping.abort())
   while (!stopping.signal.aborted) {
-    await look()
+    // The proxy goes on whatever a look comes upon: programs send through it.
+    await look().catch(error => io.stderr.write(`holdfast watch: a look failed: ${messageOf(error)}\n`))
     await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {})
   }
   await stopped
@@ -138,8 +147,17 @@ async function takePromises(
   const good: string[] = []
   for (const text of texts) {
     const verdict = verifyPromise(text, trust, nodeVerifyCrypto)
-    if (verdict.verified) good.push(text)
-    else
+    if (verdict.verified) {
+      good.push(text)
+      // A promise for next year would be as good as none.
+      if (verdict.dueUnixMs > Date.now() + longestPromiseMs)
+        alerts.raise({
+          kind: 'promise-invalid',
+          region: verdict.promise.region,
+          what: `promised only until ${isoTime(verdict.dueUnixMs)}: ${text.slice(0, 2000)}`,
+          evidence: [],
+        })
+    } else
       alerts.raise({
         kind: 'promise-invalid',
         region: '-',

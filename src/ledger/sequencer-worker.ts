@@ -18,7 +18,16 @@ const parent = parentPort!
 const tell = (message: FromSequencers): void => parent.postMessage(message)
 const loops = new Map<RegionId, SequencerLoop>()
 const inboxes = new Map<RegionId, WitnessInbox>()
+/** Of regions that are being opened, what witnesses have said: they are asked meanwhile, and not soon again. */
+const early = new Map<RegionId, ToInbox[]>()
 const stopped = new Set<RegionId>()
+
+type ToInbox = Extract<ToSequencers, { kind: 'cosigned' | 'halt' }>
+
+function deliver(inbox: WitnessInbox, message: ToInbox): void {
+  if (message.kind === 'halt') inbox.halt(message.reason)
+  else inbox.add(message.note)
+}
 
 async function run(config: SequencerConfig): Promise<void> {
   const { catalogPath, keyPath, origin, region, tilesPath } = config
@@ -35,6 +44,8 @@ async function run(config: SequencerConfig): Promise<void> {
     crypto: nodeVerifyCrypto,
     clock: Date.now,
   })
+  for (const message of early.get(region) ?? []) deliver(inbox, message)
+  early.delete(region)
   inboxes.set(region, inbox)
   const deps = {
     inbox,
@@ -71,11 +82,18 @@ parent.on('message', (message: ToSequencers) => {
     else loop.stop()
     return
   }
-  if (message.kind === 'cosigned') return inboxes.get(message.region)?.add(message.note)
-  if (message.kind === 'halt') return inboxes.get(message.region)?.halt(message.reason)
+  if (message.kind !== 'run') {
+    const inbox = inboxes.get(message.region)
+    if (inbox === undefined) early.get(message.region)?.push(message)
+    else deliver(inbox, message)
+    return
+  }
   const { region } = message.config
-  run(message.config).then(
-    () => tell({ kind: 'stopped', region }),
-    error => tell({ kind: 'fatal', region, reason: messageOf(error) }),
-  )
+  early.set(region, [])
+  run(message.config)
+    .finally(() => early.delete(region))
+    .then(
+      () => tell({ kind: 'stopped', region }),
+      error => tell({ kind: 'fatal', region, reason: messageOf(error) }),
+    )
 })

@@ -11,6 +11,8 @@ import { type NoteSigner, printNote } from '../verify/note.ts'
 import { printBlankRow, printEnd, printHeader, printRow, statementText } from '../verify/statement-format.ts'
 import { subtreeEnd } from '../verify/subtrees.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { decodeDraft } from './draft-format.ts'
+import { promiseWithinSeconds } from './promises.ts'
 import { chooseCheckpoint, readPublished } from './published-log.ts'
 import {
   chainHeadKey,
@@ -18,6 +20,7 @@ import {
   decodeChainHead,
   decodeEntryRow,
   type EntryRow,
+  entryKey,
   erasedKey,
   isErased,
   payloadOf,
@@ -43,8 +46,8 @@ export interface StatementRange {
 }
 
 const pageRows = 500
-const erasureLooks = 50
-const erasurePollMs = 100
+const maxLooks = 50
+const lookEveryMs = 100
 
 /**
  * The tenant's statement at the newest checkpoint, line by line, each with its newline (`docs/formats/statement.md`).
@@ -58,6 +61,7 @@ export async function* statementLines(
 ): AsyncGenerator<string> {
   const { catalog, crypto, region, signer, tiles } = deps
   await untilErasureShows(deps, tenant)
+  await untilPromisesShow(deps)
   const lastIndex = await lastPublished(deps, tenant)
   const published = await chooseCheckpoint(deps, { lastIndex })
   if (published === null) throw new HoldfastError('not-found', 'the region has published no checkpoint yet')
@@ -104,13 +108,33 @@ async function untilErasureShows(
 ): Promise<void> {
   const id = await catalog.get('meta', erasedKey(tenant))
   if (id === null) return
-  for (let looks = 0; looks < erasureLooks; looks++) {
+  for (let looks = 0; looks < maxLooks; looks++) {
     const index = await catalog.get('entryids', id)
     const size = (await readPublished(tiles, log, crypto))?.size ?? 0
     if (index !== null && readU64be(index) < size) return
-    await sleep(erasurePollMs)
+    await sleep(lookEveryMs)
   }
   throw new HoldfastError('conflict', 'an erasure is being entered; ask again in a moment')
+}
+
+/**
+ * After a long standstill there are entries that were promised for a time that is over. A statement without them, dated
+ * now, would show a promise broken that is about to be kept.
+ */
+async function untilPromisesShow({ catalog, tiles, log, crypto, clock }: StatementDeps): Promise<void> {
+  for (let looks = 0; looks < maxLooks; looks++) {
+    const size = (await readPublished(tiles, log, crypto))?.size ?? 0
+    const entered = await catalog.get('entries', entryKey(size))
+    const [draft] = await catalog.scan('drafts', { limit: 1 })
+    const times = [
+      entered === null ? null : (parseLeaf(decodeEntryRow(entered).leaf)?.timeUnixMs ?? null),
+      draft === undefined ? null : decodeDraft(draft.value).timeUnixMs,
+    ]
+    const late = clock() - (promiseWithinSeconds * 1000) / 2
+    if (times.every(time => time === null || time > late)) return
+    await sleep(lookEveryMs)
+  }
+  throw new HoldfastError('conflict', 'entries that are due are still being entered; ask again in a moment')
 }
 
 async function commitmentBefore(catalog: Catalog, tenant: TenantId, seq: number): Promise<Uint8Array> {

@@ -46,7 +46,8 @@ export interface WitnessInbox {
 }
 
 /**
- * Crash points of `settle`: before the commit, cosignatures are lost, and witnesses give them again; between it and
+ * Crash points of `settle`: before the commit, cosignatures are lost, and witnesses give them again; a commit that
+ * failed loses none, because a witness that was heard is not asked again soon; between it and
  * the publication, the checkpoint is published without them until the next cosignature or the next start; a reader
  * of receipts has them either way. The commit is conditional on the row that it replaces, as all of a sequencer's.
  */
@@ -87,7 +88,8 @@ export function createWitnessInbox(deps: WitnessInboxDeps): WitnessInbox {
       if (waiting.length === 0) return null
       const refused: string[] = []
       let now = kept
-      for (const note of waiting.splice(0)) {
+      const taken = waiting.length
+      for (const note of waiting.slice(0, taken)) {
         const opened = openWitnessed(note, deps, clock())
         if (typeof opened === 'string') refused.push(opened)
         else {
@@ -102,11 +104,12 @@ export function createWitnessInbox(deps: WitnessInboxDeps): WitnessInbox {
         if (!(await catalog.commit({ checks, puts })))
           throw new HoldfastError('conflict', 'another sequencer writes this ledger')
         row = value
+        waiting.splice(0, taken)
         const before = withCosignatures(signed)
         kept = now
         const after = withCosignatures(signed)
         if (after !== before) await tiles.publish(utf8(after))
-      }
+      } else waiting.splice(0, taken)
       return { size: kept[0]?.size ?? 0, timeUnixS: witnessedTime(kept), refused }
     },
   }

@@ -45,7 +45,7 @@ export class LineCutter {
     } catch {
       return false
     }
-    const lastStart = block.lastIndexOf(newline, block.length - 2) + 1
+    const lastStart = block.subarray(0, -1).lastIndexOf(newline) + 1
     this.#onSettled(this.#lastLine)
     this.#onSettled(block.subarray(0, lastStart))
     this.#lastLine = new Uint8Array(block.subarray(lastStart))

@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openPromiseStore } from '../../src/cli/watch/promise-store.ts'
+import { lookAtPromises } from '../../src/cli/watch/round.ts'
 import type { RegionId } from '../../src/core/ids.ts'
 import { createDraftBox } from '../../src/ledger/drafts.ts'
 import { loadLogKey } from '../../src/ledger/log-keys.ts'
 import { createPromiser, promiseWithinSeconds } from '../../src/ledger/promises.ts'
 import { parsePromise } from '../../src/verify/promise.ts'
+import { parseTrust } from '../../src/verify/trust.ts'
 import { type Daemon, startDaemon } from '../support/child.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
@@ -147,6 +152,61 @@ describe('watch', () => {
     expect(judged.stdout).toContain('is not in the statement of')
     // It is told once, and what was proven is not asked for again.
     expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
+  })
+
+  it('holds promises of a region that does not answer, and believes none that are said to be erased', async () => {
+    const signer = await loadLogKey(
+      join(holdfast.data, 'regions', mumbai, 'log.key'),
+      readFileSync(join(holdfast.data, 'regions', mumbai, 'log.origin'), 'utf8').trim(),
+      crypto,
+    )
+    const past = Date.now() - (promiseWithinSeconds + 3600) * 1000
+    const body = { bucket: 'watched', by: { accessKeyId: 'AK' } }
+    const tenant = holdfast.credentials.tenant as never
+    const lost = createDraftBox(mumbai, () => past, randomBytes).draft({
+      tenant,
+      type: 'bucket.deleted',
+      body,
+    })
+    const text = await createPromiser({ region: mumbai, signer, clock: () => past, crypto }).promise([lost])
+    const trust = parseTrust(readFileSync(join(holdfast.customer, 'trust.json'), 'utf8'), crypto)
+    if (typeof trust === 'string') throw new Error(trust)
+    const raised: string[] = []
+    await using promises = await openPromiseStore(join(holdfast.folder, 'held.txt'))
+    await promises.add([text!])
+    let status = 503
+    const api = createServer((_, response) => response.writeHead(status).end('{}'))
+    await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve))
+    const deps = {
+      trust,
+      api: `http://127.0.0.1:${(api.address() as AddressInfo).port}`,
+      token: 't',
+      archive: join(holdfast.folder, 'archive'),
+      promises,
+      alerts: { raise: ({ kind }: Alert) => void raised.push(kind), count: () => 0, raised: () => 0 },
+      clock: Date.now,
+      statementEveryMs: 1,
+      lastClosed: new Map<string, number>(),
+      onRow: () => {},
+    }
+    await lookAtPromises(deps)
+    expect([raised, promises.all().size]).toEqual([[], 1])
+    // Its word alone is worth nothing: the statement has to show it.
+    status = 410
+    await lookAtPromises(deps)
+    expect([raised, promises.all().size]).toEqual([['region-unreachable'], 1])
+    api.close()
+    api.closeAllConnections()
+    await lookAtPromises({ ...deps, api: 'http://127.0.0.1:1' })
+    expect([raised, promises.all().size]).toEqual([['region-unreachable'], 1])
+  })
+
+  it('is alone in its folder', async () => {
+    const [port] = await freePorts(1)
+    const watch = await startWatch(port!)
+    const second = await holdfast.cli('watch', '--once')
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining('another watch is running') })
+    await watch.end('SIGTERM')
   })
 
   it('says when the books were not closed in time, and when a region does not answer', async () => {

@@ -79,12 +79,17 @@ async function killAt(command: string[], moment: () => boolean): Promise<boolean
   return alive && child.signalCode === 'SIGKILL'
 }
 
-const filesIn = (folder: string): string[] =>
-  existsSync(folder)
-    ? readdirSync(folder, { recursive: true, encoding: 'utf8', withFileTypes: true })
-        .filter(entry => entry.isFile())
-        .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
-    : []
+/** Of a folder that others are writing: it may be moved or emptied while it is read. */
+const filesIn = (folder: string): string[] => {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8', withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
 
 describe('a backup that is killed', () => {
   it('is none, whenever it was, and the next one is whole', async () => {

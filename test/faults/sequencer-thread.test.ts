@@ -65,6 +65,23 @@ describe('the sequencer thread', () => {
     expect(await fsckLedger({ catalog, tiles, log: signer.log, crypto }, region)).toEqual([])
   })
 
+  it('heeds what a witness says while the region is still being opened', async () => {
+    const early = {
+      ...config,
+      region: 'fr-paris' as RegionId,
+      catalogPath: join(folder, 'early'),
+      tilesPath: join(folder, 'early-log'),
+      keyPath: join(folder, 'early-keys', 'log.pem'),
+    }
+    await loadOrCreateLogKey(early.keyPath, early.origin, crypto)
+    await using thread = startSequencerThread()
+    const fatal = new Promise<Error>(resolve => {
+      // In the same turn: nothing can be open yet.
+      thread.run(early, { onMessage: () => {}, onFatal: resolve }).halt('a witness has another tree')
+    })
+    expect((await fatal).message).toContain('a witness has another tree')
+  })
+
   it('says so when the ledger must not go on', async () => {
     writeFileSync(config.keyPath, '')
     rmSync(config.keyPath)

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts'
-import type { Drafted } from '../../src/ledger/drafts.ts'
+import { createDraftBox, type Drafted } from '../../src/ledger/drafts.ts'
 import { createPromiser, promiseWithinSeconds } from '../../src/ledger/promises.ts'
 import { parsePromise, verifyPromise } from '../../src/verify/promise.ts'
 import { PromiseBook, type PromiseState } from '../../src/verify/promise-book.ts'
@@ -162,5 +163,40 @@ describe('promises', () => {
       state: 'broken',
       reason: expect.stringContaining('promised twice'),
     })
+  })
+
+  it('stay broken when the entry is erased or shown as promised afterwards', async () => {
+    const [drafted] = drafts(1)
+    const other = { ...drafted!, stored: { ...drafted!.stored, type: 'bucket.created' } }
+    const texts = await Promise.all([promiserOf().promise([drafted!]), promiserOf().promise([other])])
+    const book = new PromiseBook(crypto)
+    for (const text of texts) {
+      const verdict = verifyPromise(text!, alice.trust, crypto)
+      if (verdict.verified) book.add(verdict.promise)
+    }
+    const check = checkStatement(alice.trust, crypto, () => {})
+    check.push(await ledger.statement(alice))
+    const facts = check.end()
+    if (!facts.verified) throw new Error(facts.failures.join())
+    const following = book.follow()
+    const erasure = { entries: [[3, drafted!.entryId]] }
+    const payload = { type: 'entries.erased', body: erasure, region, id: 'e' }
+    const row = { seq: 4, leafIndex: 4, commitment: '', timeUnixMs: 0 }
+    following.saw({ ...row, payload: payload as never })
+    following.close(facts, true)
+    expect(book.stateOf(region, drafted!.entryId)).toMatchObject({ state: 'broken' })
+  })
+
+  it('are not shown broken by an honest region that is catching up after a standstill', async () => {
+    const fresh = await createTestLedger()
+    const bob = await fresh.join()
+    await fresh.newSequencer().tick()
+    const day = 86_400_000
+    const late = createDraftBox(region, () => Date.UTC(2026, 0, 2) - day, randomBytes)
+    const { put, entryId } = late.draft({ tenant: bob.id, type: 'bucket.deleted', body })
+    await fresh.catalog.commit({ puts: [put] })
+    const asked = fresh.statement(bob)
+    await fresh.newSequencer().tick()
+    expect(fromUtf8(await asked)).toContain(entryId)
   })
 })

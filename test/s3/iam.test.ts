@@ -48,6 +48,40 @@ const document = (Effect: string, Action: string | string[], Resource: string | 
 const as = (key: Key) => createS3(acme.credentials.endpoint, key)
 const iamAs = (key: Key) => createIam(acme.credentials.endpoint, key)
 
+describe('entries of changes that race', () => {
+  it('are told of only when they took effect: what lost a race is promised to nobody', async () => {
+    await did(root('CreateUser', { UserName: 'contended' }))
+    const policies = Array.from({ length: 12 }, (_, i) => `p${i}`)
+    const replies = await Promise.all(
+      policies.map(PolicyName =>
+        did(
+          root('PutUserPolicy', {
+            UserName: 'contended',
+            PolicyName,
+            PolicyDocument: document('Allow', 's3:GetObject'),
+          }),
+        ),
+      ),
+    )
+    const told = replies.map(({ entry }) => entry!)
+    expect(told.filter(entry => entry.includes(','))).toEqual([])
+    expect(new Set(told).size).toBe(policies.length)
+    for (const PolicyName of policies)
+      await did(root('DeleteUserPolicy', { UserName: 'contended', PolicyName }))
+    await did(root('DeleteUser', { UserName: 'contended' }))
+  })
+
+  it('name one deletion of many at once of one object', async () => {
+    await s3.call('PUT', '/raced-deletions')
+    await s3.call('PUT', '/raced-deletions/k', { body: Buffer.from('x') })
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => s3.call('DELETE', '/raced-deletions/k')),
+    )
+    const told = answers.filter(({ headers }) => headers['x-holdfast-entry'] !== undefined)
+    expect(told).toHaveLength(1)
+  })
+})
+
 describe('users', () => {
   it('are made, shown, listed by pages, renamed and ended', async () => {
     const made = await did(root('CreateUser', { UserName: 'Ann', Path: '/staff/' }))

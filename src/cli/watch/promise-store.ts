@@ -3,7 +3,8 @@
  * client, so that what was promised can be shown even if everything here dies in the next moment.
  *
  * Crash points: half a line at the end is what a crash leaves, and is cut off at the next start; its answer never
- * reached the client. A rewrite without the promises that were kept replaces the file as a whole.
+ * reached the client. A rewrite without the promises that were kept replaces the file as a whole. After a write that
+ * failed nobody knows what of it is on disk, so the next one replaces the file too.
  */
 import { existsSync, readFileSync, truncateSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -24,6 +25,7 @@ export async function openPromiseStore(path: string): Promise<PromiseStore> {
   let file: FileHandle = await open(path, 'a', 0o600)
   let queue: string[] = []
   let last: Promise<void> = Promise.resolve()
+  let isWhole = true
 
   /** One write after the other; what arrives during one shares the next sync. */
   const exclusively = (work: () => Promise<void>): Promise<void> => {
@@ -32,12 +34,29 @@ export async function openPromiseStore(path: string): Promise<PromiseStore> {
     return done
   }
 
-  const flush = async (): Promise<void> => {
-    if (queue.length === 0) return
+  const rewrite = async (): Promise<void> => {
+    queue = []
+    const lines = [...held].map(promise => `${promise}\n`).join('')
+    await writeFileDurable(path, utf8(lines), 0o600)
+    const before = file
+    file = await open(path, 'a', 0o600)
+    await before.close()
+  }
+
+  const append = async (): Promise<void> => {
     const lines = queue
     queue = []
+    if (lines.length === 0) return
     await file.appendFile(`${lines.join('\n')}\n`)
     await file.datasync()
+  }
+
+  /** Also for promises whose lines another call wrote, or failed to write. */
+  const flush = async (): Promise<void> => {
+    const wasWhole = isWhole
+    isWhole = false
+    await (wasWhole ? append() : rewrite())
+    isWhole = true
   }
 
   return {
@@ -54,18 +73,14 @@ export async function openPromiseStore(path: string): Promise<PromiseStore> {
 
     drop(promises) {
       for (const promise of promises) held.delete(promise)
-      return exclusively(async () => {
-        await file.close()
-        queue = []
-        const lines = [...held].map(promise => `${promise}\n`).join('')
-        await writeFileDurable(path, utf8(lines), 0o600)
-        file = await open(path, 'a', 0o600)
+      return exclusively(() => {
+        isWhole = false
+        return flush()
       })
     },
 
     async [Symbol.asyncDispose]() {
-      await exclusively(flush)
-      await file.close()
+      await exclusively(flush).finally(() => file.close())
     },
   }
 }

@@ -12,6 +12,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../core/errors.ts'
 
 export interface ProxyOptions {
@@ -35,7 +36,7 @@ export function createProxy(options: ProxyOptions): Server {
       if (response.headersSent) response.destroy()
       else {
         response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' })
-        response.end(`the region's S3 endpoint cannot be reached: ${messageOf(error)}\n`)
+        response.end(`holdfast watch: ${messageOf(error)}\n`)
       }
     })
   }
@@ -52,35 +53,60 @@ function forward(
   expects: boolean,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    let isAnswered = false
     const request = endpoint.protocol === 'https:' ? requestHttps : requestHttp
     const sent = request({
-      hostname: endpoint.hostname,
+      hostname: endpoint.hostname.replace(/^\[(.*)\]$/, '$1'),
       port: endpoint.port,
       method: message.method,
       path: message.url,
       headers: message.rawHeaders,
       setHost: false,
     })
-    sent.on('error', reject)
+    sent.on('error', error => {
+      // Once there is an answer, it decides: a region that refuses a long body closes before it took all of it.
+      if (!isAnswered)
+        reject(new Error(`the region's S3 endpoint cannot be reached: ${messageOf(error)}`, { cause: error }))
+    })
     response.on('close', () => {
       if (!response.writableFinished) sent.destroy()
       resolve()
     })
     if (expects) sent.on('continue', () => response.writeContinue())
-    sent.on('response', answer => {
+    const passOn = async (answer: IncomingMessage): Promise<void> => {
       const promises = answer.headers['x-holdfast-promise']
-      const entered = answer.headers['x-holdfast-entry']
-      if (promises === undefined && entered !== undefined) onMissing(`${message.method} ${message.url}`)
-      const stored = typeof promises === 'string' ? onPromises(promises) : Promise.resolve()
-      stored.then(() => {
-        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
-        answer.pipe(response)
-        answer.on('error', () => response.destroy())
-      }, reject)
+      if (typeof promises === 'string') await onPromises(promises)
+      else if (mustPromise(message, answer)) onMissing(`${message.method} ${message.url?.split('?', 1)[0]}`)
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      // Fails also for an answer that was cut off while its promise was being stored.
+      await pipeline(answer, response)
+      message.unpipe(sent).resume()
+    }
+    sent.on('response', answer => {
+      isAnswered = true
+      passOn(answer).catch(error => {
+        sent.destroy()
+        reject(error)
+      })
     })
     message.pipe(sent)
     message.on('error', () => sent.destroy())
   })
+}
+
+/**
+ * What enters something says so. Of a whole object that was stored it is known without being told: a region that left
+ * both headers out would otherwise never be noticed.
+ */
+function mustPromise(
+  { method, url = '' }: IncomingMessage,
+  { headers, statusCode }: IncomingMessage,
+): boolean {
+  if (headers['x-holdfast-entry'] !== undefined) return true
+  if (method !== 'PUT' || statusCode !== 200) return false
+  const [path = '', query = ''] = url.split('?', 2)
+  const isObject = path.split('/').filter(part => part !== '').length >= 2
+  return isObject && [...new URLSearchParams(query).keys()].every(name => /^x-(?:id$|amz-)/i.test(name))
 }
 
 /** From an SDK's hook: lines of promises. */

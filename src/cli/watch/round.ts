@@ -1,15 +1,17 @@
 /** One look at one region: what is new in its books, what it promised, and whether it shows its books in time. */
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { HoldfastError, messageOf } from '../../core/errors.ts'
+import { toHex, utf8 } from '../../core/bytes.ts'
+import { messageOf } from '../../core/errors.ts'
 import { type Clock, isoTime, parseIsoTime } from '../../core/time.ts'
 import { nodeVerifyCrypto } from '../../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../../store/durable-file.ts'
 import type { EntryPayload } from '../../verify/payload.ts'
-import { promiseFault, verifyPromise } from '../../verify/promise.ts'
+import { type EntryPromise, type PromisedEntry, promiseFault, verifyPromise } from '../../verify/promise.ts'
+import { PromiseBook } from '../../verify/promise-book.ts'
 import { verifyReceipt } from '../../verify/receipt.ts'
 import { type CheckedRow, checkStatement, type StatementFacts } from '../../verify/statement.ts'
 import type { Trust } from '../../verify/trust.ts'
@@ -38,6 +40,9 @@ export interface RoundDeps {
 const clockToleranceMs = 5 * 60_000
 /** A period that is over is closed within a minute; a restart may take longer. */
 const lateToleranceMs = 3600e3
+/** Who sends a byte now and then must not keep a look from ending. */
+const longestStatementMs = 3600e3
+const longestReceiptMs = 30_000
 
 /**
  * Takes up the books where the last look ended. Rows are archived as the signed part of a statement that they came in,
@@ -48,18 +53,23 @@ export async function lookAtRegion(deps: RoundDeps, region: string, memory: Memo
   const first = memory.chains[`${trust.tenant}/${region}`]?.count ?? 0
   const points = new ChainPoints(memory)
   const entries: EntryPayload[] = []
-  const fetched = await fetchPart(deps, region, first, row => {
+  const name = `${region}-${String(first).padStart(12, '0')}.json`
+  const fetched = await fetchPart(deps, { region, first, name }, row => {
     points.saw(row.seq, row.commitment)
     if (row.payload !== null) entries.push(row.payload)
   })
   if (fetched === null) return memory
   const { facts, file } = fetched
-  const evidence = [file]
   const seen = compareCheckpoint(memory, facts.checkpoint)
   const chain = compareStatement(seen.memory, facts, points)
   const faults = [...seen.faults, ...chain.faults]
-  for (const what of faults) alerts.raise({ kind: 'history-changed', region, what, evidence })
-  if (faults.length > 0) return memory
+  if (faults.length > 0) {
+    // Not under the name of a piece of the archive: the next look would replace it.
+    const evidence = [await setAside(file, `${region}-changed-${shortHash(faults.join('; '))}.json`)]
+    for (const what of faults) alerts.raise({ kind: 'history-changed', region, what, evidence })
+    return memory
+  }
+  const evidence = [file]
   for (const entry of entries) deps.onRow(region, entry)
   checkSchedule(deps, region, entries)
   const aheadMs = parseIsoTime(facts.time)! - clock()
@@ -88,11 +98,13 @@ function checkSchedule(
   alerts.raise({ kind: 'statement-late', region, what, evidence: [] })
 }
 
-/** A statement from `first` on, kept in the archive once it verified; `null`, and an alert, when there is none. */
+/**
+ * A statement from `first` on, kept in the archive as `name` once it verified; `null`, and an alert, when there is
+ * none. One that was refused is kept too, one for each fault: it may be the only evidence.
+ */
 async function fetchPart(
   deps: RoundDeps,
-  region: string,
-  first: number,
+  { region, first, name }: { readonly region: string; readonly first: number; readonly name: string },
   onRow: (row: CheckedRow) => void,
 ): Promise<{ readonly facts: StatementFacts; readonly file: string } | null> {
   const { alerts, api, archive, token, trust } = deps
@@ -101,7 +113,8 @@ async function fetchPart(
   const check = checkStatement(trust, nodeVerifyCrypto, onRow)
   try {
     const path = `/regions/${encodeURIComponent(region)}/statement?first=${first}`
-    const response = await fetchApi(api, 'GET', path, token)
+    const limit = AbortSignal.timeout(longestStatementMs)
+    const response = await fetchApi(api, 'GET', path, token, undefined, limit)
     const body = Readable.fromWeb(response.body as never) as AsyncIterable<Uint8Array>
     await pipeline(
       body,
@@ -129,88 +142,137 @@ async function fetchPart(
   }
   const facts = check.end()
   if (!facts.verified) {
-    const refused = join(archive, `${region}-refused-${deps.clock()}.json`)
-    await rename(partial, refused)
     const what = facts.failures.join('; ')
+    const refused = await setAside(partial, `${region}-refused-${shortHash(what)}.json`)
     alerts.raise({ kind: 'statement-refused', region, what, evidence: [refused] })
     return null
   }
-  const file = join(archive, `${region}-${String(first).padStart(12, '0')}.json`)
+  const file = join(archive, name)
   await rename(partial, file)
   return { facts, file }
 }
 
+/** The first of its name stays: who shows the same fault every minute must not fill the disk, nor replace what it showed. */
+async function setAside(file: string, name: string): Promise<string> {
+  const target = join(dirname(file), name)
+  if (existsSync(target)) await rm(file)
+  else await rename(file, target)
+  return target
+}
+
+function shortHash(text: string): string {
+  return toHex(nodeVerifyCrypto.sha256(utf8(text))).slice(0, 12)
+}
+
+interface HeldPromise {
+  readonly text: string
+  readonly promise: EntryPromise
+}
+
 /**
- * Asks for the entry of every promise: in the receipt, the region's log itself answers. Of one that is overdue and has
- * none, the whole statement is fetched: with the promise it is proof of fraud.
+ * Asks for the entry of every promise: in the receipt, the region's log itself answers. What a receipt does not settle
+ * in time, and what the region says was erased, the whole statement decides. A region that does not answer has broken
+ * nothing yet: its promises are held until it does.
  */
 export async function lookAtPromises(deps: RoundDeps): Promise<void> {
   const { trust, promises, clock } = deps
   const settled = new Set<string>()
+  const doubtful: HeldPromise[] = []
+  const silent = new Set<string>()
   for (const text of promises.all()) {
     const verdict = verifyPromise(text, trust, nodeVerifyCrypto)
-    // It was told when it came in.
     if (!verdict.verified) {
+      await keepUnverified(deps, text, verdict.failures.join('; '))
       settled.add(text)
       continue
     }
     const { promise, dueUnixMs } = verdict
+    if (silent.has(promise.region)) continue
     const isDue = clock() > dueUnixMs + clockToleranceMs
-    let open = 0
+    const states: ReceiptState[] = []
     for (const promised of promise.entries) {
       const state = await stateOf(deps, promise.region, promised)
-      if (state === 'open') open++
-      if (state === 'kept' || (state === 'open' && !isDue)) continue
-      await tellBroken(
-        deps,
-        text,
-        promise.region,
-        state === 'open' ? `entry ${promised.id} was promised and is not in the log` : state,
-      )
+      states.push(state)
+      if (state !== 'silent') continue
+      silent.add(promise.region)
+      break
     }
-    if (open === 0 || isDue) settled.add(text)
+    if (states.every(state => state === 'kept')) settled.add(text)
+    else if (states.includes('doubtful') || (isDue && !states.includes('silent')))
+      doubtful.push({ text, promise })
   }
+  for (const [region, held] of Map.groupBy(doubtful, ({ promise }) => promise.region))
+    for (const text of await judgeByStatement(deps, region, held)) settled.add(text)
   if (settled.size > 0) await promises.drop(settled)
 }
 
-type Settled = 'kept' | 'open' | (string & {})
+/** Of a log that is trusted no more, as after a restore that began a new one: it may still prove something to others. */
+async function keepUnverified({ alerts, archive }: RoundDeps, text: string, fault: string): Promise<void> {
+  const evidence = await writePromise(archive, 'unverified', text)
+  alerts.raise({ kind: 'promise-invalid', region: '-', what: `${fault}: ${evidence}`, evidence: [evidence] })
+}
+
+async function writePromise(archive: string, kind: string, text: string): Promise<string> {
+  await mkdir(archive, { recursive: true, mode: 0o700 })
+  const file = join(archive, `${kind}-${shortHash(text)}.promise`)
+  await writeFileDurable(file, utf8(`${text}\n`), 0o600)
+  return file
+}
+
+/** `doubtful`: the region says what only its statement can show. `silent`: it says nothing. */
+type ReceiptState = 'kept' | 'open' | 'doubtful' | 'silent'
 
 async function stateOf(
   { api, token, trust }: RoundDeps,
   region: string,
-  promised: { readonly id: string; readonly digest: string },
-): Promise<Settled> {
-  let response: Response
+  promised: PromisedEntry,
+): Promise<ReceiptState> {
+  let text: string
   try {
-    response = await fetchApi(api, 'GET', `/entries/${promised.id}/receipt`, token)
+    const limit = AbortSignal.timeout(longestReceiptMs)
+    const path = `/entries/${promised.id}/receipt`
+    const response = await fetchApi(api, 'GET', path, token, undefined, limit)
+    if (response.status !== 200) return 'open'
+    text = await response.text()
   } catch (error) {
-    if (error instanceof ApiRefused && error.status === 410) return 'kept'
-    return 'open'
+    if (!(error instanceof ApiRefused) || error.status >= 500) return 'silent'
+    return error.status === 410 ? 'doubtful' : 'open'
   }
-  const text = await response.text()
-  if (response.status !== 200) return 'open'
   const verdict = verifyReceipt(text, trust, nodeVerifyCrypto)
-  if (!verdict.verified)
-    return `the receipt of ${promised.id} does not verify: ${verdict.failures.join('; ')}`
-  if (verdict.entry.region !== region) return `entry ${promised.id} was entered in ${verdict.entry.region}`
-  return promiseFault(promised, verdict.entry, nodeVerifyCrypto) ?? 'kept'
+  const isKept =
+    verdict.verified &&
+    verdict.entry.id === promised.id &&
+    verdict.entry.region === region &&
+    promiseFault(promised, verdict.entry, nodeVerifyCrypto) === null
+  return isKept ? 'kept' : 'doubtful'
 }
 
-async function tellBroken(deps: RoundDeps, promise: string, region: string, what: string): Promise<void> {
-  const { alerts, archive, api, token } = deps
-  await mkdir(archive, { recursive: true, mode: 0o700 })
-  const name = join(archive, `broken-${region}-${promise.slice(-12)}`)
-  await writeFileDurable(`${name}.promise`, Buffer.from(`${promise}\n`), 0o600)
-  const evidence = [`${name}.promise`]
-  try {
-    const response = await fetchApi(api, 'GET', `/regions/${encodeURIComponent(region)}/statement`, token)
-    await pipeline(
-      Readable.fromWeb(response.body as never),
-      createWriteStream(`${name}.json`, { mode: 0o600 }),
-    )
-    evidence.push(`${name}.json`)
-  } catch (error) {
-    if (!(error instanceof HoldfastError) && !(error instanceof ApiRefused)) throw error
+/** Promises of one region, against its whole statement: the promise and the statement prove it to anybody. */
+async function judgeByStatement(
+  deps: RoundDeps,
+  region: string,
+  held: readonly HeldPromise[],
+): Promise<string[]> {
+  const { alerts, archive } = deps
+  const book = new PromiseBook(nodeVerifyCrypto)
+  for (const { promise } of held) book.add(promise)
+  const following = book.follow()
+  const name = `promises-${region}-${deps.clock()}.json`
+  const fetched = await fetchPart(deps, { region, first: 0, name }, row => following.saw(row))
+  if (fetched === null) return []
+  following.close(fetched.facts, true)
+  const settled: string[] = []
+  let broken = 0
+  for (const { text, promise } of held) {
+    const states = promise.entries.map(({ id }) => book.stateOf(region, id))
+    if (states.every(({ state }) => state !== 'open')) settled.push(text)
+    for (const state of states) {
+      if (state.state !== 'broken') continue
+      broken++
+      const evidence = [await writePromise(archive, `broken-${region}`, text), fetched.file]
+      alerts.raise({ kind: 'promise-broken', region, what: state.reason, evidence })
+    }
   }
-  alerts.raise({ kind: 'promise-broken', region, what, evidence })
+  if (broken === 0) await rm(fetched.file, { force: true })
+  return settled
 }

@@ -71,6 +71,8 @@ export async function deleteVersion(
   if (deletion === 'bucket-gone')
     throw new S3Error('NoSuchBucket', undefined, { BucketName: bucket.row.name })
   if (deletion === 'locked') throw lockedError()
+  // What was drafted for a race that was lost is not entered: others deleted it first.
+  if (deletion.did === 'nothing') return { entered: null, isMarker: false, versionId }
   if (deletion.did === 'marked')
     return { entered, isMarker: true, versionId: clientVersionId(deletion.marker) }
   const wasMarker = deletion.did === 'removed' && isMarker(deletion.version)

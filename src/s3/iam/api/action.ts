@@ -6,7 +6,7 @@ import type { Caller } from '../../../policy/access.ts'
 import type { Authorized } from '../../../policy/authorized.ts'
 import type { Keys } from '../../../policy/conditions.ts'
 import type { AccountUse } from '../../../policy/operations.ts'
-import type { Catalog, CatalogBatch, Put } from '../../../store/catalog.ts'
+import type { Catalog, CatalogBatch } from '../../../store/catalog.ts'
 import {
   changeAccount,
   type EntityKind,
@@ -87,16 +87,26 @@ export interface Change {
   readonly sha256?: string
 }
 
-/** The draft of an entry about the account, noted for the answer. */
-export function changeEntry(context: IamContext, { action, resource, sha256 }: Change): Put {
+/**
+ * Commits a change of the account with its entry, which is noted for the answer only when the batch took effect: of a
+ * lost race nothing is entered, and a promise of it would convict the region. False when a check does not hold.
+ */
+export async function enterChange(
+  context: IamContext,
+  authorized: Authorized<AccountUse>,
+  { action, resource, sha256 }: Change,
+  batch: CatalogBatch,
+): Promise<boolean> {
   const by = { accessKeyId: context.accessKeyId }
   const drafted = context.drafts.draft({
     tenant: context.tenant,
     type: 'iam.changed',
     body: { action, resource, sha256: sha256 ?? null, by },
   })
-  context.entered(drafted)
-  return drafted.put
+  const puts = [...(batch.puts ?? []), drafted.put]
+  const held = await changeAccount(context.catalog, authorized, { ...batch, puts })
+  if (held) context.entered(drafted)
+  return held
 }
 
 const maxRaces = 100
@@ -115,13 +125,10 @@ export async function changeEntity(
     const { row, bytes } = await demandEntity(context, kind, name)
     const changed = await make(row)
     const key = entityKey(context.tenant, kind, name)
-    const held = await changeAccount(context.catalog, authorized, {
+    const entry = { ...change, resource: entityArn(context, row) }
+    const held = await enterChange(context, authorized, entry, {
       checks: [{ table: 'iam', key, expected: bytes }, ...(also.checks ?? [])],
-      puts: [
-        { table: 'iam', key, value: encodeRow(changed) },
-        changeEntry(context, { ...change, resource: entityArn(context, row) }),
-        ...(also.puts ?? []),
-      ],
+      puts: [{ table: 'iam', key, value: encodeRow(changed) }, ...(also.puts ?? [])],
     })
     if (held) return changed
   }

@@ -3,7 +3,6 @@
 import { sha256Hex, uriEncode } from '../../../crypto/sigv4.ts'
 import { parsePolicy } from '../../../policy/document.ts'
 import {
-  changeAccount,
   type EntityRow,
   entityIdKey,
   entityKey,
@@ -16,8 +15,8 @@ import {
 import type { XmlNode } from '../../xml.ts'
 import {
   changeEntity,
-  changeEntry,
   demandEntity,
+  enterChange,
   entityArn,
   type IamAction,
   type IamContext,
@@ -67,7 +66,7 @@ function create({ kind, title, rule, idPrefix }: KindSpec): IamAction {
       return entityArn(context, { kind, name, path: context.params.optional('Path', pathRule) ?? '/' })
     },
     run: async (context, authorized) => {
-      const { params, tenant, catalog } = context
+      const { params, tenant } = context
       if (params.optional('PermissionsBoundary', documentRule) !== null)
         throw new IamError('InvalidInput', 'Permissions boundaries are not implemented.')
       const row: EntityRow = {
@@ -86,15 +85,13 @@ function create({ kind, title, rule, idPrefix }: KindSpec): IamAction {
         tags: readTags(params),
         role: kind === 'role' ? roleTerms(params) : null,
       }
-      const held = await changeAccount(catalog, authorized, {
+      const change = { action: `Create${title}`, resource: entityArn(context, row) }
+      const held = await enterChange(context, authorized, change, {
         checks: [
           { table: 'iam', key: entityKey(tenant, kind, row.name), expected: null },
           { table: 'iam', key: entityIdKey(tenant, row.id), expected: null },
         ],
-        puts: [
-          ...entityPuts(tenant, row),
-          changeEntry(context, { action: `Create${title}`, resource: entityArn(context, row) }),
-        ],
+        puts: entityPuts(tenant, row),
       })
       if (!held) throw new IamError('EntityAlreadyExists', `${title} with name ${row.name} already exists.`)
       return { [title]: entityXml(context, row) }
@@ -187,7 +184,7 @@ function rename(spec: KindSpec): IamAction {
     name: `Update${title}`,
     resource: aboutEntity(spec),
     run: async (context, authorized) => {
-      const { params, tenant, catalog } = context
+      const { params, tenant } = context
       const { row, bytes } = await demandEntity(context, kind, params.text(`${title}Name`, rule))
       const renamed: EntityRow = {
         ...row,
@@ -196,7 +193,8 @@ function rename(spec: KindSpec): IamAction {
       }
       const from = entityKey(tenant, kind, row.name)
       const isMoved = renamed.name.toLowerCase() !== row.name.toLowerCase()
-      const held = await changeAccount(catalog, authorized, {
+      const change = { action: `Update${title}`, resource: entityArn(context, renamed) }
+      const held = await enterChange(context, authorized, change, {
         checks: [
           { table: 'iam', key: from, expected: bytes },
           ...(isMoved
@@ -204,10 +202,7 @@ function rename(spec: KindSpec): IamAction {
             : []),
         ],
         removes: isMoved ? [{ table: 'iam', key: from }] : [],
-        puts: [
-          ...entityPuts(tenant, renamed),
-          changeEntry(context, { action: `Update${title}`, resource: entityArn(context, renamed) }),
-        ],
+        puts: entityPuts(tenant, renamed),
       })
       if (!held)
         throw new IamError('EntityAlreadyExists', `${title} with name ${renamed.name} already exists.`)
@@ -269,11 +264,12 @@ function remove(spec: KindSpec): IamAction {
     name: `Delete${title}`,
     resource: aboutEntity(spec),
     run: async (context, authorized) => {
-      const { tenant, catalog } = context
+      const { tenant } = context
       const { row, bytes } = await demandEntity(context, kind, context.params.text(`${title}Name`, rule))
       await demandAlone(context, row)
       const key = entityKey(tenant, kind, row.name)
-      const held = await changeAccount(catalog, authorized, {
+      const change = { action: `Delete${title}`, resource: entityArn(context, row) }
+      const held = await enterChange(context, authorized, change, {
         checks: [
           { table: 'iam', key, expected: bytes },
           { table: 'iam', emptyPrefix: ownedKeyKey(tenant, row.id, '') },
@@ -282,7 +278,6 @@ function remove(spec: KindSpec): IamAction {
           { table: 'iam', key },
           { table: 'iam', key: entityIdKey(tenant, row.id) },
         ],
-        puts: [changeEntry(context, { action: `Delete${title}`, resource: entityArn(context, row) })],
       })
       if (!held)
         throw new IamError('ConcurrentModification', 'The entity was changed by others meanwhile. Try again.')

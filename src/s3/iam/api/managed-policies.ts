@@ -1,7 +1,6 @@
 /** Policies of their own, with versions, which are attached to users, groups and roles. */
 import { sha256Hex, uriEncode } from '../../../crypto/sigv4.ts'
 import {
-  changeAccount,
   type EntityRow,
   entityKey,
   findManagedPolicy,
@@ -14,8 +13,8 @@ import type { XmlNode } from '../../xml.ts'
 import { builtInArns, builtInPolicy } from '../managed-policies.ts'
 import {
   changeEntity,
-  changeEntry,
   demandEntity,
+  enterChange,
   entityArn,
   type IamAction,
   type IamContext,
@@ -56,7 +55,7 @@ export const managedPolicyActions: readonly IamAction[] = [
         },
       ),
     run: async (context, authorized) => {
-      const { params, catalog, tenant } = context
+      const { params, tenant } = context
       const now = context.clock()
       const document = documentOf(params.text('PolicyDocument', documentRule))
       const row: ManagedPolicyRow = {
@@ -72,16 +71,14 @@ export const managedPolicyActions: readonly IamAction[] = [
         versions: [{ id: 'v1', document, createdUnixMs: now }],
       }
       const key = entityKey(tenant, 'policy', row.name)
-      const held = await changeAccount(catalog, authorized, {
+      const change = {
+        action: 'CreatePolicy',
+        resource: arnOf(context, row),
+        sha256: sha256Hex(document),
+      }
+      const held = await enterChange(context, authorized, change, {
         checks: [{ table: 'iam', key, expected: null }],
-        puts: [
-          { table: 'iam', key, value: encodeRow(row) },
-          changeEntry(context, {
-            action: 'CreatePolicy',
-            resource: arnOf(context, row),
-            sha256: sha256Hex(document),
-          }),
-        ],
+        puts: [{ table: 'iam', key, value: encodeRow(row) }],
       })
       if (!held)
         throw new IamError(
@@ -142,10 +139,10 @@ export const managedPolicyActions: readonly IamAction[] = [
           'This policy has more than one version. Before you delete a policy, you must delete the policy’s versions.',
         )
       const key = entityKey(context.tenant, 'policy', row.name)
-      const held = await changeAccount(context.catalog, authorized, {
+      const change = { action: 'DeletePolicy', resource: arn }
+      const held = await enterChange(context, authorized, change, {
         checks: [{ table: 'iam', key, expected: bytes }],
         removes: [{ table: 'iam', key }],
-        puts: [changeEntry(context, { action: 'DeletePolicy', resource: arn })],
       })
       if (!held)
         throw new IamError('ConcurrentModification', 'The policy was changed by others meanwhile. Try again.')
@@ -341,13 +338,15 @@ async function changePolicy(
     const { row, bytes } = await demandPolicy(context, arn)
     const changed = make(row)
     const key = entityKey(context.tenant, 'policy', row.name)
-    const held = await changeAccount(context.catalog, authorized, {
-      checks: [{ table: 'iam', key, expected: bytes }],
-      puts: [
-        { table: 'iam', key, value: encodeRow(changed) },
-        changeEntry(context, { ...change, resource: arn }),
-      ],
-    })
+    const held = await enterChange(
+      context,
+      authorized,
+      { ...change, resource: arn },
+      {
+        checks: [{ table: 'iam', key, expected: bytes }],
+        puts: [{ table: 'iam', key, value: encodeRow(changed) }],
+      },
+    )
     if (held) return changed
   }
   throw new IamError('ConcurrentModification', 'The policy was changed by others meanwhile. Try again.')
