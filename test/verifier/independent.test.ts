@@ -6,13 +6,14 @@ import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
 import { KeyUses } from '../../src/cli/journal-book.ts'
 import { verifyFile } from '../../src/cli/verify-file.ts'
-import { equalBytes, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
-import type { Json } from '../../src/core/canonical-json.ts'
+import { equalBytes, fromUtf8, toBase64, toHex, utf8 } from '../../src/core/bytes.ts'
+import { canonicalJson, type Json } from '../../src/core/canonical-json.ts'
 import { createPromiser } from '../../src/ledger/promises.ts'
 import { createTreeReader } from '../../src/ledger/tree-reader.ts'
 import { openCheckpoint } from '../../src/verify/checkpoint.ts'
 import { printCheckpoint } from '../../src/verify/checkpoint-text.ts'
 import { rotationText } from '../../src/verify/log-keys.ts'
+import { leafHash, rootOfProof } from '../../src/verify/merkle.ts'
 import { type NoteSigner, printNote, signatureLine } from '../../src/verify/note.ts'
 import { verifyPromise } from '../../src/verify/promise.ts'
 import { PromiseBook } from '../../src/verify/promise-book.ts'
@@ -275,6 +276,36 @@ async function honest(): Promise<Case[]> {
   return cases
 }
 
+/** With the signature that the region would give for it. */
+function signedPromise(name: string, change: { readonly [field: string]: Json }): Case {
+  const { origin, signer } = victim
+  const right: { readonly [field: string]: Json } = {
+    entries: [[other.stored.entryId, 'a'.repeat(64)]],
+    index: 0,
+    path: [],
+    region: victim.region,
+    size: 1,
+    time: '2026-01-02T00:00:00.000Z',
+    v: 1,
+    within: 300,
+    ...change,
+  }
+  const { entries, index, path, size, time, within } = right
+  const hashed = leafHash(utf8(canonicalJson(entries!)), crypto)
+  const hashes = Array.isArray(path)
+    ? path.map(each => new Uint8Array(Buffer.from(typeof each === 'string' ? each : '', 'base64')))
+    : []
+  const numbers = [index, size].map(each => (Number.isSafeInteger(each) ? (each as number) : 0))
+  const root = rootOfProof({ index: numbers[0]!, size: numbers[1]!, leafHash: hashed, proof: hashes }, crypto)
+  const [said, seconds, many] = [time, within, size].map(each =>
+    typeof each === 'string' ? each : canonicalJson(each!),
+  )
+  const text = `holdfast/promise/v1\n${origin}\n${said}\n${seconds}\n${many}\n${toBase64(root ?? hashed)}\n`
+  const signature = signatureLine(text, signer, crypto).trimEnd().split(' ')[2]!
+  const json = canonicalJson({ ...right, signature })
+  return { name, document: `hfp1.${Buffer.from(json).toString('base64url')}`, trust: victim.trust() }
+}
+
 /** What a provider can sign: damage in what it says, with all signatures and proofs made anew. */
 function signedDamage(count: number): Case[] {
   const of = (text: string, at: number): string =>
@@ -300,12 +331,58 @@ function signedDamage(count: number): Case[] {
       ),
       { numRuns: 1, seed: seed * 1_000_003 + at },
     )[0]!
+  const json = (at: number): Json =>
+    fc.sample(
+      fc.oneof(
+        fc.constant(value(at)),
+        fc.jsonValue({ maxDepth: 3 }).map(each => JSON.parse(JSON.stringify(each), whole) as Json),
+        fc.array(fc.tuple(fc.nat(3), fc.constantFrom<Json>('x', 'y', other.stored.entryId, 1)), {
+          maxLength: 3,
+        }),
+      ),
+      { numRuns: 1, seed: seed * 1_000_003 + at },
+    )[0] as Json
+  const whole = (_: string, each: unknown) =>
+    typeof each === 'number'
+      ? Math.trunc(each % 2 ** 40)
+      : typeof each === 'string'
+        ? each.toWellFormed()
+        : each
+  const promiseFields = 'entries,index,path,region,size,time,v,within,extra'.split(',')
+  const orders = 'expires,kind,ledger,scope,tenant,extra'.split(',')
+  const approvals = 'instruction,tenant,time,extra'.split(',')
   const rows = (row: object) => [{}, row, {}]
   const headers = 'count,entered,first,format,prev,region,tenant,time,checkpoint,extra'.split(',')
   const payloads = 'body,id,prev,region,seq,tenant,time,type,v,extra'.split(',')
   return Array.from({ length: count }, (_, at): Case => {
-    const pick = Math.floor(at / 8)
-    switch (at % 8) {
+    const pick = Math.floor(at / 13)
+    switch (at % 13) {
+      case 8:
+        return signedPromise(`promise ${at}`, { [promiseFields[pick % 9]!]: json(at) })
+      case 9: {
+        const path = Array.from({ length: pick % 4 }, (_, i) => toBase64(crypto.sha256(Uint8Array.of(i))))
+        return signedPromise(`path ${at}`, { index: pick % 5, path, size: pick % 7 })
+      }
+      case 10: {
+        const field = orders[pick % 6]!
+        const changed = field === 'scope' ? { entries: json(at) } : json(at)
+        return attack(
+          `order ${at}`,
+          erased({ order: { [field]: changed }, ...(field !== 'scope' && { listed: [[1, 'x']] }) }),
+        )
+      }
+      case 11:
+        return pick % 2 === 0
+          ? attack(`approval ${at}`, erased({ approval: { [approvals[pick % 4]!]: json(at) } }))
+          : attack(`list ${at}`, erased({ listed: json(at) ?? [] }))
+      case 12: {
+        const blank = (leaf: Uint8Array): Uint8Array => {
+          const changed = new Uint8Array(leaf)
+          changed[pick % 73]! ^= 1 << (pick % 8)
+          return changed
+        }
+        return attack(`leaf ${at}`, erased({ blank: { blank } }))
+      }
       case 0:
         return forged(`row ${at}`, { rows: rows({ text: (right: string) => of(right, at) }) })
       case 1:
@@ -535,7 +612,7 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
   })
 
   it('says the same of what a provider damaged and signed', async () => {
-    const { accepted, differing } = await disagreements(signedDamage(400 * times))
+    const { accepted, differing } = await disagreements(signedDamage(650 * times))
     expect(differing).toEqual([])
     // Damage that leaves a document right, such as other letters in a name: else nothing was compared.
     expect(accepted).toBeGreaterThan(20)
