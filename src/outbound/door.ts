@@ -40,6 +40,8 @@ export interface Door extends Disposable {
 }
 
 const maxAnswerBytes = 16 * 2 ** 20
+/** As many idle connections as there can be may all have been closed at the other end. */
+const maxSockets = 8
 
 /** One door for each identity that connections are made with: a region's. `localAddress`: which of the host's to use. */
 export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
@@ -53,7 +55,7 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
     const key = `${host}:${port} ${instruction} ${named?.name ?? ''} ${named?.isPlain ?? false} ${certificate}`
     let agent = agents.get(key)
     if (agent === undefined) {
-      agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets: 8 })
+      agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets })
       // TLS on a TCP socket of our own making: only that one counts the bytes that are on the wire.
       agent.createConnection = () => {
         const tcp = connectTcp({
@@ -98,7 +100,11 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   return {
     async send({ op }, outbound) {
       try {
-        return await exchange(op, agentOf(op), outbound, wires)
+        for (let stale = 0; ; stale++) {
+          const answer = await exchange(op, agentOf(op), outbound, wires)
+          if (answer !== 'stale') return answer
+          if (stale >= maxSockets) throw new Error('every connection was closed before an answer')
+        }
       } catch (error) {
         throw new HoldfastError(
           'peer-unavailable',
@@ -124,13 +130,15 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   }
 }
 
+/** `stale`: the other end had closed the idle connection before it saw the request, which can be sent again. */
 function exchange(
   op: Outbound,
   agent: Agent,
   outbound: OutboundRequest,
   wires: WeakMap<Duplex, Socket>,
-): Promise<OutboundAnswer> {
+): Promise<OutboundAnswer | 'stale'> {
   return new Promise((resolve, reject) => {
+    let isAnswered = false
     const sent = request({
       host: op.host,
       port: op.port,
@@ -143,7 +151,11 @@ function exchange(
       },
       timeout: outbound.idleMs,
     })
-    sent.on('error', reject)
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      const isStale = sent.reusedSocket && !isAnswered && error.code === 'ECONNRESET'
+      if (isStale && outbound.body instanceof Uint8Array) resolve('stale')
+      else reject(error)
+    })
     sent.on('timeout', () => sent.destroy(new Error('no progress in time')))
     sent.on('socket', socket => {
       const wire = wires.get(socket)
@@ -154,6 +166,7 @@ function exchange(
       else tell()
     })
     sent.on('response', response => {
+      isAnswered = true
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {
