@@ -32,7 +32,8 @@ export class PromiseBook {
           reason: `entry ${entry.id} was promised twice, as two things`,
         })
       }
-      this.#promised.set(key, { entry, dueUnixMs })
+      // Promised twice, it is due when it was promised first.
+      this.#promised.set(key, { entry, dueUnixMs: Math.min(dueUnixMs, before?.dueUnixMs ?? dueUnixMs) })
     }
   }
 
