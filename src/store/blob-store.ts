@@ -20,7 +20,7 @@ export interface BlobStore {
   /** All of a blob of `bytes` in one piece, where the store can do that at little cost; `null`: read it in pieces. */
   readWhole(id: BlobId, bytes: number): Promise<Buffer | null>
   remove(id: BlobId): Promise<CatalogBatch>
-  /** Every finished blob, in no order; for fsck. */
+  /** Every finished blob, in no order; for fsck. MUST NOT fail for a blob that is removed meanwhile. */
   list(): AsyncIterable<{ readonly id: BlobId; readonly bytes: number }>
 }
 

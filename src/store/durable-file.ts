@@ -70,6 +70,11 @@ function syncFolderNow(folder: string): void {
   }
 }
 
+/** The system says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
 /** The system's word for it, or (from LMDB, which passes the bare number on) its number. */
 export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs'
-import { type FileHandle, open, opendir, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, open, opendir, rename, stat, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { type BlobId, type BlobStore, type BlobWriter, parseBlobId } from './blob-store.ts'
-import { storeFault, syncUpwards } from './durable-file.ts'
+import { isMissing, storeFault, syncUpwards } from './durable-file.ts'
 import { createFileReader, type ReadBuffers } from './file-reader.ts'
 import { dropBytes } from './segment-writer.ts'
 
@@ -51,6 +51,8 @@ export function createFileBlobStore(
       try {
         handle = await open(join(folderOf(id), id), 'r')
       } catch (error) {
+        // Too many open files, say, is no word on whether it is there.
+        if (!isMissing(error)) throw error
         throw new HoldfastError('not-found', `blob ${id} is not in the store`, { id }, error)
       }
       return createFileReader({ id, handle, start, end, buffers, close: () => handle.close() })
@@ -69,10 +71,8 @@ export function createFileBlobStore(
         for await (const entry of await opendir(home)) {
           const id = parseBlobId(entry.name)
           if (id === null) continue
-          const handle = await open(join(home, entry.name), 'r')
-          const { size } = await handle.stat()
-          await handle.close()
-          yield { id, bytes: size }
+          const file = await stat(join(home, entry.name)).catch(ignoreMissing)
+          if (file !== undefined) yield { id, bytes: file.size }
         }
       }
     },
@@ -198,6 +198,6 @@ function createFolderSync(): FolderSync {
   return { sync }
 }
 
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+function ignoreMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error
 }

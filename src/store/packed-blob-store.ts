@@ -5,7 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 import { fromUtf8, utf8 } from '../core/bytes.ts'
-import { HoldfastError } from '../core/errors.ts'
+import { HoldfastError, hasCode } from '../core/errors.ts'
 import { newSortableId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import type { BlobId, BlobStore, BlobWriter, ByteRange } from './blob-store.ts'
@@ -132,7 +132,8 @@ export function createPackedBlobStore(options: PackedBlobStoreOptions): PackedBl
     async *list() {
       yield* files.list()
       for (const segment of await segments.list()) {
-        const handle = await segments.open(segment)
+        const handle = await segments.open(segment).catch(ignoreCompacted)
+        if (handle === null) continue
         try {
           for await (const { id, at, bytes } of readRecords(handle)) {
             const row = await catalog.get('blobs', utf8(id))
@@ -191,6 +192,12 @@ async function readPacked(
     filled += bytesRead
   }
   return out
+}
+
+/** Gone since it was listed: whatever was live in it has been moved. */
+function ignoreCompacted(error: unknown): null {
+  if (!hasCode(error, 'not-found')) throw error
+  return null
 }
 
 interface OpenSegments extends AsyncDisposable {

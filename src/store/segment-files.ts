@@ -8,7 +8,7 @@ import { type FileHandle, open, readdir, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { HoldfastError } from '../core/errors.ts'
 import { type BlobId, parseBlobId } from './blob-store.ts'
-import { syncFolder, syncUpwards } from './durable-file.ts'
+import { isMissing, syncFolder, syncUpwards } from './durable-file.ts'
 
 declare const brand: unique symbol
 /** Writer and number, `<26>-<8>` digits: who writes it, and its how manieth. */
@@ -74,7 +74,7 @@ export function createSegmentFiles(folder: string): SegmentFiles {
       try {
         return await open(pathOf(segment), 'r')
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+        if (isMissing(error))
           throw new HoldfastError('not-found', `segment ${segment} is not there`, { segment })
         throw error
       }
@@ -87,7 +87,7 @@ export function createSegmentFiles(folder: string): SegmentFiles {
 
     async remove(segment) {
       await unlink(pathOf(segment)).catch(error => {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+        if (!isMissing(error)) throw error
       })
     },
   }

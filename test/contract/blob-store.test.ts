@@ -1,11 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { BlobId, BlobStore } from '../../src/store/blob-store.ts'
-import { createFileBlobStore } from '../../src/store/file-blob-store.ts'
+import { blobFolder, createFileBlobStore } from '../../src/store/file-blob-store.ts'
 import { createReadBuffers } from '../../src/store/file-reader.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-blobs-'))
@@ -115,6 +124,33 @@ describe('blob store contract: files', () => {
     expect(await again.sweep()).toBe(1)
     expect(files().filter(name => name.endsWith('.part'))).toEqual([])
     expect(String(await get(again, id, 0, 5))).toBe('whole')
+  })
+
+  it('lists on while blobs are removed, and lists what stays', async () => {
+    const bodies = Array.from({ length: 400 }, (_, i) => Buffer.from(`blob ${i}`))
+    const made = await Promise.all(bodies.map(body => put(store, [body])))
+    const kept = new Set(made.slice(0, 20))
+    const listed = new Set<string>()
+    for await (const { id } of store.list()) {
+      listed.add(id)
+      // A folder is read some entries ahead: those behind the one just listed are known by name and gone.
+      const rest = made.filter(each => !kept.has(each) && blobFolder(each) === blobFolder(id))
+      await Promise.all(rest.map(each => store.remove(each)))
+    }
+    for (const id of kept) expect(listed.has(id)).toBe(true)
+    for (const id of made) await store.remove(id)
+  })
+
+  it('does not call a blob missing that it could not open', async () => {
+    const id = await put(store, [Buffer.from('there')])
+    const path = join(folder, files().find(name => name.endsWith(id))!)
+    // Root may open whatever its mode; a link to itself nobody may.
+    renameSync(path, `${path}.aside`)
+    symlinkSync(path, path)
+    await expect(store.read(id, { start: 0, end: 5 })).rejects.toMatchObject({ code: 'ELOOP' })
+    unlinkSync(path)
+    renameSync(`${path}.aside`, path)
+    await store.remove(id)
   })
 
   it('finishes many at once, in the same folders', async () => {

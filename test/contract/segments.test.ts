@@ -142,6 +142,25 @@ describe('segments', () => {
     expect(readdirSync(opened.folder)).toEqual([])
   })
 
+  it('are listed on while compaction removes them', async () => {
+    await using opened = await open(join(root, 'listed'), 5000)
+    const ids: BlobId[] = []
+    for (let i = 0; i < 12; i++) ids.push(await store(opened, random(3000)))
+    expect(readdirSync(opened.folder).length).toBeGreaterThan(3)
+    const listed: string[] = []
+    for await (const { id } of opened.blobs.list()) {
+      listed.push(id)
+      if (listed.length > 1) continue
+      await give(
+        opened,
+        ids.filter(each => each !== id),
+      )
+      await opened.compact([], 0)
+      await opened.compact([], 0)
+    }
+    expect(readdirSync(opened.folder).length).toBeLessThan(3)
+  })
+
   it('take no reference that comes after compaction has done with them', async () => {
     await using opened = await open(join(root, 'late'))
     const { id, rows } = await append(opened, random(1000))

@@ -123,6 +123,7 @@ describe.each(['', 'Enabled'])('a map of objects, versioning %o', versioning => 
       await settle()
     }
     const fsck = await holdfast.cli('fsck', '--read', '--json')
+    expect(fsck).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse(fsck.stdout).regions[0].findings).toEqual([])
   }, 120_000)
 })
