@@ -250,6 +250,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       ...bookRoutes(regions, clock),
       ...instructionRoutes(instructions, working),
     ],
+    regions,
     logs: new Map(
       [...regions].map(([id, { tiles, logKey }]) => [
         id,

@@ -34,8 +34,8 @@ export function instructionRoutes(
       summary: 'Drafts an instruction: a DSSE envelope, its id the hash of what is signed',
       body: envelopeSchema,
       run: async request => {
-        const view = await pipe.instruct(tenantOf(request), envelopeOf(request))
-        return { status: 201, json: show(view) }
+        const { view, entered } = await pipe.instruct(tenantOf(request), envelopeOf(request))
+        return { status: 201, json: show(view), entered }
       },
     },
     {
@@ -71,10 +71,10 @@ export function instructionRoutes(
       caller: 'tenant',
       summary: 'An approval, a rejection or a revocation: a DSSE envelope signed by one approver',
       body: envelopeSchema,
-      run: async request => ({
-        status: 200,
-        json: show(await pipe.say(tenantOf(request), idOf(request), envelopeOf(request))),
-      }),
+      run: async request => {
+        const { view, entered } = await pipe.say(tenantOf(request), idOf(request), envelopeOf(request))
+        return { status: 200, json: show(view), entered }
+      },
     },
   ]
 }

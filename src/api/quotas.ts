@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { HoldfastError } from '../core/errors.ts'
 import { parseBucketName, parseTenantId, type RegionId, type TenantId } from '../core/ids.ts'
-import type { DraftBox } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import { findBucket, listBuckets } from '../store/buckets.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { type BucketRow, bucketRowKey, encodeRow } from '../store/rows.ts'
@@ -49,9 +49,11 @@ export function quotaRoutes(regions: ReadonlyMap<RegionId, QuotaRegion>): ApiRou
         const tenant = parseTenantId(text)
         if (tenant === null) throw new HoldfastError('bad-input', 'that is no tenant id')
         const quota = { objects, bytes }
-        if (bucket === undefined) await limitTenant(regions, tenant, quota)
-        else await limitBucket(regions, tenant, bucket, quota)
-        return { status: 200, json: { tenant, bucket: bucket ?? null, ...quota } }
+        const entered =
+          bucket === undefined
+            ? await limitTenant(regions, tenant, quota)
+            : [await limitBucket(regions, tenant, bucket, quota)]
+        return { status: 200, json: { tenant, bucket: bucket ?? null, ...quota }, entered }
       },
     },
     {
@@ -72,21 +74,20 @@ async function limitTenant(
   regions: ReadonlyMap<RegionId, QuotaRegion>,
   tenant: TenantId,
   quota: Quota,
-): Promise<void> {
-  let isKnown = false
+): Promise<Drafted[]> {
+  const entered: Drafted[] = []
   for (const { id, catalog, drafts } of regions.values()) {
     if ((await findTenant(catalog, tenant)) === null) continue
-    isKnown = true
     const row: QuotaRow = { v: 1, ...quota }
     const body = { bucket: null, ...quota, by: { region: id } }
+    const entry = drafts.draft({ tenant, type: 'quota.set', body })
     await catalog.commit({
-      puts: [
-        { table: 'usage', key: tenantQuotaKey(tenant), value: encodeRow(row) },
-        drafts.draft({ tenant, type: 'quota.set', body }).put,
-      ],
+      puts: [{ table: 'usage', key: tenantQuotaKey(tenant), value: encodeRow(row) }, entry.put],
     })
+    entered.push(entry)
   }
-  if (!isKnown) throw new HoldfastError('not-found', 'there is no such tenant')
+  if (entered.length === 0) throw new HoldfastError('not-found', 'there is no such tenant')
+  return entered
 }
 
 async function limitBucket(
@@ -94,7 +95,7 @@ async function limitBucket(
   tenant: TenantId,
   text: string,
   quota: Quota,
-): Promise<void> {
+): Promise<Drafted> {
   const name = parseBucketName(text)
   for (const { id, catalog, drafts } of regions.values()) {
     for (let race = 0; race < maxRaces; race++) {
@@ -104,14 +105,12 @@ async function limitBucket(
       const isLimited = quota.objects !== null || quota.bytes !== null
       const changed: BucketRow = isLimited ? { ...row, quota } : row
       const body = { bucket: row.name, ...quota, by: { region: id } }
+      const entry = drafts.draft({ tenant, type: 'quota.set', body })
       const held = await catalog.commit({
         checks: [{ table: 'buckets', key: bucketRowKey(row.name), expected: known.bytes }],
-        puts: [
-          { table: 'buckets', key: bucketRowKey(row.name), value: encodeRow(changed) },
-          drafts.draft({ tenant, type: 'quota.set', body }).put,
-        ],
+        puts: [{ table: 'buckets', key: bucketRowKey(row.name), value: encodeRow(changed) }, entry.put],
       })
-      if (held) return
+      if (held) return entry
     }
   }
   throw new HoldfastError('not-found', 'the tenant has no such bucket')

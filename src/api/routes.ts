@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { type ErrorCode, HoldfastError } from '../core/errors.ts'
 import type { TenantId } from '../core/ids.ts'
+import type { Drafted } from '../ledger/drafts.ts'
 
 /** Who calls: nobody in particular, a tenant by its token, or the operator by the one in its data folder. */
 export type Caller =
@@ -20,7 +21,12 @@ export interface ApiRequest {
 }
 
 export type ApiAnswer =
-  | { readonly status: number; readonly json: unknown }
+  | {
+      readonly status: number
+      readonly json: unknown
+      /** What was entered for it, durable; the answer carries the regions' promises. */
+      readonly entered?: readonly Drafted[]
+    }
   | { readonly status: number; readonly contentType: string; readonly lines: AsyncIterable<string> }
   | { readonly status: number; readonly contentType: string; readonly text: string }
 

@@ -2,12 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { drained } from '../core/drained.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
-import type { TenantId } from '../core/ids.ts'
+import type { RegionId, TenantId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import { equalSecrets } from '../crypto/constant-time.ts'
 import type { LogKeyHistory } from '../ledger/log-keys.ts'
+import type { Promiser } from '../ledger/promises.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import { isAccountRequest } from '../pipes/account.ts'
+import { type EntryHeaders, entryHeaders } from '../pipes/entry-headers.ts'
 import { openApiDocument } from './openapi.ts'
 import { type ApiAnswer, type ApiRoute, type Caller, readJson, statusOf } from './routes.ts'
 
@@ -19,6 +21,7 @@ export interface PublicLog {
 
 export interface ApiOptions {
   readonly routes: readonly ApiRoute[]
+  readonly regions: ReadonlyMap<RegionId, { readonly promiser: Promiser }>
   readonly logs: ReadonlyMap<string, PublicLog>
   readonly operatorToken: string
   readonly tenantOfToken: (token: string) => Promise<TenantId | null>
@@ -85,10 +88,8 @@ async function serve(options: ApiOptions, message: IncomingMessage, response: Se
     })
   }
   const body = message.method === 'POST' ? await readJson(message) : null
-  await sendAnswer(
-    response,
-    await found.route.run({ caller, path: found.path, query: url.searchParams, body }),
-  )
+  const answer = await found.route.run({ caller, path: found.path, query: url.searchParams, body })
+  await sendAnswer(options, response, answer)
 }
 
 function isRead({ method }: IncomingMessage): boolean {
@@ -154,8 +155,15 @@ function findRoute(
   return null
 }
 
-async function sendAnswer(response: ServerResponse, answer: ApiAnswer): Promise<void> {
-  if ('json' in answer) return sendJson(response, answer.status, answer.json)
+async function sendAnswer(
+  { regions }: ApiOptions,
+  response: ServerResponse,
+  answer: ApiAnswer,
+): Promise<void> {
+  if ('json' in answer) {
+    const { status, json, entered = [] } = answer
+    return sendJson(response, status, json, await entryHeaders(regions, entered))
+  }
   if ('text' in answer) return sendText(response, answer.status, answer.text, answer.contentType)
   const lines = answer.lines[Symbol.asyncIterator]()
   // The first line before the status: what fails at once is answered as the error that it is.
@@ -172,8 +180,13 @@ async function sendAnswer(response: ServerResponse, answer: ApiAnswer): Promise<
   response.end()
 }
 
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  sendText(response, status, `${JSON.stringify(value)}\n`, 'application/json')
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: EntryHeaders = {},
+): void {
+  sendText(response, status, `${JSON.stringify(value)}\n`, 'application/json', headers)
 }
 
 function sendText(
@@ -181,6 +194,8 @@ function sendText(
   status: number,
   text: string,
   type = 'text/plain; charset=utf-8',
+  headers: EntryHeaders = {},
 ): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
+  const length = Buffer.byteLength(text)
+  response.writeHead(status, { ...headers, 'content-type': type, 'content-length': length }).end(text)
 }

@@ -9,7 +9,7 @@ import { parseRegionId, type RandomBytes, type RegionId, type TenantId } from '.
 import type { Clock } from '../core/time.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import type { DraftBox } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { ownedKeyKey } from '../store/iam.ts'
 import type { RegionPlace } from '../store/region.ts'
@@ -28,7 +28,7 @@ import {
 } from '../store/tenants.ts'
 import { openGenesis } from '../verify/genesis.ts'
 import { chainKeyCommitment } from '../verify/leaf.ts'
-import { type ApiRoute, parseBody } from './routes.ts'
+import { type ApiAnswer, type ApiRoute, parseBody } from './routes.ts'
 
 export interface TenantRegion extends RegionPlace {
   readonly catalog: Catalog
@@ -112,10 +112,7 @@ export function tenantRoutes(
       caller: 'operator',
       summary: 'A tenant joins, by its signed genesis; answers its first access key and API token',
       body: joinSchema,
-      run: async ({ body }) => ({
-        status: 201,
-        json: await join(regions, parseBody(joinSchema, body), clock, randomBytes),
-      }),
+      run: ({ body }) => join(regions, parseBody(joinSchema, body), clock, randomBytes),
     },
     {
       method: 'GET',
@@ -147,7 +144,7 @@ async function join(
   request: z.infer<typeof joinSchema>,
   clock: Clock,
   randomBytes: RandomBytes,
-): Promise<object> {
+): Promise<ApiAnswer> {
   const envelope = parseEnvelope(request.genesis)
   const genesis =
     envelope === null ? 'the genesis is not a DSSE envelope' : openGenesis(envelope, nodeVerifyCrypto)
@@ -193,6 +190,7 @@ async function join(
     if ((await region.catalog.get('accesskeys', accessKeyRowKey(accessKeyId))) !== null)
       throw new HoldfastError('conflict', `access key ${accessKeyId} exists`)
   }
+  const entered: Drafted[] = []
   for (const { region, chainKey, credentials } of joined) {
     const { host, port, certificate, keyId } = request.holder
     const row: TenantRow = {
@@ -218,6 +216,18 @@ async function join(
     }
     const token: ApiTokenRow = { v: 1, tenant }
     const commitment = toHex(chainKeyCommitment(fromHex(chainKey)!, nodeVerifyCrypto))
+    const entries = [
+      region.drafts.draft({
+        tenant,
+        type: 'tenant.joined',
+        body: { genesis: tenant, home, chainKeyCommitment: commitment, country: region.country },
+      }),
+      region.drafts.draft({
+        tenant,
+        type: 'accesskey.created',
+        body: { accessKeyId, by: { region: region.id } },
+      }),
+    ]
     const held = await region.catalog.commit({
       checks: [
         { table: 'tenants', key: tenantRowKey(tenant), expected: null },
@@ -230,19 +240,12 @@ async function join(
         { table: 'apitokens', key: apiTokenRowKey(apiToken), value: encodeRow(token) },
         ...index.map(key => ({ table: 'accounts' as const, key, value: tenantRowKey(tenant) })),
         { table: 'iam', key: ownedKeyKey(tenant, 'root', accessKeyId), value: utf8(accessKeyId) },
-        region.drafts.draft({
-          tenant,
-          type: 'tenant.joined',
-          body: { genesis: tenant, home, chainKeyCommitment: commitment, country: region.country },
-        }).put,
-        region.drafts.draft({
-          tenant,
-          type: 'accesskey.created',
-          body: { accessKeyId, by: { region: region.id } },
-        }).put,
+        ...entries.map(({ put }) => put),
       ],
     })
     if (!held) throw new HoldfastError('conflict', `the tenant has joined ${region.id} meanwhile`)
+    entered.push(...entries)
   }
-  return { tenant, home, accessKeyId, secretAccessKey, apiToken, account }
+  const json = { tenant, home, accessKeyId, secretAccessKey, apiToken, account }
+  return { status: 201, json, entered }
 }

@@ -9,7 +9,7 @@ import type { Catalog } from '../store/catalog.ts'
 import { encodeRow } from '../store/rows.ts'
 import { accountOf, findTenant } from '../store/tenants.ts'
 import { findWebhook, listWebhooks, type WebhookRow, webhookRowKey } from '../store/webhooks.ts'
-import { type ApiRequest, type ApiRoute, parseBody, tenantOf } from './routes.ts'
+import { type ApiAnswer, type ApiRequest, type ApiRoute, parseBody, tenantOf } from './routes.ts'
 
 export interface WebhookRegion {
   readonly id: RegionId
@@ -34,7 +34,7 @@ export function webhookRoutes(regions: ReadonlyMap<RegionId, WebhookRegion>, clo
       caller: 'tenant',
       summary: 'Registers where notifications may go; answers the ARN that a bucket names it by',
       body: schema,
-      run: async request => ({ status: 201, json: await register(request, regions, clock) }),
+      run: request => register(request, regions, clock),
     },
     {
       method: 'GET',
@@ -60,11 +60,12 @@ export function webhookRoutes(regions: ReadonlyMap<RegionId, WebhookRegion>, clo
         const name = request.path.name ?? ''
         if ((await findWebhook(catalog, tenant, name)) === null)
           throw new HoldfastError('not-found', `there is no webhook ${name}`)
+        const entry = drafts.draft({ tenant, type: 'webhook.removed', body: { name } })
         await catalog.commit({
           removes: [{ table: 'webhooks', key: webhookRowKey(tenant, name) }],
-          puts: [drafts.draft({ tenant, type: 'webhook.removed', body: { name } }).put],
+          puts: [entry.put],
         })
-        return { status: 200, json: { deleted: name } }
+        return { status: 200, json: { deleted: name }, entered: [entry] }
       },
     },
   ]
@@ -74,7 +75,7 @@ async function register(
   request: ApiRequest,
   regions: ReadonlyMap<RegionId, WebhookRegion>,
   clock: Clock,
-): Promise<object> {
+): Promise<ApiAnswer> {
   const tenant = tenantOf(request)
   const { region, name, url, certificate } = parseBody(schema, request.body)
   const { id, catalog, drafts } = regionOf(regions, region)
@@ -87,15 +88,13 @@ async function register(
     throw new HoldfastError('conflict', `there can be at most ${maxWebhooks} webhooks`)
   const row: WebhookRow = { v: 1, name, url, certificate, createdUnixMs: clock() }
   const key = webhookRowKey(tenant, name)
+  const entry = drafts.draft({ tenant, type: 'webhook.registered', body: { name, url, certificateSha256 } })
   const held = await catalog.commit({
     checks: [{ table: 'webhooks', key, expected: null }],
-    puts: [
-      { table: 'webhooks', key, value: encodeRow(row) },
-      drafts.draft({ tenant, type: 'webhook.registered', body: { name, url, certificateSha256 } }).put,
-    ],
+    puts: [{ table: 'webhooks', key, value: encodeRow(row) }, entry.put],
   })
   if (!held) throw new HoldfastError('conflict', `there is a webhook ${name} already`)
-  return shown(catalog, id, tenant, row)
+  return { status: 201, json: await shown(catalog, id, tenant, row), entered: [entry] }
 }
 
 function printOf(pem: string): string {

@@ -1,5 +1,7 @@
 /** The customer's calls to the control API. */
 import { HoldfastError } from '../core/errors.ts'
+import { type CustomerCredentials, customerFiles } from './customer-folder.ts'
+import { keepPromises } from './kept-promises.ts'
 
 export class ApiRefused extends Error {
   readonly status: number
@@ -52,6 +54,18 @@ export async function callApi(
   body?: unknown,
 ): Promise<unknown> {
   return (await fetchApi(api, method, path, token, body)).json()
+}
+
+/** A tenant's call that enters something: what its answer promises is kept in the tenant's folder. */
+export async function orderApi(
+  { api, apiToken }: Pick<CustomerCredentials, 'api' | 'apiToken'>,
+  folder: string,
+  path: string,
+  body: unknown,
+): Promise<unknown> {
+  const response = await fetchApi(api, 'POST', path, apiToken, body)
+  await keepPromises(customerFiles(folder).promises, response.headers.get('x-holdfast-promise'))
+  return response.json()
 }
 
 /** The keys of a region's log, which are public. */

@@ -14,7 +14,7 @@ import { createDocument, documentId, signDocument } from '../crypto/signed-docum
 import { createTlsIdentity } from '../crypto/tls-identity.ts'
 import { createKeyring } from '../keys/keyring.ts'
 import { genesisPayloadType } from '../verify/genesis.ts'
-import { callApi } from './api-client.ts'
+import { callApi, fetchApi } from './api-client.ts'
 import {
   type CustomerCredentials,
   customerFiles,
@@ -22,6 +22,7 @@ import {
   makeFolder,
   saveSecret,
 } from './customer-folder.ts'
+import { keepPromises } from './kept-promises.ts'
 
 export interface NewTenant {
   readonly folder: string
@@ -122,7 +123,7 @@ export async function createTenant(options: NewTenant): Promise<CustomerCredenti
   await createKeyring(files.keyring, keyId, isoTime(nowUnixMs), randomBytes)
   await saveSecret(files.holderTls, holderTls)
   await saveSecret(files.holder, { ...options.holder, clients } satisfies HolderConfig)
-  const joined = (await callApi(options.api, 'POST', '/tenants', options.operatorToken, {
+  const response = await fetchApi(options.api, 'POST', '/tenants', options.operatorToken, {
     genesis,
     home: options.home,
     ...(options.account && { account: options.account }),
@@ -135,7 +136,9 @@ export async function createTenant(options: NewTenant): Promise<CustomerCredenti
         clients.map(({ name, accessKeyId, secretAccessKey }) => [name, { accessKeyId, secretAccessKey }]),
       ),
     },
-  })) as JoinAnswer
+  })
+  await keepPromises(files.promises, response.headers.get('x-holdfast-promise'))
+  const joined = (await response.json()) as JoinAnswer
   await saveSecret(files.trust, {
     format: 'holdfast/trust/v1',
     tenant,

@@ -14,6 +14,8 @@ export interface CustomerFiles {
   readonly checkpoints: string
   readonly keyring: string
   readonly journal: string
+  /** A folder. */
+  readonly promises: string
   readonly holderTls: string
   readonly holder: string
 }
@@ -27,6 +29,7 @@ export function customerFiles(folder: string): CustomerFiles {
     checkpoints: join(folder, 'checkpoints.json'),
     keyring: join(folder, 'keyring.json'),
     journal: join(folder, 'journal.jsonl'),
+    promises: join(folder, 'promises'),
     holderTls: join(folder, 'keyholder-tls.json'),
     holder: join(folder, 'keyholder.json'),
   }

@@ -2,7 +2,8 @@
 import { HoldfastError } from '../core/errors.ts'
 import { signHeaders } from '../crypto/sigv4.ts'
 import { child, children, childText, parseXml, type XmlElement } from '../s3/xml.ts'
-import type { CustomerCredentials } from './customer-folder.ts'
+import { type CustomerCredentials, customerFiles } from './customer-folder.ts'
+import { keepPromises } from './kept-promises.ts'
 
 export interface AccessKey {
   readonly accessKeyId: string
@@ -38,6 +39,8 @@ export interface IamClient {
 
 export function createIamClient(
   credentials: Pick<CustomerCredentials, 'endpoint' | keyof AccessKey>,
+  /** The tenant's, where what its answers promise is kept. */
+  folder: string,
 ): IamClient {
   const url = new URL(credentials.endpoint)
 
@@ -66,6 +69,7 @@ export function createIamClient(
       const error = child(parseXml(text, 'ErrorResponse'), 'Error') ?? {}
       throw new HoldfastError('conflict', `${childText(error, 'Code')}: ${childText(error, 'Message')}`)
     }
+    await keepPromises(customerFiles(folder).promises, response.headers.get('x-holdfast-promise'))
     return child(parseXml(text, `${action}Response`), `${action}Result`) ?? {}
   }
 

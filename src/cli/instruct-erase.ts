@@ -95,7 +95,7 @@ export async function instructEraseCommand(argv: string[], io: CommandIo): Promi
   }
   const ids: string[] = []
   for (const document of documents) {
-    const { id, answer } = await sendDraft(credentials, document)
+    const { id, answer } = await sendDraft(credentials, files.folder, document)
     ids.push(id)
     if (!values.json)
       io.stdout.write(

@@ -17,7 +17,7 @@ import {
   type VerdictKind,
   verdictTypes,
 } from '../instructions/instruction.ts'
-import { callApi } from './api-client.ts'
+import { callApi, orderApi } from './api-client.ts'
 import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructEraseCommand } from './instruct-erase.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
@@ -47,9 +47,10 @@ interface BucketAnswer {
 /** Gives the region an instruction to write down; nobody has signed it yet. */
 export async function sendDraft(
   credentials: CustomerCredentials,
+  folder: string,
   draft: Envelope,
 ): Promise<{ readonly id: string; readonly answer: InstructionAnswer }> {
-  const answer = (await callApi(credentials.api, 'POST', '/instructions', credentials.apiToken, {
+  const answer = (await orderApi(credentials, folder, '/instructions', {
     envelope: printEnvelope(draft),
   })) as InstructionAnswer
   const id = documentId(draft)
@@ -84,7 +85,8 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
   if (values.mode !== 'copy' && values.mode !== 'move') throw new UsageError('--mode is copy or move')
   const lifeMs = parseDurationMs(values.expires)
   if (lifeMs === null || lifeMs === 0) throw new UsageError('--expires takes a time like 30m, 24h or 7d')
-  const credentials = loadCredentials(values.customer ?? customerFolder(io.env))
+  const folder = values.customer ?? customerFolder(io.env)
+  const credentials = loadCredentials(folder)
   const where = (bucket: string): Promise<unknown> =>
     callApi(credentials.api, 'GET', `/buckets/${encodeURIComponent(bucket)}`, credentials.apiToken)
   const from = (await where(required(values.bucket, '--bucket'))) as BucketAnswer
@@ -109,7 +111,7 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     to: { bucket: to.bucket, region: to.region },
     v: 1,
   } satisfies Json)
-  const { id, answer } = await sendDraft(credentials, draft)
+  const { id, answer } = await sendDraft(credentials, folder, draft)
   if (values.json) io.stdout.write(`${JSON.stringify({ id, state: answer.state })}\n`)
   else {
     io.stdout.write(`instruction ${id}\n${describe(opened(answer))}`)
@@ -145,7 +147,8 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
     })
     const id = required(positionals[0], 'ID')
     const key = parsePrivateKey(readFileSync(required(values.key, '--key FILE'), 'utf8'))
-    const credentials = loadCredentials(values.customer ?? customerFolder(io.env))
+    const folder = values.customer ?? customerFolder(io.env)
+    const credentials = loadCredentials(folder)
     const current = await fetchInstruction(credentials, id)
     if (!values.json) io.stdout.write(`${describe(opened(current))}\n`)
     const verdict = createDocument(verdictTypes[kind], {
@@ -156,7 +159,7 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
       v: 1,
     })
     const envelope = printEnvelope(signDocument(verdict, key))
-    const answer = (await callApi(credentials.api, 'POST', `${path(id)}/verdicts`, credentials.apiToken, {
+    const answer = (await orderApi(credentials, folder, `${path(id)}/verdicts`, {
       envelope,
     })) as InstructionAnswer
     if (values.json)

@@ -1,8 +1,8 @@
-import { customerFiles, saveSecret } from './customer-folder.ts'
+import { customerFiles, loadCredentials, saveSecret } from './customer-folder.ts'
 import { createIamClient } from './iam-client.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
-import { credentialsOf, folderOf, whoseOptions } from './user.ts'
+import { folderOf, whoseOptions } from './user.ts'
 
 /** Access keys of the account's root, or with `--user` of one of its users. */
 export async function keyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
@@ -16,8 +16,9 @@ export async function keyCommand(argv: string[], io: CommandIo): Promise<ExitCod
       'secret-key': { type: 'string' },
     },
   })
-  const credentials = credentialsOf(values, io)
-  const iam = createIamClient(credentials)
+  const folder = folderOf(values, io)
+  const credentials = loadCredentials(folder)
+  const iam = createIamClient(credentials, folder)
   const user = values.user ?? null
   const named = user === null ? {} : { UserName: user }
   const print = (result: object, text: string): ExitCode => {
@@ -40,9 +41,8 @@ export async function keyCommand(argv: string[], io: CommandIo): Promise<ExitCod
       })
       if (command === 'rotate') {
         // The new key is written down before the old one stops: a crash between leaves two that work.
-        if (user === null)
-          await saveSecret(customerFiles(folderOf(values, io)).credentials, { ...credentials, ...made })
-        const next = createIamClient({ ...credentials, ...(user === null ? made : {}) })
+        if (user === null) await saveSecret(customerFiles(folder).credentials, { ...credentials, ...made })
+        const next = createIamClient({ ...credentials, ...(user === null ? made : {}) }, folder)
         for (const { accessKeyId, status } of before)
           if (status === 'Active')
             await next.call('UpdateAccessKey', { ...named, AccessKeyId: accessKeyId, Status: 'Inactive' })

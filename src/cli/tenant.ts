@@ -82,7 +82,7 @@ export async function tenantCommand(argv: string[], io: CommandIo): Promise<Exit
       })
       let { accessKeyId, secretAccessKey } = credentials
       if (values.user !== undefined) {
-        const iam = createIamClient(credentials)
+        const iam = createIamClient(credentials, folder)
         ;({ accessKeyId, secretAccessKey } = await iam.createUser(values.user, {
           isAdministrator: true,
           ...(given.id !== undefined && { accessKeyId: given.id, secretAccessKey: given.secret! }),

@@ -1,12 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { child, children, childText } from '../s3/xml.ts'
-import {
-  type CustomerCredentials,
-  customerFolder,
-  loadCredentials,
-  tenantsFolder,
-} from './customer-folder.ts'
+import { customerFolder, loadCredentials, tenantsFolder } from './customer-folder.ts'
 import { createIamClient, type IamClient } from './iam-client.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
@@ -29,10 +24,6 @@ export function folderOf({ tenant, customer }: Whose, io: CommandIo): string {
   return customer ?? customerFolder(io.env)
 }
 
-export function credentialsOf(whose: Whose, io: CommandIo): CustomerCredentials {
-  return loadCredentials(folderOf(whose, io))
-}
-
 /** Users of a tenant's account, by the account's own key: the operator has no part in it. */
 export async function userCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
@@ -51,7 +42,8 @@ export async function userCommand(argv: string[], io: CommandIo): Promise<ExitCo
       'secret-key': { type: 'string' },
     },
   })
-  const iam = createIamClient(credentialsOf(values, io))
+  const folder = folderOf(values, io)
+  const iam = createIamClient(loadCredentials(folder), folder)
   switch (positionals[0]) {
     case 'create': {
       if ((values['access-key'] === undefined) !== (values['secret-key'] === undefined))

@@ -15,6 +15,7 @@ import { verifyPromise } from '../verify/promise.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { customerFiles, customerFolder, loadCredentials, makeFolder } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { takeKeptPromises } from './kept-promises.ts'
 import { parseOptions } from './options.ts'
 import { loadMemory } from './seen.ts'
 import { followKeys } from './trust.ts'
@@ -109,6 +110,7 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
   }
   const look = async (): Promise<void> => {
     trust = await withNewKeys(files.trust, credentials.api, trust, alerts)
+    await takeKeptPromises(files.promises, text => takePromises(text, trust, promises, alerts))
     for (const region of trust.regions.keys()) memory = await lookAtRegion(deps, region, memory)
     await lookAtPromises(deps)
     const leases = newLeases(files.journal, state.journalLines)

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { callApi } from './api-client.ts'
+import { callApi, orderApi } from './api-client.ts'
+import { loadCredentials } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
-import { credentialsOf, whoseOptions } from './user.ts'
+import { folderOf, whoseOptions } from './user.ts'
 
 interface Webhook {
   readonly arn: string
@@ -22,8 +23,9 @@ export async function webhookCommand(argv: string[], io: CommandIo): Promise<Exi
       certificate: { type: 'string' },
     },
   })
-  const { api, apiToken, region: home } = credentialsOf(values, io)
-  const region = values.region ?? home
+  const folder = folderOf(values, io)
+  const credentials = loadCredentials(folder)
+  const region = values.region ?? credentials.region
   const print = (result: object, text: string): ExitCode => {
     io.stdout.write(values.json ? `${JSON.stringify(result)}\n` : text)
     return 0
@@ -33,7 +35,7 @@ export async function webhookCommand(argv: string[], io: CommandIo): Promise<Exi
       const name = required(values.name, '--name')
       const url = required(values.url, '--url')
       const certificate = values.certificate === undefined ? null : readFileSync(values.certificate, 'utf8')
-      const made = (await callApi(api, 'POST', '/webhooks', apiToken, {
+      const made = (await orderApi(credentials, folder, '/webhooks', {
         region,
         name,
         url,
@@ -42,12 +44,14 @@ export async function webhookCommand(argv: string[], io: CommandIo): Promise<Exi
       return print(made, `${made.arn}\n`)
     }
     case 'list': {
-      const answer = (await callApi(api, 'GET', '/webhooks', apiToken)) as { webhooks: Webhook[] }
+      const answer = (await callApi(credentials.api, 'GET', '/webhooks', credentials.apiToken)) as {
+        webhooks: Webhook[]
+      }
       return print(answer, answer.webhooks.map(({ arn, url }) => `${arn}  ${url}\n`).join(''))
     }
     case 'delete': {
       const name = required(values.name ?? positionals[1], '--name')
-      const deleted = await callApi(api, 'POST', `/webhooks/${region}/${name}/delete`, apiToken, {})
+      const deleted = await orderApi(credentials, folder, `/webhooks/${region}/${name}/delete`, {})
       return print(deleted as object, `${name}  deleted\n`)
     }
     default:

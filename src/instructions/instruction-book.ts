@@ -9,7 +9,7 @@ import type { Clock } from '../core/time.ts'
 import { type Envelope, type EnvelopeJson, parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { documentId } from '../crypto/signed-document.ts'
-import type { DraftBox } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Standing } from '../policy/decide-transfer.ts'
 import { type Catalog, type CatalogBatch, prefixEnd } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
@@ -75,14 +75,17 @@ export interface BookDeps {
   readonly lawfulNow?: Clock
 }
 
+/** Hears of each entry that a call made, once it is durable. */
+export type OnEntered = (entry: Drafted) => void
+
 export interface InstructionBook {
   /** Writes a draft down and enters it; does nothing when it is known. */
-  draft(envelope: Envelope): Promise<KnownInstruction>
+  draft(envelope: Envelope, onEntered?: OnEntered): Promise<KnownInstruction>
   /**
    * Writes a verdict down and enters it; does nothing when the approver said so before. After the end it throws
    * `conflict` and enters nothing.
    */
-  say(envelope: Envelope): Promise<KnownInstruction>
+  say(envelope: Envelope, onEntered?: OnEntered): Promise<KnownInstruction>
   find(id: InstructionId): Promise<KnownInstruction | null>
   /** As `find`, for somebody who looks at it: a draft that has expired is entered as such. */
   look(id: InstructionId): Promise<KnownInstruction | null>
@@ -154,7 +157,12 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
     return found
   }
 
-  const move: InstructionBook['move'] = async (current, change, also = {}) => {
+  const move = async (
+    current: KnownInstruction,
+    change: StateChange,
+    also: CatalogBatch = {},
+    onEntered: OnEntered = () => {},
+  ): Promise<boolean> => {
     if (endStates.includes(current.row.state)) return false
     const row: InstructionRow = {
       ...current.row,
@@ -173,8 +181,8 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       },
     })
     // Progress inside a state is in the batches' own entries.
-    const entries = row.state === current.row.state ? [] : [entry.put]
-    return catalog.commit({
+    const entries = row.state === current.row.state ? [] : [entry]
+    const held = await catalog.commit({
       checks: [
         { table: 'instructions', key: rowKey(row.id), expected: current.bytes },
         ...(also.checks ?? []),
@@ -182,14 +190,16 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       removes: also.removes ?? [],
       puts: [
         { table: 'instructions', key: rowKey(row.id), value: encodeRow(row) },
-        ...entries,
+        ...entries.map(({ put }) => put),
         ...(also.puts ?? []),
       ],
     })
+    if (held) entries.forEach(onEntered)
+    return held
   }
 
   /** What follows from the verdicts at hand, entered as the state it is. */
-  const settle = async (id: InstructionId): Promise<KnownInstruction> => {
+  const settle = async (id: InstructionId, onEntered?: OnEntered): Promise<KnownInstruction> => {
     for (;;) {
       const current = await known(id)
       const { row, standing, verdicts } = current
@@ -205,12 +215,12 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       else if (row.state === 'drafted' && lawfulNow() >= current.instruction.expiresUnixMs)
         change = { state: 'expired', reason: 'It expired before enough approvers had approved it.' }
       if (change === null) return current
-      await move(current, change)
+      await move(current, change, {}, onEntered)
     }
   }
 
   return {
-    async draft(envelope) {
+    async draft(envelope, onEntered = () => {}) {
       const instruction = openInstruction(envelope)
       if (typeof instruction === 'string')
         throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
@@ -233,7 +243,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         type: 'instruction.drafted',
         body: { instruction: id, envelope: json },
       })
-      await catalog.commit({
+      const held = await catalog.commit({
         checks: [{ table: 'instructions', key: rowKey(id), expected: null }],
         puts: [
           { table: 'instructions', key: rowKey(id), value: encodeRow(row) },
@@ -241,10 +251,11 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
           entry.put,
         ],
       })
+      if (held) onEntered(entry)
       return known(id)
     },
 
-    async say(envelope) {
+    async say(envelope, onEntered = () => {}) {
       const claimed = await tenantOfVerdict(envelope, catalog)
       const verdict = openVerdict(envelope, await genesisOf(claimed.tenant))
       if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)
@@ -256,29 +267,29 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       }
       const type = `instruction.${verdict.kind}` as const
       for (;;) {
-        const current = await settle(verdict.instruction)
+        const current = await settle(verdict.instruction, onEntered)
         if (current.row.tenant !== verdict.tenant)
           throw new HoldfastError('not-verified', 'the verdict: it is of another tenant')
         if ((await catalog.get('verdicts', key)) !== null) return current
         if (current.standing.ended) throw ended(current)
         checkTime(verdict, current, clock())
+        const entry = drafts.draft({ tenant: verdict.tenant, type, body })
         const held = await catalog.commit({
           checks: [
             { table: 'verdicts', key, expected: null },
             // As long as the row is the same, it has not ended.
             { table: 'instructions', key: rowKey(verdict.instruction), expected: current.bytes },
           ],
-          puts: [
-            { table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) },
-            drafts.draft({ tenant: verdict.tenant, type, body }).put,
-          ],
+          puts: [{ table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) }, entry.put],
         })
-        if (held) return settle(verdict.instruction)
+        if (!held) continue
+        onEntered(entry)
+        return settle(verdict.instruction, onEntered)
       }
     },
 
     find,
-    move,
+    move: (current, change, also) => move(current, change, also),
 
     async look(id) {
       return (await catalog.get('instructions', rowKey(id))) === null ? null : settle(id)

@@ -12,6 +12,7 @@ import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.
 import type { Envelope } from '../crypto/dsse.ts'
 import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
+import type { Drafted } from '../ledger/drafts.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
 import type { Executor } from '../transfers/executor.ts'
@@ -23,11 +24,17 @@ export interface InstructionRegion extends RegionStores {
 }
 
 export interface InstructionPipe {
-  instruct(tenant: TenantId, envelope: Envelope): Promise<InstructionView>
+  instruct(tenant: TenantId, envelope: Envelope): Promise<InstructionAnswer>
   /** An approval, a rejection or a revocation. */
-  say(tenant: TenantId, id: InstructionId, envelope: Envelope): Promise<InstructionView>
+  say(tenant: TenantId, id: InstructionId, envelope: Envelope): Promise<InstructionAnswer>
   show(tenant: TenantId, id: InstructionId): Promise<InstructionView>
   list(tenant: TenantId): Promise<InstructionRow[]>
+}
+
+export interface InstructionAnswer {
+  readonly view: InstructionView
+  /** What was entered for it, at both ends. */
+  readonly entered: readonly Drafted[]
 }
 
 /** An instruction as its source sees it: there the state is the transfer's. */
@@ -84,24 +91,28 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
         await checkBucket(source, instruction.from.bucket, tenant)
         if (destination !== undefined) await checkBucket(destination, instruction.to.bucket, tenant)
       }
-      await source.book.draft(envelope)
-      await destination?.book.draft(envelope)
-      return view(tenant, instruction.id)
+      const entered: Drafted[] = []
+      const onEntered = (entry: Drafted): void => void entered.push(entry)
+      await source.book.draft(envelope, onEntered)
+      await destination?.book.draft(envelope, onEntered)
+      return { view: await view(tenant, instruction.id), entered }
     },
 
     async say(tenant, id, envelope) {
       const { known } = await view(tenant, id)
       const { source, destination } = endsOf(known.instruction)
+      const entered: Drafted[] = []
+      const onEntered = (entry: Drafted): void => void entered.push(entry)
       // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
       if (!known.standing.ended) {
-        await destination?.book.say(envelope).catch(error => {
+        await destination?.book.say(envelope, onEntered).catch(error => {
           // One that was told before, when the other could not be: the source must hear of it all the more.
           if (!hasCode(error, 'conflict')) throw error
         })
       }
-      await source?.book.say(envelope)
+      await source?.book.say(envelope, onEntered)
       source?.executor.wake(id)
-      return view(tenant, id)
+      return { view: await view(tenant, id), entered }
     },
 
     show: view,

@@ -64,6 +64,40 @@ describe('watch', () => {
   }
   const held = (): string[] => readFileSync(join(folder, 'promises.txt'), 'utf8').split('\n').filter(Boolean)
 
+  it('takes in what the command line was promised, and lets go of it once it was kept', async () => {
+    const { s3, cli, customer, credentials } = holdfast
+    const abroad =
+      '<CreateBucketConfiguration><LocationConstraint>de-frankfurt</LocationConstraint></CreateBucketConfiguration>'
+    expect((await s3.call('PUT', '/home')).status).toBe(200)
+    expect((await s3.call('PUT', '/abroad', { body: abroad })).status).toBe(200)
+    const order = ['--bucket', 'home', '--to-bucket', 'abroad', '--mode', 'copy', '--purpose', 'a test']
+    const drafted = await cli('instruct', 'transfer', ...order, '--json')
+    const { id } = JSON.parse(drafted.stdout) as { id: string }
+    expect((await cli('approve', id, '--key', credentials.approverKey)).code).toBe(0)
+    const kept = join(customer, 'promises')
+    const files = readdirSync(kept).map(name => join(kept, name))
+    // Of the tenant that joined, the draft and the approval.
+    expect(files).toHaveLength(3)
+    const regions = files.flatMap(file =>
+      readFileSync(file, 'utf8')
+        .split(/[,\n]/)
+        .filter(Boolean)
+        .map(text => (parsePromise(text) as { region: string }).region),
+    )
+    expect(regions.sort()).toEqual([
+      ...Array(3).fill('de-frankfurt'),
+      ...Array(3).fill('in-mumbai'),
+      'sg-singapore',
+    ])
+    expect((await cli('verify', ...files)).stdout).not.toContain('NOT VERIFIED')
+    const stillHeld = async (): Promise<string[]> => {
+      expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
+      return held()
+    }
+    await expect.poll(stillHeld, { timeout: 20_000 }).toEqual([])
+    expect(readdirSync(kept)).toEqual([])
+  })
+
   it('collects the promise of every answer that enters something, as a proxy that changes nothing', async () => {
     const [port] = await freePorts(1)
     const watch = await startWatch(port!)
