@@ -65,8 +65,7 @@ export async function receiptOf(
   const published = await chooseCheckpoint(deps, { lastIndex: index, isWitnessed })
   if (published === null) return { state: 'pending' }
   const reader = createTreeReader(deps.tiles, published.size, deps.crypto)
-  const proof: Uint8Array[] = []
-  for (const range of inclusionRanges(index, published.size)) proof.push(await reader.subtree(range))
+  const proof = await reader.proof(inclusionRanges(index, published.size))
   return {
     state: 'entered',
     receipt: printReceipt({ payload: text, salt: saltOf(row), index, proof, checkpoint: published.note }),

@@ -20,21 +20,27 @@ export interface TreeReader {
   root(): Promise<Uint8Array>
   /** The hash of a subtree of this tree, as `verify/subtrees.ts` names them. */
   subtree(range: LeafRange): Promise<Uint8Array>
+  /** Those of a proof, in its order; their tiles are read at the same time. */
+  proof(ranges: readonly LeafRange[]): Promise<Uint8Array[]>
 }
 
 export function createTreeReader(tiles: Pick<TileStore, 'read'>, size: number, crypto: Sha256): TreeReader {
-  const cache = new Map<string, Uint8Array>()
+  const cache = new Map<string, Promise<Uint8Array>>()
 
-  const tile = async (level: number, index: number): Promise<Uint8Array> => {
+  const tile = (level: number, index: number): Promise<Uint8Array> => {
     const width = tileWidthAt(level, index, size)
     const path = tilePath(level, index, width)
     const cached = cache.get(path)
     if (cached !== undefined) return cached
-    const bytes = await readTile(tiles, level, index, width)
-    if (bytes === null) throw new HoldfastError('store-damaged', `tile ${path} is missing`)
+    const reading = readTile(tiles, level, index, width).then(bytes => {
+      if (bytes === null) throw new HoldfastError('store-damaged', `tile ${path} is missing`)
+      return bytes
+    })
     if (cache.size >= cachedTiles) cache.delete(cache.keys().next().value!)
-    cache.set(path, bytes)
-    return bytes
+    cache.set(path, reading)
+    // Whoever asks next tries anew.
+    reading.catch(() => cache.delete(path))
+    return reading
   }
 
   const subtree = async ({ start, end }: LeafRange): Promise<Uint8Array> => {
@@ -48,9 +54,11 @@ export function createTreeReader(tiles: Pick<TileStore, 'read'>, size: number, c
     if (width % unit !== 0 || !isPowerOfTwo(width / unit)) {
       // The ragged right edge: its left side is full, its right side ragged or not.
       const middle = start + splitPoint(width)
+      const sides = [subtree({ start, end: middle }), subtree({ start: middle, end })] as const
+      const [left, right] = await Promise.all(sides)
       const fold = new TreeFold(crypto)
-      fold.push(await subtree({ start, end: middle }), middle - start)
-      fold.push(await subtree({ start: middle, end }), end - middle)
+      fold.push(left, middle - start)
+      fold.push(right, end - middle)
       return fold.root()!
     }
     const first = start / unit
@@ -66,6 +74,7 @@ export function createTreeReader(tiles: Pick<TileStore, 'read'>, size: number, c
   return {
     size,
     subtree,
+    proof: ranges => Promise.all(ranges.map(subtree)),
     root: () => (size === 0 ? Promise.resolve(emptyRoot(crypto)) : subtree({ start: 0, end: size })),
   }
 }

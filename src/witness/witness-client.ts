@@ -273,8 +273,7 @@ async function proofBetween(
   { size }: PublishedCheckpoint,
 ): Promise<Proof> {
   const reader = createTreeReader(region.tiles, size, crypto)
-  const proof: Uint8Array[] = []
-  for (const range of consistencyRanges(old, size)) proof.push(await reader.subtree(range))
+  const proof = await reader.proof(consistencyRanges(old, size))
   const fold = new TreeFold(crypto)
   while (fold.size < old) {
     const end = subtreeEnd(fold.size, old, size)
