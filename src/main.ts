@@ -62,6 +62,14 @@ const commands: Readonly<Record<string, Command>> = {
       '                               [--expires 24h] [--dry-run]',
     load: async () => (await import('./cli/instruct.ts')).instructCommand,
   },
+  policy: {
+    usage:
+      'holdfast policy explain --from CC --to CC --class CLASS [--action transfer|disclose] [--mode copy|move] [--mechanism M …]\n' +
+      '                        [--capacity C …|none] [--operator CC] [--persons N] [--at DAY] [--packs DIR]\n' +
+      '       holdfast policy test CASES.yaml [--packs DIR]\n' +
+      '       holdfast policy rules [--packs DIR]',
+    load: async () => (await import('./cli/policy/command.ts')).policyCommand,
+  },
   approve: {
     usage: 'holdfast approve ID --key approver.key',
     load: async () => (await import('./cli/instruct.ts')).approveCommand,

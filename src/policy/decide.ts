@@ -5,15 +5,9 @@
 import { unreachable } from '../core/errors.ts'
 import { type AccessQuestion, askAccess, type Caller } from './access.ts'
 import type { Authorized, Obligations, Refusal, RuleId } from './authorized.ts'
+import { dataClasses, parseDataClass } from './data-classes.ts'
 import { mint, noObligations } from './mint.ts'
-import {
-  type BucketFacts,
-  type ClientOperation,
-  dataClasses,
-  type ObjectCopy,
-  type Outbound,
-  type Principal,
-} from './operations.ts'
+import type { BucketFacts, ClientOperation, ObjectCopy, Outbound, Principal } from './operations.ts'
 
 /** `questions`: what the customers' policies must allow for it. */
 export function decide<Op extends ClientOperation>(
@@ -195,7 +189,7 @@ function refuseCopy({ source, bucket }: ObjectCopy): Refusal | null {
 }
 
 function refuseClass(dataClass: string): Refusal | null {
-  if ((dataClasses as readonly string[]).includes(dataClass)) return null
+  if (parseDataClass(dataClass) !== null) return null
   return refuse(
     'data-class-needs-review',
     `Data class “${dataClass}” is not one that the rules know (${dataClasses.join(', ')}): it needs review.`,

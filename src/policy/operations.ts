@@ -9,9 +9,6 @@ export type Principal =
   | { readonly kind: 'region'; readonly region: RegionId }
   | { readonly kind: 'anonymous' }
 
-/** Data classes that the rules know. Anything else is `needs review`, never allowed. */
-export const dataClasses = ['personal', 'payment', 'health', 'financial', 'logs', 'non-personal'] as const
-
 export interface BucketFacts {
   readonly name: BucketName
   readonly tenant: TenantId

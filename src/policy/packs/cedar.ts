@@ -1,0 +1,71 @@
+/**
+ * Cedar, compiled once: named policies that are asked which of them a request satisfies. The schema is checked in
+ * strict mode when they are compiled, so a policy that names what is not there is refused before it decides anything.
+ */
+import {
+  type Context,
+  type EntityJson,
+  type EntityUid,
+  preparsePolicySet,
+  statefulIsAuthorized,
+  validate,
+} from '@cedar-policy/cedar-wasm/nodejs'
+
+export interface CedarRequest {
+  readonly principal: EntityUid
+  readonly action: EntityUid
+  readonly resource: EntityUid
+  readonly context: Context
+  readonly entities: EntityJson[]
+}
+
+/** Names of the policies that the request satisfies; as an error, what could not be evaluated. */
+export interface CedarAnswer {
+  readonly satisfied: readonly string[]
+  readonly errors: readonly string[]
+}
+
+export type CedarPolicies = (request: CedarRequest) => CedarAnswer
+
+/** The module keeps what is parsed by name and never lets go of it, so names are not used twice. */
+let compiled = 0
+
+/** What is wrong with the policies, or `null`. */
+export function faultOfPolicies(policies: Readonly<Record<string, string>>, schema: string): string | null {
+  const answer = validate({
+    schema,
+    policies: { staticPolicies: { ...policies } },
+    validationSettings: { mode: 'strict' },
+  })
+  if (answer.type === 'failure') return answer.errors.map(({ message }) => message).join('\n')
+  const faults = answer.validationErrors.map(({ policyId, error }) => `${policyId}: ${error.message}`)
+  return faults.length === 0 ? null : faults.join('\n')
+}
+
+/**
+ * All policies of a set have one effect, so Cedar's reasons for its decision name every one that is satisfied. They
+ * must have passed `faultOfPolicies`.
+ */
+export function compilePolicies(policies: Readonly<Record<string, string>>): CedarPolicies {
+  if (Object.keys(policies).length === 0) return () => ({ satisfied: [], errors: [] })
+  const preparsedPolicySetId = `packs-${compiled++}`
+  const parsed = preparsePolicySet(preparsedPolicySetId, { staticPolicies: { ...policies } })
+  if (parsed.type === 'failure') throw new Error(parsed.errors.map(({ message }) => message).join('\n'))
+  return ({ principal, action, resource, context, entities }) => {
+    const answer = statefulIsAuthorized({
+      principal,
+      action,
+      resource,
+      context,
+      entities,
+      preparsedPolicySetId,
+    })
+    if (answer.type === 'failure')
+      return { satisfied: [], errors: answer.errors.map(({ message }) => message) }
+    const { reason, errors } = answer.response.diagnostics
+    return {
+      satisfied: reason,
+      errors: errors.map(({ policyId, error }) => `${policyId}: ${error.message}`),
+    }
+  }
+}

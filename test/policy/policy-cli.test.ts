@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { run } from '../support/child.ts'
+
+const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-policy-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const policy = (...args: string[]) => run(process.execPath, [main, 'policy', ...args], { cwd: folder })
+
+describe('holdfast policy', () => {
+  it('explains with citation, dates and what would change it', async () => {
+    const ask = ['explain', '--from', 'IN', '--to', 'CN', '--class', 'payment', '--at', '2026-12-01']
+    const told = await policy(...ask)
+    expect(told).toMatchObject({ code: 1, stderr: '' })
+    expect(told.stdout).toMatch(
+      /^REFUSED: copy of payment data from IN to CN, on 2026-12-01\n {2}refuses {6}in-rbi-psd/,
+    )
+    for (const words of [
+      'DPSS.CO.OD.No 2785',
+      'in-force since 2018-10-15',
+      'a rule begins or ends on 2027-05-13',
+    ])
+      expect(told.stdout).toContain(words)
+    expect(told.stdout).toContain('→ --mechanism cross-border-payment-leg')
+    const json = await policy(...ask, '--mechanism', 'cross-border-payment-leg,consent', '--json')
+    expect(json.code).toBe(0)
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      outcome: 'allowed',
+      at: '2026-12-01T00:00:00.000Z',
+      packs: expect.stringMatching(/^[0-9a-f]{64}$/),
+      until: '2027-05-13T00:00:00.000Z',
+      findings: expect.arrayContaining([
+        expect.objectContaining({ kind: 'met', rule: 'in-rbi-psd', effect: 'localise', evidence: 'T' }),
+      ]),
+    })
+  })
+
+  it('says when a review was due', async () => {
+    const told = await policy(
+      'explain',
+      '--from',
+      'CH',
+      '--to',
+      'IN',
+      '--class',
+      'personal',
+      '--at',
+      '2027-08-01',
+    )
+    expect(told.stdout).toContain('review was due 2027-05')
+  })
+
+  it('runs a tenant’s own cases', async () => {
+    const cases = join(folder, 'cases.yaml')
+    const good = `cases:
+  - {name: stays at home, from: IN, to: US, class: payment, expect: refused, rules: [in-rbi-psd], at: 2026-12-01}
+  - {name: goes with clauses, from: DE, to: IN, class: personal, mechanisms: [scc], expect: allowed}
+`
+    writeFileSync(cases, good)
+    expect(await policy('test', cases)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('2 of 2 hold'),
+    })
+    writeFileSync(
+      cases,
+      `${good}  - {name: wrong, from: DE, to: IN, class: personal, expect: allowed, rules: [gb-transfer]}\n`,
+    )
+    const failed = await policy('test', cases)
+    expect(failed.code).toBe(1)
+    expect(failed.stdout).toContain('FAILED  wrong: needs-review, without gb-transfer, not allowed')
+    expect(JSON.parse((await policy('test', cases, '--json')).stdout)).toMatchObject({ failed: 1 })
+    for (const text of ['cases: []', 'cases: [{name: x}]', ': [', `${good}  - {name: y, from: IN}\n`]) {
+      writeFileSync(cases, text)
+      expect(await policy('test', cases)).toMatchObject({ code: 2, stdout: '' })
+    }
+  })
+
+  it('lists its rules, and takes packs of another folder whole or not at all', async () => {
+    expect((await policy('rules')).stdout).toContain('in-rbi-psd       localise')
+    expect(JSON.parse((await policy('rules', '--json')).stdout).rules).toHaveLength(36)
+    const broken = mkdtempSync(join(folder, 'packs-'))
+    writeFileSync(join(broken, 'groups.yaml'), 'groups: {}\nclassGroups: {}\n')
+    writeFileSync(join(broken, 'xx.yaml'), 'pack: xx\n')
+    const refused = await policy('rules', '--packs', broken)
+    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('xx.yaml: ') })
+  })
+
+  it.each<[string, string[]]>([
+    ['no such country', ['explain', '--from', 'India', '--to', 'CN', '--class', 'personal']],
+    ['no class', ['explain', '--from', 'IN', '--to', 'CN']],
+    ['no such action', ['explain', '--from', 'IN', '--to', 'CN', '--class', 'personal', '--action', 'sell']],
+    ['no such day', ['explain', '--from', 'IN', '--to', 'CN', '--class', 'personal', '--at', '2026-13-01']],
+    ['no number', ['explain', '--from', 'IN', '--to', 'CN', '--class', 'personal', '--persons', 'many']],
+    ['nothing to do', []],
+  ])('with %s is wrong usage', async (_what, args) => {
+    expect((await policy(...args)).code).toBe(2)
+  })
+})
