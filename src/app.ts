@@ -34,6 +34,7 @@ import { mirrorDepots, startLogMirrors } from './log-mirrors.ts'
 import { openRegion, type Region } from './open-region.ts'
 import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
+import { loadPackBook, packsFolder } from './policy/packs/load-packs.ts'
 import { createKeyFinder } from './s3/iam/find-key.ts'
 import { startLifecycle } from './s3/lifecycle/executor.ts'
 import { startDelivery } from './s3/notifications/delivery.ts'
@@ -172,11 +173,13 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   }
 
   const peers = createPeers(regions)
+  const packs = loadPackBook(config.packsFolder ?? packsFolder)
+  log('info', 'packs-loaded', { packs: packs.packs.length, hash: packs.hash })
   const working = new Map<RegionId, InstructionRegion>()
   for (const region of regions.values()) {
     const { id, catalog, drafts } = region
     const book = createInstructionBook({ id, catalog, drafts, clock, lawfulNow: region.lawfulNow })
-    const transferRegion = { ...region, book }
+    const transferRegion = { ...region, book, packs }
     const executor = createExecutor({
       region: transferRegion,
       door: region.door,

@@ -57,6 +57,8 @@ export interface Config {
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
   readonly loopbackIsHome: boolean
+  /** Where the jurisdiction packs are that transfers are decided by; `null`: those that come with Holdfast. */
+  readonly packsFolder: string | null
   /** Stores of others, by S3, for backups and for copies of public logs. */
   readonly remotes: readonly RemoteConfig[]
 }
@@ -200,6 +202,7 @@ const schema = z.strictObject({
   diskReserveMiB: z.int().min(0).default(128),
   loopbackIsHome: z.boolean().default(false),
   places: z.array(z.strictObject({ cidr: z.string(), country })).default([]),
+  packs: z.string().min(1).optional(),
   remotes: z.array(remote).default([]),
   publish,
   witnesses: z.array(witness).max(32).default([]),
@@ -394,6 +397,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
       certificate: certificate === undefined ? '' : readCertificate(resolve(base, certificate)),
     })),
     places: config.places,
+    packsFolder: config.packs === undefined ? null : resolve(base, config.packs),
     loopbackIsHome: config.loopbackIsHome,
     remotes: config.remotes.map(({ country, credentialsFile, certificate, endpoint, ...remote }) => ({
       ...remote,

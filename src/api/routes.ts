@@ -53,6 +53,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   'format-unknown': 500,
   'peer-unavailable': 502,
   'peer-refused': 502,
+  'law-refused': 403,
   'shutting-down': 503,
 }
 

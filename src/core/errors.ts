@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'format-unknown'
   | 'peer-unavailable'
   | 'peer-refused'
+  | 'law-refused'
   | 'shutting-down'
 
 export class HoldfastError extends Error {

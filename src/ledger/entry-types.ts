@@ -245,6 +245,17 @@ type TransferBatch = {
     ciphertextSha256: string,
   ])[]
   readonly bytes: number
+  readonly law: LawBody
+}
+
+/** By which packs it was let through, and from what: with the instruction, all that it takes to decide it again. */
+export type LawBody = {
+  /** Hex SHA-256 of the packs. */
+  readonly packs: string
+  readonly from: string
+  readonly to: string
+  readonly dataClass: string
+  readonly rules: readonly (readonly [finding: string, rule: string])[]
 }
 
 /** What a caller wants entered: whose it is, and a type with the body of that type. */

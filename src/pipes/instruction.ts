@@ -9,18 +9,30 @@
  */
 import { HoldfastError, hasCode } from '../core/errors.ts'
 import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import type { Clock } from '../core/time.ts'
 import type { Envelope } from '../crypto/dsse.ts'
-import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
+import {
+  type Instruction,
+  openInstruction,
+  placeOf,
+  type TransferInstruction,
+} from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import type { Drafted } from '../ledger/drafts.ts'
+import type { PackBook } from '../policy/packs/pack-book.ts'
+import { toldStop } from '../policy/packs/verdict.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
+import type { BucketRow } from '../store/rows.ts'
 import type { Executor } from '../transfers/executor.ts'
+import { lawOf, type TransferPlaces } from '../transfers/law.ts'
 
 export interface InstructionRegion extends RegionStores {
   readonly book: InstructionBook
   readonly executor: Executor
   readonly logKey: { readonly name: string }
+  readonly packs: PackBook
+  readonly lawfulNow: Clock
 }
 
 export interface InstructionPipe {
@@ -88,8 +100,13 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       if (instruction.ledger !== source.logKey.name)
         throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
       if (instruction.kind === 'transfer') {
-        await checkBucket(source, instruction.from.bucket, tenant)
-        if (destination !== undefined) await checkBucket(destination, instruction.to.bucket, tenant)
+        const from = await checkBucket(source, instruction.from.bucket, tenant)
+        if (destination !== undefined) {
+          const to = await checkBucket(destination, instruction.to.bucket, tenant)
+          const places = { from: source.country, to: destination.country }
+          checkLaw(instruction, places, source, from)
+          checkLaw(instruction, places, destination, to)
+        }
       }
       const entered: Drafted[] = []
       const onEntered = (entry: Drafted): void => void entered.push(entry)
@@ -132,13 +149,30 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
   }
 }
 
-async function checkBucket(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<void> {
+/** Told before anybody signs; what counts is what each end decides, of its own bucket, when it runs. */
+function checkLaw(
+  instruction: TransferInstruction,
+  places: Omit<TransferPlaces, 'dataClass'>,
+  { packs, lawfulNow }: InstructionRegion,
+  row: BucketRow,
+): void {
+  const { verdict } = lawOf(packs, instruction, { ...places, dataClass: row.dataClass }, lawfulNow())
+  if (verdict.outcome !== 'allowed')
+    throw new HoldfastError('law-refused', `${row.name} holds ${row.dataClass} data. ${toldStop(verdict)}`)
+}
+
+async function checkBucket(
+  region: InstructionRegion,
+  name: BucketName,
+  tenant: TenantId,
+): Promise<BucketRow> {
   const bucket = await findBucket(region.catalog, name)
   if (bucket?.row.tenant !== tenant)
     throw new HoldfastError(
       'bad-input',
       `the instruction: there is no bucket ${name} of yours in ${region.id}`,
     )
+  return bucket.row
 }
 
 function openedSource(row: InstructionRow): string | null {

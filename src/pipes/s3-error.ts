@@ -30,6 +30,7 @@ export function toS3Error(error: unknown): S3Error {
     case 'format-unknown':
     case 'peer-unavailable':
     case 'peer-refused':
+    case 'law-refused':
       return new S3Error('InternalError')
     default:
       return error.code satisfies never

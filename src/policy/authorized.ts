@@ -41,6 +41,8 @@ export type RuleId =
   | 'instruction-revoked'
   | 'instruction-out-of-scope'
   | 'instruction-over-limit'
+  | 'law-refuses'
+  | 'law-needs-review'
   | 'outbound-not-registered'
   | 'lifecycle-not-configured'
   | 'logging-not-configured'

@@ -7,6 +7,7 @@ import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.
 import { isoTime } from '../core/time.ts'
 import type { Authorized, Refusal, RuleId } from './authorized.ts'
 import { mint, noObligations } from './mint.ts'
+import { type PackVerdict, toldStop } from './packs/verdict.ts'
 
 export interface TransferTerms {
   readonly id: InstructionId
@@ -43,6 +44,8 @@ export interface TransferFacts {
   readonly moved: { readonly objects: number; readonly bytes: number }
   /** `delete`: a move's source is about to remove what has arrived. That was ordered, and the bytes sent, in time. */
   readonly phase: 'send' | 'delete'
+  /** What the packs of this end say of it, between the two countries, now. */
+  readonly law: PackVerdict
   readonly nowUnixMs: number
 }
 
@@ -55,7 +58,10 @@ export interface TransferStep {
 
 export function decideTransfer(step: TransferStep, facts: TransferFacts): Authorized<TransferStep> | Refusal {
   const refusal =
-    refuseStanding(step.terms, facts) ?? refusePlace(step.terms, facts) ?? refuseObjects(step, facts)
+    refuseStanding(step.terms, facts) ??
+    refusePlace(step.terms, facts) ??
+    refuseLaw(facts) ??
+    refuseObjects(step, facts)
   return refusal ?? mint(step, noObligations)
 }
 
@@ -98,6 +104,12 @@ function refusePlace(terms: TransferTerms, { end, bucket }: TransferFacts): Refu
     return refuse('instruction-out-of-scope', `The tenant has no bucket ${here.bucket} in ${here.region}.`)
   }
   return null
+}
+
+/** What was sent in time is deleted in time, whatever has come into force since. */
+function refuseLaw({ law, phase }: TransferFacts): Refusal | null {
+  if (phase !== 'send' || law.outcome === 'allowed') return null
+  return refuse(law.outcome === 'refused' ? 'law-refuses' : 'law-needs-review', toldStop(law))
 }
 
 function refuseObjects({ terms, objects }: TransferStep, { moved }: TransferFacts): Refusal | null {

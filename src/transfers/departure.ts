@@ -24,7 +24,7 @@ import { authorize, known, type SenderDeps, transferRow } from './sender-state.t
 
 /** An instruction whose scope holds more than it allows moves nothing, instead of stopping halfway. */
 export async function checkLimitsAhead(deps: SenderDeps, peer: Peer, id: InstructionId): Promise<void> {
-  const { current, bucket } = await authorize(deps, peer, id, [])
+  const { current, bucket, law } = await authorize(deps, peer, id, [])
   const { limits, prefix } = current.instruction
   const row = await transferRow(deps, id)
   if (row.batches > 0 || (limits.objects === null && limits.bytes === null)) return
@@ -40,6 +40,7 @@ export async function checkLimitsAhead(deps: SenderDeps, peer: Peer, id: Instruc
       standing: current.standing,
       moved,
       phase: 'send',
+      law: law.verdict,
       nowUnixMs: deps.region.lawfulNow(),
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
@@ -120,7 +121,7 @@ export async function depart(
     })
     return
   }
-  const { current } = await authorize(deps, peer, id, page.items)
+  const { current, law } = await authorize(deps, peer, id, page.items)
   const { instruction } = current
   const bytes = page.items.reduce((sum, item) => sum + item.ciphertextBytes, 0)
   const entry = region.drafts.draft({
@@ -135,6 +136,7 @@ export async function depart(
       manifestSha256: itemsDigest(page.items),
       objects: page.items.map(item => [item.originId, item.ciphertextBytes, item.ciphertextSha256] as const),
       bytes,
+      law: law.body,
     },
   })
   const batch: BatchRow = {

@@ -10,6 +10,7 @@ import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'
 import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
+import type { PackBook } from '../policy/packs/pack-book.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
 import type { PeerProof } from './protocol.ts'
@@ -31,11 +32,13 @@ export interface TransferRegion extends RegionStores {
   readonly book: InstructionBook
   /** By which an expiry is judged: a clock that was turned back gives no instruction its life again. */
   readonly lawfulNow: Clock
+  /** What this end knows of the law. */
+  readonly packs: PackBook
 }
 
 /** An entry of ours as proof for a peer; `null` while it is not under a published checkpoint. */
 export async function peerProofOf(
-  region: TransferRegion,
+  region: Pick<TransferRegion, 'catalog' | 'tiles' | 'logKey'>,
   tenant: TenantId,
   entryId: EntryId,
 ): Promise<PeerProof | null> {

@@ -37,6 +37,7 @@ import { type BucketKeyRow, type Encryption, encodeRow, isMarker, type ObjectRow
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import type { Frame } from './frame.ts'
+import { lawOf, type TransferLaw } from './law.ts'
 import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
 import { itemsDigest, type ObjectHead, type PeerProof, rowDigest, type TransferItem } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
@@ -86,20 +87,29 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     peer: Peer,
     id: InstructionId,
     objects: readonly TransferItem[],
-  ): Promise<{ current: KnownTransfer; bucket: KnownBucket; authorized: Authorized<TransferStep> }> => {
+  ): Promise<{
+    current: KnownTransfer
+    bucket: KnownBucket
+    authorized: Authorized<TransferStep>
+    law: TransferLaw
+  }> => {
     const current = await known(peer, id)
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
+    const nowUnixMs = region.lawfulNow()
+    const places = { from: peer.country, to: region.country, dataClass: bucket?.row.dataClass ?? '' }
+    const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
     const decision = decideTransfer(step, {
       end: { role: 'destination', region: region.id, peer: peer.id },
       bucket: bucket === null ? null : bucket.row,
       standing: current.standing,
       moved: current.row,
       phase: 'send',
-      nowUnixMs: region.lawfulNow(),
+      law: law.verdict,
+      nowUnixMs,
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
-    return { current, bucket: bucket!, authorized: decision }
+    return { current, bucket: bucket!, authorized: decision, law }
   }
 
   const openedBatch = async (
@@ -255,7 +265,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
           await giveUpStaged(id, batch)
           throw error
         }
-        const { current, bucket, authorized } = allowed
+        const { current, bucket, authorized, law } = allowed
         const bytes = arrived.reduce((sum, item) => sum + item.ciphertextBytes, 0)
         const entry = drafts.draft({
           tenant: current.row.tenant,
@@ -271,6 +281,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
               item => [item.originId, item.ciphertextBytes, item.ciphertextSha256] as const,
             ),
             bytes,
+            law: law.body,
           },
         })
         const arrivedIds = arrived.map(item => item.originId as string)

@@ -11,6 +11,7 @@ import { findBucket } from '../store/buckets.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { type TransferRow, transferKey } from './batches.ts'
+import { lawOf, type TransferLaw } from './law.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
 import type { PeerProof } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
@@ -57,10 +58,18 @@ export async function authorize(
   id: InstructionId,
   objects: TransferStep['objects'],
   phase: TransferFacts['phase'] = 'send',
-): Promise<{ current: KnownTransfer; bucket: KnownBucket; authorized: Authorized<TransferStep> }> {
+): Promise<{
+  current: KnownTransfer
+  bucket: KnownBucket
+  authorized: Authorized<TransferStep>
+  law: TransferLaw
+}> {
   const { region } = deps
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)
+  const nowUnixMs = region.lawfulNow()
+  const places = { from: region.country, to: peer.country, dataClass: bucket?.row.dataClass ?? '' }
+  const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
   const decision = decideTransfer(
     { action: 'transfer', terms: current.instruction, objects },
     {
@@ -69,7 +78,8 @@ export async function authorize(
       standing: current.standing,
       moved: current.row,
       phase,
-      nowUnixMs: region.lawfulNow(),
+      law: law.verdict,
+      nowUnixMs,
     },
   )
   if (isRefusal(decision)) throw TransferRefused.of(decision)
@@ -79,7 +89,7 @@ export async function authorize(
       `The instruction is for the ledger ${current.instruction.ledger}, not for this one.`,
     )
   }
-  return { current, bucket: bucket!, authorized: decision }
+  return { current, bucket: bucket!, authorized: decision, law }
 }
 
 export async function waitForProof(

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -36,8 +36,11 @@ describe('watch', () => {
   }, 60_000)
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
-  const startWatch = async (port: number): Promise<Daemon> =>
-    startDaemon(
+  /** Its first look is over: what comes in afterwards is held until the next one, in an hour. */
+  const startWatch = async (port: number): Promise<Daemon> => {
+    const looked = (): number => statSync(join(folder, 'state.json'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+    const before = looked()
+    const watch = await startDaemon(
       process.execPath,
       [
         join(import.meta.dirname, '../../src/main.ts'),
@@ -49,6 +52,9 @@ describe('watch', () => {
       ],
       { env: { HOLDFAST_CUSTOMER: holdfast.customer }, ready: 'holdfast watch ready' },
     )
+    await expect.poll(looked, { timeout: 20_000 }).toBeGreaterThan(before)
+    return watch
+  }
   const lookOnce = async (
     ...args: string[]
   ): Promise<{ readonly code: number | null; readonly alerts: Alert[] }> => {

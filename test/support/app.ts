@@ -83,6 +83,7 @@ export async function startTestApp(change: Partial<Config> = {}): Promise<TestAp
     regions,
     witnesses: [],
     places: [],
+    packsFolder: null,
     loopbackIsHome: true,
     remotes: [],
     ...change,

@@ -55,6 +55,7 @@ beforeAll(async () => {
   rival = await test.customer('rival', 1, 1)
   await acme.s3('PUT', '/source')
   for (const bucket of ['target', 'lured']) await acme.s3('PUT', `/${bucket}`, frankfurt)
+  await acme.s3('PUT', '/wages', frankfurt, { 'x-holdfast-data-class': 'payment' })
   await rival.s3('PUT', '/rivals')
   for (const key of ['in/one', 'in/two', 'out/three'])
     await acme.s3('PUT', `/source/${key}`, randomBytes(1000))
@@ -234,13 +235,13 @@ describe('the destination, spoken to by a dishonest source', () => {
       manifestSha256: itemsDigest(items),
       objects: items.map(each => [each.originId, each.ciphertextBytes, each.ciphertextSha256] as const),
       bytes: items.reduce((sum, each) => sum + each.ciphertextBytes, 0),
+      law: { packs: '0'.repeat(64), from: 'IN', to: 'DE', dataClass: 'personal', rules: [] },
       ...change,
     }
     const draftEntry = source.drafts.draft({ tenant: acme.tenant, type: 'transfer.departed', body })
     await source.catalog.commit({ puts: [draftEntry.put] })
-    const region = { ...source, book: createInstructionBook({ ...source, clock: Date.now }) }
     for (;;) {
-      const proof = await peerProofOf(region, acme.tenant, draftEntry.entryId)
+      const proof = await peerProofOf(source, acme.tenant, draftEntry.entryId)
       if (proof !== null) return proof
       await new Promise(resolve => setTimeout(resolve, 50))
     }
@@ -299,6 +300,11 @@ describe('the destination, spoken to by a dishonest source', () => {
       'into a bucket that the tenant has not',
       () => approved({ to: { bucket: 'nowhere', region: 'de-frankfurt' } }),
       /no bucket nowhere/,
+    ],
+    [
+      'into a bucket for data that the law of the source keeps at home',
+      () => approved({ to: { bucket: 'wages', region: 'de-frankfurt' } }),
+      /in-rbi-psd \(Reserve Bank of India/,
     ],
     [
       'of a tenant that it does not know',

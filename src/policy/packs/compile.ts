@@ -3,7 +3,7 @@ import { dataClasses } from '../data-classes.ts'
 import { type CedarPolicies, compilePolicies, faultOfPolicies } from './cedar.ts'
 import type { Groups, Pack, Rule } from './pack.ts'
 
-export const cedarSchema = `
+const cedarSchema = `
 entity Group;
 entity Country in [Group];
 entity DataClass in [DataClass];

@@ -58,6 +58,19 @@ export function outcomeOf(findings: readonly Finding[], mechanisms: readonly str
   return 'allowed'
 }
 
+/** Why it is not allowed, in one line: the rules, where they stand, and what would change it. */
+export function toldStop({ outcome, findings }: PackVerdict): string {
+  const stops: readonly FindingKind[] =
+    outcome === 'refused' ? ['refuses'] : ['asks', 'may-bind', 'unverified', 'not-covered']
+  const first = findings.filter(({ kind }) => stops.includes(kind))
+  return first
+    .map(({ rule, why, remedy }) => {
+      const cited = rule === null ? '' : `${rule.id} (${rule.act}, ${rule.section}): `
+      return `${cited}${why}${remedy === null ? '' : ` What would change it: ${remedy}.`}`
+    })
+    .join(' ')
+}
+
 /** What an applicable rule says. `isBarred`: it is not met; `binds`: `false` where that depends on who the tenant is. */
 export function findingOf(rule: Rule, isBarred: boolean, binds: boolean, nowUnixMs: number): Finding {
   const finding = (kind: FindingKind, why: string, remedy: string | null = null): Finding => ({

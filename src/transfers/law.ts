@@ -1,0 +1,41 @@
+/** What the packs are asked of a transfer, by either end, from what that end knows itself. */
+import type { CountryCode } from '../core/ids.ts'
+import { mechanismsOf, type TransferInstruction } from '../instructions/instruction.ts'
+import type { LawBody } from '../ledger/entry-types.ts'
+import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
+import type { PackVerdict } from '../policy/packs/verdict.ts'
+
+export interface TransferPlaces {
+  readonly from: CountryCode
+  readonly to: CountryCode
+  /** Of the bucket that the asking end has. */
+  readonly dataClass: string
+}
+
+export interface TransferLaw {
+  readonly verdict: PackVerdict
+  /** For the entry: with the instruction, all that it takes to decide it again. */
+  readonly body: LawBody
+}
+
+export function lawOf(
+  packs: PackBook,
+  { mode, mechanism }: Pick<TransferInstruction, 'mode' | 'mechanism'>,
+  { from, to, dataClass }: TransferPlaces,
+  nowUnixMs: number,
+): TransferLaw {
+  const facts: PackFacts = {
+    action: 'transfer',
+    from,
+    to,
+    dataClass,
+    mode,
+    mechanisms: mechanismsOf(mechanism),
+    capacities: null,
+    toOperator: null,
+    persons: null,
+  }
+  const verdict = packs.decide(facts, nowUnixMs)
+  const rules = verdict.findings.map(({ kind, rule }) => [kind, rule?.id ?? ''] as const)
+  return { verdict, body: { packs: packs.hash, from, to, dataClass, rules } }
+}
