@@ -59,7 +59,8 @@ const commands: Readonly<Record<string, Command>> = {
       'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 --mode copy|move --purpose TEXT [--expires 24h]\n' +
       '                                   [--max-objects N] [--max-bytes N] [--mechanism TEXT]\n' +
       '       holdfast instruct erase --region R (--entry ID … | --bucket B [--key K | --prefix P]) --purpose TEXT\n' +
-      '                               [--expires 24h] [--dry-run]',
+      '                               [--expires 24h] [--dry-run]\n' +
+      '       holdfast instruct class --bucket b --class CLASS --purpose TEXT [--expires 24h]',
     load: async () => (await import('./cli/instruct.ts')).instructCommand,
   },
   policy: {

@@ -9,17 +9,17 @@ import { type Envelope, parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { parsePrivateKey } from '../crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../crypto/signed-document.ts'
 import {
-  type EraseInstruction,
   type Instruction,
   instructionPayloadType,
   openInstruction,
-  type TransferInstruction,
   type VerdictKind,
   verdictTypes,
 } from '../instructions/instruction.ts'
 import { callApi, orderApi } from './api-client.ts'
 import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
+import { instructClassCommand } from './instruct-class.ts'
 import { instructEraseCommand } from './instruct-erase.ts'
+import { describeInstruction } from './instruction-text.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
 
@@ -41,7 +41,15 @@ interface BucketAnswer {
   readonly bucket: string
   readonly region: string
   readonly country: string
+  readonly dataClass: string
   readonly ledger: string
+}
+
+export async function findBucketPlace(
+  { api, apiToken }: CustomerCredentials,
+  bucket: string,
+): Promise<BucketAnswer> {
+  return (await callApi(api, 'GET', `/buckets/${encodeURIComponent(bucket)}`, apiToken)) as BucketAnswer
 }
 
 /** Gives the region an instruction to write down; nobody has signed it yet. */
@@ -49,20 +57,22 @@ export async function sendDraft(
   credentials: CustomerCredentials,
   folder: string,
   draft: Envelope,
-): Promise<{ readonly id: string; readonly answer: InstructionAnswer }> {
+): Promise<{ readonly id: string; readonly answer: InstructionAnswer; readonly instruction: Instruction }> {
   const answer = (await orderApi(credentials, folder, '/instructions', {
     envelope: printEnvelope(draft),
   })) as InstructionAnswer
   const id = documentId(draft)
   // The provider's word for what was drafted is not taken: the id is the hash of what was sent.
   if (answer.id !== id) throw new HoldfastError('not-verified', `the region drafted ${answer.id}, not ${id}`)
-  return { id, answer }
+  // Shown is what was sent, whatever was answered.
+  return { id, answer, instruction: openedInstruction(draft) }
 }
 
 const path = (id: string): string => `/instructions/${encodeURIComponent(id)}`
 
 export async function instructCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   if (argv[0] === 'erase') return instructEraseCommand(argv.slice(1), io)
+  if (argv[0] === 'class') return instructClassCommand(argv.slice(1), io)
   const { values, positionals } = parseOptions({
     args: argv,
     allowPositionals: true,
@@ -80,17 +90,14 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
       json: { type: 'boolean' },
     },
   })
-  if (positionals[0] !== 'transfer')
-    throw new UsageError('what can be instructed: holdfast instruct transfer …, holdfast instruct erase …')
+  if (positionals[0] !== 'transfer') throw new UsageError('what can be instructed: transfer, erase, class')
   if (values.mode !== 'copy' && values.mode !== 'move') throw new UsageError('--mode is copy or move')
   const lifeMs = parseDurationMs(values.expires)
   if (lifeMs === null || lifeMs === 0) throw new UsageError('--expires takes a time like 30m, 24h or 7d')
   const folder = values.customer ?? customerFolder(io.env)
   const credentials = loadCredentials(folder)
-  const where = (bucket: string): Promise<unknown> =>
-    callApi(credentials.api, 'GET', `/buckets/${encodeURIComponent(bucket)}`, credentials.apiToken)
-  const from = (await where(required(values.bucket, '--bucket'))) as BucketAnswer
-  const to = (await where(required(values['to-bucket'], '--to-bucket'))) as BucketAnswer
+  const from = await findBucketPlace(credentials, required(values.bucket, '--bucket'))
+  const to = await findBucketPlace(credentials, required(values['to-bucket'], '--to-bucket'))
   const now = Date.now()
   const draft = createDocument(instructionPayloadType, {
     expires: isoTime(now + lifeMs),
@@ -111,10 +118,10 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     to: { bucket: to.bucket, region: to.region },
     v: 1,
   } satisfies Json)
-  const { id, answer } = await sendDraft(credentials, folder, draft)
+  const { id, answer, instruction } = await sendDraft(credentials, folder, draft)
   if (values.json) io.stdout.write(`${JSON.stringify({ id, state: answer.state })}\n`)
   else {
-    io.stdout.write(`instruction ${id}\n${describe(opened(answer))}`)
+    io.stdout.write(`instruction ${id}\n${describeInstruction(instruction)}`)
     io.stdout.write(
       `\nIt moves nothing until ${answer.quorum} approver(s) sign it:\n  holdfast approve ${id} --key ${credentials.approverKey}\n`,
     )
@@ -150,7 +157,7 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
     const folder = values.customer ?? customerFolder(io.env)
     const credentials = loadCredentials(folder)
     const current = await fetchInstruction(credentials, id)
-    if (!values.json) io.stdout.write(`${describe(opened(current))}\n`)
+    if (!values.json) io.stdout.write(`${describeInstruction(opened(current))}\n`)
     const verdict = createDocument(verdictTypes[kind], {
       instruction: id,
       reason: values.reason,
@@ -182,7 +189,7 @@ export async function instructionsCommand(argv: string[], io: CommandIo): Promis
   if (positionals[0] !== undefined) {
     const answer = await fetchInstruction(credentials, positionals[0])
     if (values.json) io.stdout.write(`${JSON.stringify(answer)}\n`)
-    else io.stdout.write(`${describe(opened(answer))}${progress(answer)}`)
+    else io.stdout.write(`${describeInstruction(opened(answer))}${progress(answer)}`)
     return 0
   }
   const { instructions } = (await callApi(credentials.api, 'GET', '/instructions', credentials.apiToken)) as {
@@ -232,46 +239,14 @@ async function fetchInstruction(credentials: CustomerCredentials, id: string): P
 }
 
 function opened(answer: InstructionAnswer): Instruction {
-  const envelope = parseEnvelope(answer.envelope)
+  return openedInstruction(parseEnvelope(answer.envelope))
+}
+
+function openedInstruction(envelope: Envelope | null): Instruction {
   const instruction = envelope === null ? 'it is no envelope' : openInstruction(envelope)
   if (typeof instruction === 'string')
     throw new HoldfastError('not-verified', `the instruction: ${instruction}`)
   return instruction
-}
-
-const shownEntries = 20
-
-function describe(instruction: Instruction): string {
-  const rows = instruction.kind === 'erase' ? describeErasure(instruction) : describeTransfer(instruction)
-  const { purpose, notBeforeUnixMs, expiresUnixMs } = instruction
-  rows.push(['purpose', purpose], ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`])
-  return rows.map(([name, value]) => `  ${name!.padEnd(9)} ${value}\n`).join('')
-}
-
-function describeErasure({ region, entries }: EraseInstruction): string[][] {
-  const shown = entries.slice(0, shownEntries).map(([seq, id]) => ['entry', `${id} (number ${seq})`])
-  const more = entries.length > shownEntries ? [['entry', `… and ${entries.length - shownEntries} more`]] : []
-  return [['what', `erase ${entries.length} entries for good`], ['in', region], ...shown, ...more]
-}
-
-function describeTransfer(instruction: TransferInstruction): string[][] {
-  const { from, to, mode, prefix, mechanism, limits } = instruction
-  return [
-    ['what', `${mode} of ${from.bucket}/${prefix}*`],
-    ['from', `${from.region}`],
-    ['to', `${to.bucket} in ${to.region}`],
-    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
-    ['limits', describeLimits(limits)],
-  ]
-}
-
-function describeLimits({ objects, bytes }: TransferInstruction['limits']): string {
-  const parts = [
-    objects === null ? null : `${objects} objects`,
-    bytes === null ? null : `${bytes} bytes of ciphertext`,
-  ]
-  const set = parts.filter(part => part !== null)
-  return set.length === 0 ? 'none set' : `at most ${set.join(' and ')}`
 }
 
 function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }: InstructionAnswer): string {

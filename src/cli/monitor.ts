@@ -6,6 +6,7 @@ import { toBase64 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { parseDurationMs } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { takeProcessLock } from '../store/process-lock.ts'
 import { parsePolicy, type TlogPolicy } from '../verify/tlog-policy.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { printVerifierKey } from '../verify/verifier-key.ts'
@@ -54,6 +55,11 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
     throw new UsageError('--statement needs --trust, with the chain key of the tenant')
   const policy = values.policy === undefined ? null : loadPolicy(values.policy)
   mkdirSync(join(folder, 'evidence'), { recursive: true, mode: 0o700 })
+  // Of two, the one that looked earlier could put its state over the other's, and a log that went back be missed.
+  await using _lock = await takeProcessLock(
+    join(folder, 'monitor.lock'),
+    `another monitor is running in ${folder}`,
+  )
   const statePath = join(folder, 'state.json')
   let state = openState(statePath, values.vkey, customer)
   const { origin } = logOf(state.vkey, state.rotations)

@@ -30,6 +30,7 @@ import { type EntryPayload, parsePayload } from '../verify/payload.ts'
 import { endedBy, whyKept } from './erasable.ts'
 import { verdictTypes } from './instruction.ts'
 import type { InstructionBook, KnownInstruction } from './instruction-book.ts'
+import { runInRegion } from './run-in-region.ts'
 
 export interface EraseDeps {
   readonly region: Pick<RegionPlace, 'id'> & {
@@ -50,12 +51,11 @@ interface Plan {
 }
 
 /** Runs until the instruction has ended. */
-export async function runErasure({ region, log }: EraseDeps, id: InstructionId): Promise<void> {
-  const { book } = region
-  for (;;) {
-    const current = await book.find(id)
-    if (current === null || current.standing.ended || current.instruction.kind !== 'erase') return
+export function runErasure(deps: EraseDeps, id: InstructionId): Promise<void> {
+  const { region } = deps
+  return runInRegion(deps, id, async current => {
     const { instruction } = current
+    if (instruction.kind !== 'erase') return null
     const plan = await planOf(region.catalog, instruction)
     const otherLog =
       instruction.ledger === region.logKey.name
@@ -70,22 +70,9 @@ export async function runErasure({ region, log }: EraseDeps, id: InstructionId):
         nowUnixMs: region.lawfulNow(),
       },
     )
-    if (isRefusal(decision)) {
-      const { rule, message } = decision
-      const state =
-        rule === 'instruction-expired' ? 'expired' : rule === 'instruction-revoked' ? 'revoked' : 'failed'
-      if (await book.move(current, { state, reason: message })) {
-        log('warn', 'erasure-ended', { instruction: id, reason: message, region: region.id })
-        return
-      }
-    } else if (current.row.state === 'approved') {
-      await book.move(current, { state: 'running' })
-    } else {
-      const batch = batchOf(region.drafts, decision, current, plan)
-      const change = { state: 'completed', reason: null, objects: instruction.entries.length } as const
-      if (await book.move(current, change, batch)) return
-    }
-  }
+    if (isRefusal(decision)) return decision
+    return { batch: batchOf(region.drafts, decision, current, plan), objects: instruction.entries.length }
+  })
 }
 
 function batchOf(

@@ -17,6 +17,8 @@ import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae } from '../crypto/dsse.ts'
 import { approverKeyId, verifySignature } from '../crypto/signatures.ts'
 import { documentId } from '../crypto/signed-document.ts'
+import { dataClasses } from '../policy/data-classes.ts'
+import type { ClassTerms } from '../policy/decide-class.ts'
 import type { EraseTerms } from '../policy/decide-erase.ts'
 import type { TransferTerms } from '../policy/decide-transfer.ts'
 import type { Genesis } from '../verify/genesis.ts'
@@ -27,7 +29,7 @@ const maxLifeMs = 366 * 86_400e3
 /** So many entries one erasure may name: instruction and erasure stand in an entry each, which is a mebibyte at most. */
 export const maxErasedEntries = 4000
 
-export type Instruction = TransferInstruction | EraseInstruction
+export type Instruction = TransferInstruction | EraseInstruction | ClassInstruction
 
 interface InstructionTerms {
   readonly purpose: string
@@ -43,6 +45,10 @@ export interface TransferInstruction extends TransferTerms, InstructionTerms {
 
 export interface EraseInstruction extends EraseTerms, InstructionTerms {
   readonly kind: 'erase'
+}
+
+export interface ClassInstruction extends ClassTerms, InstructionTerms {
+  readonly kind: 'class'
 }
 
 /**
@@ -97,6 +103,14 @@ const schema = z.discriminatedUnion('kind', [
         .max(maxErasedEntries),
     }),
   }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('class'),
+    bucket: parsed(parseBucketName, 'a bucket name'),
+    class: z.enum(dataClasses),
+    region: parsed(parseRegionId, 'a region id'),
+    was: z.string().min(1).max(64),
+  }),
 ])
 
 /** The instruction, or what is wrong with the document. Its signatures say nothing yet. */
@@ -126,6 +140,17 @@ export function openInstruction(envelope: Envelope): Instruction | string {
       kind: data.kind,
       region: data.region as RegionId,
       entries: entries as unknown as readonly (readonly [number, EntryId])[],
+    }
+  }
+  if (data.kind === 'class') {
+    if (data.class === data.was) return 'it changes nothing'
+    return {
+      ...terms,
+      kind: data.kind,
+      region: data.region as RegionId,
+      bucket: data.bucket as BucketName,
+      was: data.was,
+      dataClass: data.class,
     }
   }
   if (data.from.region === data.to.region) return 'a transfer goes from one region to another'

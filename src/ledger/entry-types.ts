@@ -58,6 +58,12 @@ type EntryBodies = {
     readonly holderKeyId: string
     readonly checkValue: string
   }
+  'bucket.classified': {
+    readonly instruction: InstructionId
+    readonly bucket: string
+    readonly from: string
+    readonly to: string
+  }
   'object.put': {
     readonly bucket: string
     readonly key: string

@@ -4,8 +4,8 @@
  *     instruct → approve → transfer → enter at both ends → answer
  *
  * A draft and every verdict are written into the books of both ends that this process runs; each judges by its own.
- * The transfer itself is the source's executor's, which is woken and otherwise left alone. An erasure is written into
- * the book of the region that it is for, and its executor carries it out.
+ * The transfer itself is the source's executor's, which is woken and otherwise left alone. One with
+ * one end (an erasure, a class) is written into the book of the region that it is for, whose executor carries it out.
  */
 import { HoldfastError, hasCode } from '../core/errors.ts'
 import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.ts'
@@ -61,7 +61,7 @@ export interface InstructionView {
 }
 
 export function createInstructionPipe(regions: ReadonlyMap<RegionId, InstructionRegion>): InstructionPipe {
-  /** An erasure has one end. */
+  /** Only a transfer has two ends. */
   const endsOf = (instruction: Instruction) => ({
     source: regions.get(placeOf(instruction)),
     destination: instruction.kind === 'transfer' ? regions.get(instruction.to.region) : undefined,
@@ -108,6 +108,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
           checkLaw(instruction, places, destination, to)
         }
       }
+      if (instruction.kind === 'class') await checkBucket(source, instruction.bucket, tenant)
       const entered: Drafted[] = []
       const onEntered = (entry: Drafted): void => void entered.push(entry)
       await source.book.draft(envelope, onEntered)

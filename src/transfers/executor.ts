@@ -1,7 +1,8 @@
 /** Runs a region's instructions: whatever is approved, by itself, until it has ended; after a start, where it was. */
 import { fromUtf8 } from '../core/bytes.ts'
-import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
+import { HoldfastError, hasCode, messageOf, unreachable } from '../core/errors.ts'
 import { type InstructionId, parseInstructionId } from '../core/ids.ts'
+import { runClassification } from '../instructions/classify.ts'
 import { runErasure } from '../instructions/erase.ts'
 import { placeOf } from '../instructions/instruction.ts'
 import { rowsOf } from '../store/rows-of.ts'
@@ -51,10 +52,22 @@ export function createExecutor(deps: SenderDeps): Executor {
         continue
       }
       try {
-        if (found.instruction.kind === 'erase') {
-          if (deps.isHalted?.()) throw new HoldfastError('store-damaged', 'the ledger has stopped')
-          await runErasure(deps, id)
-        } else await runTransfer({ ...deps, sleep }, id)
+        const { kind } = found.instruction
+        if (kind !== 'transfer' && deps.isHalted?.())
+          throw new HoldfastError('store-damaged', 'the ledger has stopped')
+        switch (kind) {
+          case 'transfer':
+            await runTransfer({ ...deps, sleep }, id)
+            break
+          case 'erase':
+            await runErasure(deps, id)
+            break
+          case 'class':
+            await runClassification(deps, id)
+            break
+          default:
+            unreachable(kind)
+        }
         retryMs = firstRetryMs
       } catch (error) {
         if (stopped) return

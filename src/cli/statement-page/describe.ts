@@ -30,6 +30,8 @@ const lines: Readonly<Record<string, (body: Body) => string>> = {
   'webhook.removed': body => `Webhook ${word(body, 'name')} removed`,
   'notification.dropped': body => `Notification of ${object(body)} given up: ${word(body, 'reason')}`,
   'bucket.created': body => `Bucket ${word(body, 'bucket')} made, for ${word(body, 'dataClass')} data`,
+  'bucket.classified': body =>
+    `Bucket ${word(body, 'bucket')} holds ${word(body, 'to')} data from now on, on instruction ${short(word(body, 'instruction'))}`,
   'bucket.deleted': body => `Bucket ${word(body, 'bucket')} deleted`,
   'bucket.configured': body =>
     `Bucket ${word(body, 'bucket')}: ${word(body, 'kind')} ${body.sha256 === null ? 'removed' : 'set'}`,
