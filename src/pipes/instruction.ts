@@ -25,7 +25,7 @@ import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
 import type { BucketRow } from '../store/rows.ts'
 import type { Executor } from '../transfers/executor.ts'
-import { lawOf, type TransferPlaces } from '../transfers/law.ts'
+import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
 
 export interface InstructionRegion extends RegionStores {
   readonly book: InstructionBook
@@ -103,6 +103,8 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
         const from = await checkBucket(source, instruction.from.bucket, tenant)
         if (destination !== undefined) {
           const to = await checkBucket(destination, instruction.to.bucket, tenant)
+          const lost = classLost(from.dataClass, to)
+          if (lost !== null) throw new HoldfastError('law-refused', lost)
           const places = { from: source.country, to: destination.country }
           checkLaw(instruction, places, source, from)
           checkLaw(instruction, places, destination, to)

@@ -42,6 +42,7 @@ export type RuleId =
   | 'instruction-out-of-scope'
   | 'instruction-over-limit'
   | 'law-refuses'
+  | 'class-would-be-lost'
   | 'law-needs-review'
   | 'outbound-not-registered'
   | 'lifecycle-not-configured'

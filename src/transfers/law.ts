@@ -2,6 +2,7 @@
 import type { CountryCode } from '../core/ids.ts'
 import { mechanismsOf, type TransferInstruction } from '../instructions/instruction.ts'
 import type { LawBody } from '../ledger/entry-types.ts'
+import { keepsRules } from '../policy/data-classes.ts'
 import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
 import type { PackVerdict } from '../policy/packs/verdict.ts'
 
@@ -16,6 +17,18 @@ export interface TransferLaw {
   readonly verdict: PackVerdict
   /** For the entry: with the instruction, all that it takes to decide it again. */
   readonly body: LawBody
+}
+
+/** Out of a bucket and into one that other rules are for: once there, what bound the data would bind it no more. */
+export function classLost(
+  from: string,
+  to: { readonly name: string; readonly dataClass: string },
+): string | null {
+  if (keepsRules(from, to.dataClass)) return null
+  return (
+    `${to.name} holds ${to.dataClass} data, and what would come is ${from} data, whose rules it would leave behind. ` +
+    `What would change it: holdfast instruct class --bucket ${to.name} --class ${from} --purpose "…"`
+  )
 }
 
 export function lawOf(

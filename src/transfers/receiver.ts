@@ -37,7 +37,7 @@ import { type BucketKeyRow, type Encryption, encodeRow, isMarker, type ObjectRow
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import type { Frame } from './frame.ts'
-import { lawOf, type TransferLaw } from './law.ts'
+import { classLost, lawOf, type TransferLaw } from './law.ts'
 import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
 import { itemsDigest, type ObjectHead, type PeerProof, rowDigest, type TransferItem } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
@@ -145,8 +145,8 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       await known(peer, id)
       const before = await findBatch(catalog, id, batch)
       if (before !== null && before.row.state !== 'departed') return []
-      const { current } = await authorize(peer, id, items)
-      checkDeparture(peer, current, batch, items, departure)
+      const { current, bucket } = await authorize(peer, id, items)
+      checkClass(checkDeparture(peer, current, batch, items, departure), bucket)
       if (before !== null && itemsDigest(before.row.items) !== itemsDigest(items)) {
         throw new TransferRefused(
           'instruction-out-of-scope',
@@ -414,7 +414,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     batch: number,
     items: readonly TransferItem[],
     departure: PeerProof,
-  ): void {
+  ): Readonly<Record<string, unknown>> {
     const refusal = (what: string): TransferRefused =>
       new TransferRefused(
         'transfer-needs-an-instruction',
@@ -437,7 +437,15 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       itemsDigest(items),
     ]
     if (says.some((value, index) => value !== wanted[index])) throw refusal('it says something else')
+    return body
   }
+}
+
+/** The source's word for what it holds; it is in its books, and in the tenant's. */
+function checkClass({ law }: Readonly<Record<string, unknown>>, { row }: KnownBucket): void {
+  const said = (law as { readonly dataClass?: unknown } | undefined)?.dataClass
+  const lost = classLost(typeof said === 'string' ? said : 'unknown', row)
+  if (lost !== null) throw new TransferRefused('class-would-be-lost', lost)
 }
 
 /** The source describes the object; every claim must agree with the departure that it is bound to. */

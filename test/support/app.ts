@@ -41,31 +41,33 @@ export interface TestApp extends AsyncDisposable {
   restart(change?: Partial<Config>, clock?: () => number): Promise<void>
 }
 
-export async function startTestApp(change: Partial<Config> = {}): Promise<TestApp> {
+/** `more`: regions beside Mumbai, Frankfurt and Singapore. */
+export async function startTestApp(
+  change: Partial<Config> = {},
+  more: readonly (readonly [id: string, country: string])[] = [],
+): Promise<TestApp> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-app-'))
   const servers: Server[] = []
-  const ports = await freePorts(5)
-  const regions = [
-    ['in-mumbai', 'IN'],
-    ['de-frankfurt', 'DE'],
-    ['sg-singapore', 'SG'],
-  ].map(([id, country], index) => ({
-    id: id as RegionId,
-    country: country as CountryCode,
-    operator: 'test',
-    peer: { host: '127.0.0.1', port: ports[index]! },
-    publish: [],
-  }))
+  const ports = await freePorts(5 + more.length)
+  const regions = [['in-mumbai', 'IN'], ['de-frankfurt', 'DE'], ['sg-singapore', 'SG'], ...more].map(
+    ([id, country], index) => ({
+      id: id as RegionId,
+      country: country as CountryCode,
+      operator: 'test',
+      peer: { host: '127.0.0.1', port: ports[index + 2]! },
+      publish: [],
+    }),
+  )
   const config: Config = {
     dataFolder: join(folder, 'data'),
     host: '127.0.0.1',
-    s3Port: ports[3]!,
+    s3Port: ports[0]!,
     s3Tls: null,
     s3Domains: ['localhost'],
     s3IdleMs: 60_000,
     formsVersion2: false,
     customerKeysOverHttp: true,
-    apiPort: ports[4]!,
+    apiPort: ports[1]!,
     workers: 0,
     publicHost: 'holdfast.test',
     leaseMs: 60_000,

@@ -390,6 +390,20 @@ describe('the destination, spoken to by a dishonest source', () => {
     ).rejects.toThrow(/more than the 1 /)
   })
 
+  it.each<[string, unknown]>([
+    ['is of another class than its bucket is for', { dataClass: 'payment' }],
+    ['is of a class that nobody knows', { dataClass: 'secret' }],
+    ['says no class', {}],
+    ['says nothing of the law', undefined],
+  ])('takes no batch that %s', async (_what, law) => {
+    const { envelope, verdicts } = approved()
+    await offer(envelope, verdicts)
+    await expect(clientFor(envelope).openBatch(0, items, await departure(envelope, { law }))).rejects.toThrow(
+      /target holds personal data, and what would come is (payment|secret|unknown) data/,
+    )
+    await nothingArrived()
+  })
+
   it('takes no object that did not depart, and none whose description is another', async () => {
     const { envelope, verdicts } = approved()
     await offer(envelope, verdicts)

@@ -34,7 +34,7 @@ describe('the law that the packs know', () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-law-'))
 
   beforeAll(async () => {
-    test = await startTestApp()
+    test = await startTestApp({}, [['in-pune', 'IN']])
     acme = await test.customer('acme', 2, 2)
     const payment = { 'x-holdfast-data-class': 'payment' }
     await acme.s3('PUT', '/papers')
@@ -87,6 +87,24 @@ describe('the law that the packs know', () => {
     expect([status, json.error]).toEqual([403, 'law-refused'])
     expect(json.message).toMatch(words)
     expect((await api(acme, 'GET', `/instructions/${documentId(order(fields))}`)).status).toBe(404)
+  })
+
+  it.each<[string, string, string, number]>([
+    ['wages', 'papers-in', 'personal', 403],
+    ['papers', 'wages-in', 'payment', 201],
+    ['plain', 'wages-in2', 'payment', 201],
+    ['plain', 'plain-in', 'non-personal', 201],
+    ['papers', 'plain-in2', 'non-personal', 403],
+  ])('from %s into %s (%s), within the country, is answered %4$d', async (from, to, dataClass, status) => {
+    await acme.s3('PUT', '/plain', '', { 'x-holdfast-data-class': 'non-personal' })
+    const pune =
+      '<CreateBucketConfiguration><LocationConstraint>in-pune</LocationConstraint></CreateBucketConfiguration>'
+    expect((await acme.s3('PUT', `/${to}`, pune, { 'x-holdfast-data-class': dataClass })).status).toBe(200)
+    const fields = { from: { bucket: from, region: 'in-mumbai' }, to: { bucket: to, region: 'in-pune' } }
+    const answer = await api(acme, 'POST', '/instructions', { envelope: printEnvelope(order(fields)) })
+    expect(answer.status).toBe(status)
+    if (status === 403)
+      expect(answer.json.message).toContain(`holdfast instruct class --bucket ${to} --class`)
   })
 
   it('is met by the mechanism that the quorum signs, and both books say by which packs', async () => {
