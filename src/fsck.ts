@@ -26,7 +26,8 @@ import { type CameIn, type EnteredVersion, fsckStore, type StoreReport } from '.
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { takeRepairLock } from './store/repair-lock.ts'
 import { type ScrubFault, scrubStore } from './store/scrub.ts'
-import { stagedParts } from './transfers/batches.ts'
+import { type Balance, type BookedEntry, balanceBooks } from './transfers/balance.ts'
+import { openBatches, stagedParts } from './transfers/batches.ts'
 import { type EntryPayload, parsePayload } from './verify/payload.ts'
 
 interface RegionReport extends StoreReport {
@@ -44,6 +45,7 @@ export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCo
       region: { type: 'string' },
       read: { type: 'boolean' },
       repair: { type: 'boolean' },
+      peers: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   })
@@ -59,10 +61,50 @@ export async function fsckCommand(argv: string[], io: CommandIo): Promise<ExitCo
         : found,
     )
   }
-  const clean = reports.every(report => report.findings.length === 0)
-  if (values.json) io.stdout.write(`${JSON.stringify({ clean, regions: reports })}\n`)
-  else for (const report of reports) io.stdout.write(render(report))
+  const peers = values.peers === true ? await fsckPeers(dataFolder) : null
+  const clean = reports.every(report => report.findings.length === 0) && (peers?.findings.length ?? 0) === 0
+  if (values.json)
+    io.stdout.write(`${JSON.stringify({ clean, regions: reports, ...(peers !== null && { peers }) })}\n`)
+  else {
+    for (const report of reports) io.stdout.write(render(report))
+    if (peers !== null) io.stdout.write(renderPeers(peers))
+  }
   return clean ? 0 : 1
+}
+
+/**
+ * The books of all regions of the folder, held against each other. An arrival is entered before its source hears of it:
+ * what moves meanwhile is looked at again until it stands.
+ */
+async function fsckPeers(dataFolder: string): Promise<Balance> {
+  const ids = regionsOf(dataFolder, undefined)
+  const look = async (): Promise<Balance> => {
+    const open = await openBatchesOf(dataFolder, ids)
+    return balanceBooks(bookedEntries(dataFolder, ids), {
+      regions: new Set(ids),
+      isOpen: (from, instruction, batch) => open.has(`${from} ${instruction} ${batch}`),
+    })
+  }
+  const first = await look()
+  if (first.findings.length === 0) return first
+  const second = await look()
+  return { ...second, findings: second.findings.filter(text => first.findings.includes(text)) }
+}
+
+async function openBatchesOf(dataFolder: string, ids: readonly string[]): Promise<Set<string>> {
+  const open = new Set<string>()
+  for (const region of ids) {
+    await using catalog = await openLmdbCatalog(regionFiles(dataFolder, region).catalog)
+    for await (const { id, batch } of openBatches(catalog)) open.add(`${region} ${id} ${batch}`)
+  }
+  return open
+}
+
+async function* bookedEntries(dataFolder: string, ids: readonly string[]): AsyncGenerator<BookedEntry> {
+  for (const region of ids) {
+    await using catalog = await openLmdbCatalog(regionFiles(dataFolder, region).catalog)
+    for await (const entry of allEntries(catalog)) yield { region, ...entry }
+  }
 }
 
 function regionsOf(dataFolder: string, wanted: string | undefined): string[] {
@@ -164,13 +206,18 @@ async function treeSize(catalog: Catalog): Promise<number> {
   return row === null ? 0 : decodeTreeState(row).size
 }
 
-/** Every version that entries and drafts tell of; those that were erased told of none that is still stored. Drafts first: one that is entered meanwhile is seen twice, not never. */
+/** Every version that entries and drafts tell of; those that were erased told of none that is still stored. */
 async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion> {
+  for await (const { type, body } of allEntries(catalog)) yield* versionsIn(type, body)
+}
+
+/** Drafts first: one that is entered meanwhile is seen twice, not never. What was erased says nothing any more. */
+async function* allEntries(catalog: Catalog): AsyncGenerator<Omit<BookedEntry, 'region'>> {
   for (let from: Uint8Array | undefined; ; ) {
     const rows = await catalog.scan('drafts', { limit: 1000, ...(from && { from }) })
     for (const { value } of rows) {
-      const { type, body } = decodeDraft(value)
-      yield* versionsIn(type, JSON.parse(body))
+      const { entryId, type, body } = decodeDraft(value)
+      yield { id: entryId, type, body: JSON.parse(body) }
     }
     if (rows.length < 1000) break
     from = Buffer.concat([rows.at(-1)!.key, Buffer.of(0)])
@@ -180,7 +227,7 @@ async function* enteredVersions(catalog: Catalog): AsyncGenerator<EnteredVersion
     if (isErased(entry)) continue
     const payload = parsePayload(payloadOf(entry))
     // The ledger's own check has found it.
-    if (typeof payload !== 'string') yield* versionsIn(payload.type, payload.body)
+    if (typeof payload !== 'string') yield { id: payload.id, type: payload.type, body: payload.body }
   }
 }
 
@@ -199,6 +246,16 @@ function* versionsIn(type: string, body: unknown): Generator<EnteredVersion> {
   }
   for (const originId of endedBy({ type, body: body as EntryPayload['body'] }))
     yield { did: 'went', originId }
+}
+
+function renderPeers({ findings, batches, objects, open, elsewhere }: Balance): string {
+  const verdict = findings.length === 0 ? 'balanced' : `${findings.length} finding(s)`
+  const more = [
+    ...(open > 0 ? [`${open} objects on their way`] : []),
+    ...(elsewhere > 0 ? [`${elsewhere} batches whose other end is not here`] : []),
+  ]
+  const lines = [`peers: ${[`${verdict}; ${batches} batches, ${objects} objects`, ...more].join(', ')}`]
+  return `${[...lines, ...findings.map(text => `  ${text}`)].join('\n')}\n`
 }
 
 function render({ region, findings, orphans, objects, entries, repairs }: RegionReport): string {

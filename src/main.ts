@@ -135,7 +135,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/monitor.ts')).monitorCommand,
   },
   fsck: {
-    usage: 'holdfast fsck [--repair] [--region R] [--read] [--json]',
+    usage: 'holdfast fsck [--repair] [--region R] [--read] [--peers] [--json]',
     load: async () => (await import('./fsck.ts')).fsckCommand,
   },
   backup: {

@@ -238,7 +238,7 @@ type Verdict = {
   readonly envelope: EnvelopeJson
 }
 
-type TransferBatch = {
+export type TransferBatch = {
   readonly instruction: InstructionId
   readonly batch: number
   readonly peer: string

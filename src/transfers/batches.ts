@@ -83,6 +83,15 @@ export async function openBatchOf(catalog: Catalog, { id, batches }: TransferRow
   return last?.row.state === 'departed' ? last.row : null
 }
 
+/** Source: every batch that has departed and is not answered for, also of an instruction that has ended. */
+export async function* openBatches(catalog: Catalog): AsyncGenerator<{ id: InstructionId; batch: number }> {
+  for await (const { value } of rowsOf(catalog, 'transfers')) {
+    const row = decodeRow<TransferRow>(value)
+    const open = await openBatchOf(catalog, row)
+    if (open !== null) yield { id: row.id, batch: open.batch }
+  }
+}
+
 export async function hasOpenBatch(catalog: Catalog, id: InstructionId): Promise<boolean> {
   const bytes = await catalog.get('transfers', transferKey(id))
   return bytes !== null && (await openBatchOf(catalog, decodeRow<TransferRow>(bytes))) !== null

@@ -65,8 +65,13 @@ afterAll(async () => {
 })
 
 async function fsckIsClean(): Promise<void> {
-  const { stdout } = await holdfast.cli('fsck', '--json')
-  const { regions } = JSON.parse(stdout) as { regions: { findings: string[]; orphans: string[] }[] }
+  const { stdout } = await holdfast.cli('fsck', '--peers', '--json')
+  const { regions, peers } = JSON.parse(stdout) as {
+    regions: { findings: string[]; orphans: string[] }[]
+    peers: { findings: string[]; objects: number }
+  }
+  expect(peers.findings).toEqual([])
+  expect(peers.objects).toBeGreaterThan(0)
   expect(regions.flatMap(({ findings, orphans }) => [...findings, ...orphans])).toEqual([])
 }
 
