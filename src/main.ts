@@ -57,7 +57,7 @@ const commands: Readonly<Record<string, Command>> = {
   instruct: {
     usage:
       'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 --mode copy|move --purpose TEXT [--expires 24h]\n' +
-      '                                   [--max-objects N] [--max-bytes N] [--mechanism TEXT]\n' +
+      '                                   [--max-objects N] [--max-bytes N] [--mechanism NAME[: TEXT],…] [--dry-run]\n' +
       '       holdfast instruct erase --region R (--entry ID … | --bucket B [--key K | --prefix P]) --purpose TEXT\n' +
       '                               [--expires 24h] [--dry-run]\n' +
       '       holdfast instruct class --bucket b --class CLASS --purpose TEXT [--expires 24h]',

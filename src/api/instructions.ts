@@ -39,6 +39,18 @@ export function instructionRoutes(
       },
     },
     {
+      method: 'POST',
+      path: '/instructions/dry-run',
+      caller: 'tenant',
+      summary:
+        'What a transfer would move, and what the law that the packs know says of it; writes nothing down',
+      body: envelopeSchema,
+      run: async request => ({
+        status: 200,
+        json: await pipe.dryRun(tenantOf(request), envelopeOf(request)),
+      }),
+    },
+    {
       method: 'GET',
       path: '/instructions',
       caller: 'tenant',

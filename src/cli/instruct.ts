@@ -15,11 +15,12 @@ import {
   type VerdictKind,
   verdictTypes,
 } from '../instructions/instruction.ts'
+import type { DryRun } from '../transfers/dry-run.ts'
 import { callApi, orderApi } from './api-client.ts'
 import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructClassCommand } from './instruct-class.ts'
 import { instructEraseCommand } from './instruct-erase.ts'
-import { describeInstruction } from './instruction-text.ts'
+import { describeInstruction, dryRunText } from './instruction-text.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
 
@@ -86,6 +87,7 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
       expires: { type: 'string', default: '24h' },
       'max-objects': { type: 'string' },
       'max-bytes': { type: 'string' },
+      'dry-run': { type: 'boolean' },
       customer: { type: 'string' },
       json: { type: 'boolean' },
     },
@@ -112,12 +114,19 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     mode: values.mode,
     nonce: toHex(randomBytes(16)),
     notBefore: isoTime(now),
-    purpose: required(values.purpose, '--purpose'),
+    purpose: values['dry-run'] ? (values.purpose ?? 'a dry run') : required(values.purpose, '--purpose'),
     scope: { prefix: values.prefix },
     tenant: credentials.tenant,
     to: { bucket: to.bucket, region: to.region },
     v: 1,
   } satisfies Json)
+  if (values['dry-run']) {
+    const body = { envelope: printEnvelope(draft) }
+    const { api, apiToken } = credentials
+    const tried = (await callApi(api, 'POST', '/instructions/dry-run', apiToken, body)) as DryRun
+    io.stdout.write(values.json ? `${JSON.stringify(tried)}\n` : dryRunText(tried, values.mode))
+    return tried.allowed ? 0 : 1
+  }
   const { id, answer, instruction } = await sendDraft(credentials, folder, draft)
   if (values.json) io.stdout.write(`${JSON.stringify({ id, state: answer.state })}\n`)
   else {

@@ -2,6 +2,8 @@
 import { unreachable } from '../core/errors.ts'
 import { isoTime } from '../core/time.ts'
 import type { EraseInstruction, Instruction, TransferInstruction } from '../instructions/instruction.ts'
+import type { DryRun } from '../transfers/dry-run.ts'
+import { verdictText } from './policy/render.ts'
 
 const shownEntries = 20
 
@@ -56,4 +58,23 @@ function describeLimits({ objects, bytes }: TransferInstruction['limits']): stri
   ]
   const set = parts.filter(part => part !== null)
   return set.length === 0 ? 'none set' : `at most ${set.join(' and ')}`
+}
+
+/** What would move, and what each end's packs say of it. */
+export function dryRunText(tried: DryRun, mode: string): string {
+  const { objects, bytes, contentBytes, first, withinLimits, law, classLost, allowed } = tried
+  const more = objects > first.length ? [`  … and ${objects - first.length} more`] : []
+  const [one, other] = law
+  const isSame = one !== undefined && other !== undefined && verdictText(one) === verdictText(other)
+  return [
+    `A ${mode} would take ${objects} objects, ${contentBytes} bytes of content, ${bytes} of ciphertext:`,
+    ...first.map(key => `  ${key}`),
+    ...more,
+    ...(withinLimits ? [] : ['That is more than the limits allow.']),
+    ...(classLost === null ? [] : [classLost]),
+    ...(isSame ? [one] : law).map(each => `\n${isSame ? 'Both ends' : each.region}: ${verdictText(each)}`),
+    allowed
+      ? 'It would be let through. Nothing was sent.\n'
+      : 'It would not be let through. Nothing was sent.\n',
+  ].join('\n')
 }

@@ -24,6 +24,7 @@ import { toldStop } from '../policy/packs/verdict.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
 import type { BucketRow } from '../store/rows.ts'
+import { type DryRun, dryRun } from '../transfers/dry-run.ts'
 import type { Executor } from '../transfers/executor.ts'
 import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
 
@@ -37,6 +38,8 @@ export interface InstructionRegion extends RegionStores {
 
 export interface InstructionPipe {
   instruct(tenant: TenantId, envelope: Envelope): Promise<InstructionAnswer>
+  /** What a transfer would move and under which rules; nothing is written down. */
+  dryRun(tenant: TenantId, envelope: Envelope): Promise<DryRun>
   /** An approval, a rejection or a revocation. */
   say(tenant: TenantId, id: InstructionId, envelope: Envelope): Promise<InstructionAnswer>
   show(tenant: TenantId, id: InstructionId): Promise<InstructionView>
@@ -87,22 +90,31 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     return { known: source.known, ends }
   }
 
+  /** The document, if it can be ordered here at all. */
+  const openDraft = (
+    tenant: TenantId,
+    envelope: Envelope,
+  ): { instruction: Instruction; source: InstructionRegion; destination: InstructionRegion | undefined } => {
+    const instruction = openInstruction(envelope)
+    if (typeof instruction === 'string')
+      throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
+    if (instruction.tenant !== tenant)
+      throw new HoldfastError('bad-input', 'the instruction: it is of another tenant')
+    const { source, destination } = endsOf(instruction)
+    if (source === undefined)
+      throw new HoldfastError('bad-input', `the instruction: ${placeOf(instruction)} is not a region here`)
+    if (instruction.ledger !== source.logKey.name)
+      throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
+    return { instruction, source, destination }
+  }
+
   return {
     async instruct(tenant, envelope) {
-      const instruction = openInstruction(envelope)
-      if (typeof instruction === 'string')
-        throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
-      if (instruction.tenant !== tenant)
-        throw new HoldfastError('bad-input', 'the instruction: it is of another tenant')
-      const { source, destination } = endsOf(instruction)
-      if (source === undefined)
-        throw new HoldfastError('bad-input', `the instruction: ${placeOf(instruction)} is not a region here`)
-      if (instruction.ledger !== source.logKey.name)
-        throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
+      const { instruction, source, destination } = openDraft(tenant, envelope)
       if (instruction.kind === 'transfer') {
-        const from = await checkBucket(source, instruction.from.bucket, tenant)
+        const from = await bucketOf(source, instruction.from.bucket, tenant)
         if (destination !== undefined) {
-          const to = await checkBucket(destination, instruction.to.bucket, tenant)
+          const to = await bucketOf(destination, instruction.to.bucket, tenant)
           const lost = classLost(from.dataClass, to)
           if (lost !== null) throw new HoldfastError('law-refused', lost)
           const places = { from: source.country, to: destination.country }
@@ -110,12 +122,25 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
           checkLaw(instruction, places, destination, to)
         }
       }
-      if (instruction.kind === 'class') await checkBucket(source, instruction.bucket, tenant)
+      if (instruction.kind === 'class') await bucketOf(source, instruction.bucket, tenant)
       const entered: Drafted[] = []
       const onEntered = (entry: Drafted): void => void entered.push(entry)
       await source.book.draft(envelope, onEntered)
       await destination?.book.draft(envelope, onEntered)
       return { view: await view(tenant, instruction.id), entered }
+    },
+
+    async dryRun(tenant, envelope) {
+      const { instruction, source, destination } = openDraft(tenant, envelope)
+      if (instruction.kind !== 'transfer')
+        throw new HoldfastError('bad-input', 'the instruction: only a transfer can be tried out')
+      if (destination === undefined)
+        throw new HoldfastError('bad-input', `the instruction: ${instruction.to.region} is not a region here`)
+      return dryRun(
+        instruction,
+        { region: source, bucket: await bucketOf(source, instruction.from.bucket, tenant) },
+        { region: destination, bucket: await bucketOf(destination, instruction.to.bucket, tenant) },
+      )
     },
 
     async say(tenant, id, envelope) {
@@ -164,11 +189,7 @@ function checkLaw(
     throw new HoldfastError('law-refused', `${row.name} holds ${row.dataClass} data. ${toldStop(verdict)}`)
 }
 
-async function checkBucket(
-  region: InstructionRegion,
-  name: BucketName,
-  tenant: TenantId,
-): Promise<BucketRow> {
+async function bucketOf(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<BucketRow> {
   const bucket = await findBucket(region.catalog, name)
   if (bucket?.row.tenant !== tenant)
     throw new HoldfastError(

@@ -14,6 +14,7 @@ export interface TransferPlaces {
 }
 
 export interface TransferLaw {
+  readonly facts: PackFacts
   readonly verdict: PackVerdict
   /** For the entry: with the instruction, all that it takes to decide it again. */
   readonly body: LawBody
@@ -50,5 +51,5 @@ export function lawOf(
   }
   const verdict = packs.decide(facts, nowUnixMs)
   const rules = verdict.findings.map(({ kind, rule }) => [kind, rule?.id ?? ''] as const)
-  return { verdict, body: { packs: packs.hash, from, to, dataClass, rules } }
+  return { facts, verdict, body: { packs: packs.hash, from, to, dataClass, rules } }
 }

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { loadPackBook, packsFolder } from '../../policy/packs/load-packs.ts'
 import type { PackBook } from '../../policy/packs/pack-book.ts'
 import { dayOf } from '../../policy/packs/verdict.ts'
+import { verdictJson } from '../../policy/packs/verdict-json.ts'
 import { type CommandIo, type ExitCode, UsageError } from '../io.ts'
 import { parseOptions, required } from '../options.ts'
 import { parseCases, parseQuestion } from './questions.ts'
-import { verdictJson, verdictText } from './render.ts'
+import { verdictText } from './render.ts'
 
 export async function policyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
@@ -45,12 +46,9 @@ export async function policyCommand(argv: string[], io: CommandIo): Promise<Exit
       })
       if (typeof question === 'string') throw new UsageError(question)
       const atUnixMs = question.atUnixMs ?? Date.now()
-      const verdict = book.decide(question.facts, atUnixMs)
-      io.stdout.write(
-        values.json
-          ? `${JSON.stringify(verdictJson(question, atUnixMs, verdict, book))}\n`
-          : verdictText(question, atUnixMs, verdict, book),
-      )
+      const { facts } = question
+      const verdict = verdictJson(book, facts, atUnixMs, book.decide(facts, atUnixMs))
+      io.stdout.write(values.json ? `${JSON.stringify(verdict)}\n` : verdictText(verdict))
       return verdict.outcome === 'allowed' ? 0 : 1
     }
     case 'test':
