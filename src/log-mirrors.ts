@@ -60,7 +60,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
   let isStopped = false
   let retryMs = everyMs
   let timer: NodeJS.Timeout | null = null
-  let disposed = false
+  const stopping = new AbortController()
   metrics.gauge(
     'holdfast_log_mirror_lag_entries',
     'Published entries that a copy of the log does not have yet.',
@@ -78,7 +78,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
     try {
       ownSize = (await readPublished(tiles, keys, nodeVerifyCrypto))?.size ?? 0
       if (ownSize > size) behindSince ??= Date.now()
-      const state = await mirror.step()
+      const state = await mirror.step(stopping.signal)
       size = state.size
       metrics.count('holdfast_log_mirror_files_total', labels, state.copied)
       if (isLate) log('info', 'log-mirror-caught-up', { region, mirror: depot.name, size })
@@ -86,6 +86,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
       isLate = false
       retryMs = everyMs
     } catch (error) {
+      if (stopping.signal.aborted) return
       const reason = messageOf(error)
       if (error instanceof MirrorFault) {
         isStopped = true
@@ -105,7 +106,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
 
   let current = Promise.resolve()
   const schedule = (ms: number): void => {
-    if (disposed || isStopped) return
+    if (stopping.signal.aborted || isStopped) return
     timer = setTimeout(() => {
       current = round().then(() => schedule(retryMs))
     }, ms)
@@ -114,7 +115,7 @@ function keepUp(deps: LogMirrorsDeps, depot: Depot): AsyncDisposable {
   schedule(0)
   return {
     async [Symbol.asyncDispose]() {
-      disposed = true
+      stopping.abort()
       if (timer !== null) clearTimeout(timer)
       await current
     },

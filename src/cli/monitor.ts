@@ -1,5 +1,5 @@
 /** `monitor`: watches a public log from outside, over time, for whoever trusts nobody. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toBase64 } from '../core/bytes.ts'
@@ -70,7 +70,7 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
   const found = ({ kind, what, evidence = [] }: Finding): void => {
     const files = evidence.map(each => {
       const file = join(folder, 'evidence', evidenceName(each))
-      writeFileSync(file, each.text, { mode: 0o600 })
+      keepEvidence(file, each.text)
       return file
     })
     alerts.raise({ kind, region: origin, what, evidence: files })
@@ -79,7 +79,7 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
     name,
     read: () => publishedCheckpoint(name),
   }))
-  const held: LookDeps['held'] = { chain: null, size: 0 }
+  const held: LookDeps['held'] = { chain: null, size: 0, counted: new Map() }
   const save = (next: MonitorState): Promise<void> => saveState(statePath, next)
   let waiting = 0
   const once = async (): Promise<void> => {
@@ -122,6 +122,12 @@ export async function monitorCommand(argv: string[], io: CommandIo): Promise<Exi
   }
   await stopped
   return alerts.raised() === 0 ? 0 : 1
+}
+
+/** Durable before the alert that names it, and not written anew each time: a crash could take away what was there. */
+function keepEvidence(file: string, text: string): void {
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return
+  writeFileSync(file, text, { mode: 0o600, flush: true })
 }
 
 interface MonitoredCustomer {

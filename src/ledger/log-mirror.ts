@@ -12,6 +12,7 @@ import { openCheckpoint } from '../verify/checkpoint.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
 import { checkpointPath, tilePath, tileWidth, tileWidthAt } from '../verify/tile-path.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
+import { earlierRoot } from './earlier-root.ts'
 import { type LogKeyHistory, printKeyHistory } from './log-keys.ts'
 import { type PublishedCheckpoint, readPublished } from './published-log.ts'
 import type { TileStore } from './tile-store.ts'
@@ -30,9 +31,10 @@ export interface LogMirrorDeps {
 export interface LogMirror {
   /**
    * Copies what is published now and not there yet. Not twice at once. Rejects with a `MirrorFault` when what is at the
-   * copy must not be written over; that is for a person to look at. Anything else may pass.
+   * copy must not be written over; that is for a person to look at. Anything else may pass. A first copy may take hours:
+   * `stopping` ends it between two files, and the next step goes on from there.
    */
-  step(): Promise<MirrorState>
+  step(stopping?: AbortSignal): Promise<MirrorState>
 }
 
 /** `fork`: a checkpoint by this log's key that is newer or of another tree. `foreign`: none of this log. */
@@ -72,7 +74,8 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
   /** By `entries` or level: full resources below it are at the copy. Kept over steps that failed. */
   const full = new Map<number | 'entries', number>()
 
-  const look = async (own: PublishedCheckpoint): Promise<{ note: string | null; size: number }> => {
+  /** `null`: `own` is not the newest any more. */
+  const look = async (own: PublishedCheckpoint): Promise<{ note: string | null; size: number } | null> => {
     const bytes = await depot.get(checkpointPath)
     if (bytes === null) return { note: null, size: 0 }
     const note = fromUtf8(bytes)
@@ -80,12 +83,18 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
     if (typeof checkpoint === 'string')
       throw new MirrorFault('foreign', `${depot.name} has something else at checkpoint: ${checkpoint}`)
     const { size, root } = checkpoint
-    if (size > own.size)
+    if (size > own.size) {
+      // A copy that another process makes, `log copy` say, may have what was published since.
+      const now = (await readPublished(tiles, keys, crypto))?.size ?? 0
+      if (size <= now) return null
       throw new MirrorFault(
         'fork',
-        `${depot.name} has a checkpoint over ${size} entries by this log’s key, and here ${own.size} are published`,
+        `${depot.name} has a checkpoint over ${size} entries by this log’s key, and here ${now} are published`,
       )
-    if (!equalBytes(await createTreeReader(tiles, size, crypto).root(), root))
+    }
+    // A log that was turned back need not have had a tree of that size, nor the partial tiles of one.
+    const reader = createTreeReader(tiles, own.size, crypto)
+    if (!equalBytes(await earlierRoot(reader, size, crypto), root))
       throw new MirrorFault(
         'fork',
         `${depot.name} has a checkpoint by this log’s key over another tree of ${size} entries`,
@@ -94,7 +103,7 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
   }
 
   return {
-    async step() {
+    async step(stopping) {
       for (let last = ''; ; ) {
         const own = await readPublished(tiles, keys, crypto)
         if (own === null) return { size: 0, copied: 0 }
@@ -102,9 +111,10 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
         if (there?.note === own.note) return { size: own.size, copied: 0 }
         const isFirst = there === null
         const from = await look(own)
+        if (from === null) continue
         there = from
         if (from.note === own.note) return { size: own.size, copied: 0 }
-        const copied = await copyResources(own.size, from.size, isFirst)
+        const copied = await copyResources(own.size, from.size, isFirst, stopping)
         // Its partial tiles were dropped meanwhile, because the log has grown: there is a newer checkpoint by now.
         if (copied === partialsGone) {
           if (own.note === last) throw new HoldfastError('store-damaged', 'a partial tile is missing')
@@ -127,6 +137,7 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
     size: number,
     fromSize: number,
     isFirst: boolean,
+    stopping: AbortSignal | undefined,
   ): Promise<number | typeof partialsGone> {
     let copied = 0
     for (const [level, bottom] of levelsOf(size)) {
@@ -135,6 +146,7 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
       const waiting = numbers(begin, count)
       const worker = async (): Promise<void> => {
         for (const index of waiting) {
+          stopping?.throwIfAborted()
           const path = tilePath(level, index, tileWidth)
           const bytes = await tiles.read(path)
           if (bytes === null) throw new HoldfastError('store-damaged', `${path} is missing`)

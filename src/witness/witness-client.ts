@@ -13,6 +13,7 @@ import type { Log } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../core/time.ts'
 import { plainAddress } from '../ledger/connections.ts'
+import { earlierRoot } from '../ledger/earlier-root.ts'
 import { type PublishedCheckpoint, readPublished } from '../ledger/published-log.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import { createTreeReader } from '../ledger/tree-reader.ts'
@@ -23,10 +24,9 @@ import { decideOutbound } from '../policy/decide.ts'
 import { parseDecimal } from '../verify/checkpoint-text.ts'
 import { findCosignature } from '../verify/cosignature.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
-import { consistencyHolds, emptyRoot } from '../verify/merkle.ts'
+import { consistencyHolds } from '../verify/merkle.ts'
 import { parseNote } from '../verify/note.ts'
-import { consistencyRanges, subtreeEnd } from '../verify/subtrees.ts'
-import { TreeFold } from '../verify/tree-fold.ts'
+import { consistencyRanges } from '../verify/subtrees.ts'
 import type { TypedVerifierKey } from '../verify/verifier-key.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 
@@ -65,8 +65,11 @@ const roundMs = 2000
 const answerMs = 10_000
 const firstRetryMs = 1000
 const longestRetryMs = 300_000
-/** An idle log is shown again, so that witnesses say that nothing has happened, and what time it is. */
-const refreshMs = 600_000
+/**
+ * An idle log is shown again, so that witnesses say that nothing has happened, and what time it is. Twice in the ten
+ * minutes after which `monitor` calls a log stale.
+ */
+const refreshMs = 300_000
 /** A witness that names another size each time is not asked for ever. */
 const maxTries = 3
 
@@ -266,7 +269,7 @@ interface Proof {
   readonly proof: readonly Uint8Array[]
 }
 
-/** From the tiles of the newer tree, which has every hash of the older one that is over a full subtree. */
+/** From the tiles of the newer tree. */
 async function proofBetween(
   { region, crypto }: WitnessClientDeps,
   old: number,
@@ -274,12 +277,7 @@ async function proofBetween(
 ): Promise<Proof> {
   const reader = createTreeReader(region.tiles, size, crypto)
   const proof = await reader.proof(consistencyRanges(old, size))
-  const fold = new TreeFold(crypto)
-  while (fold.size < old) {
-    const end = subtreeEnd(fold.size, old, size)
-    fold.push(await reader.subtree({ start: fold.size, end }), end - fold.size)
-  }
-  return { oldRoot: fold.root() ?? emptyRoot(crypto), proof }
+  return { oldRoot: await earlierRoot(reader, old, crypto), proof }
 }
 
 async function post(

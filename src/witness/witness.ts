@@ -209,7 +209,11 @@ function faultOf(cosigned: ReturnType<typeof findCosignature>): string | null {
 }
 
 function noteHasNone(note: SignedNote, key: TypedVerifierKey): boolean {
-  return !note.signatures.some(({ name, keyId }) => name === key.name && equalBytes(keyId, key.keyId))
+  return !note.signatures.some(isOf(key))
+}
+
+function isOf(key: TypedVerifierKey): (signature: SignedNote['signatures'][number]) => boolean {
+  return ({ name, keyId }) => name === key.name && equalBytes(keyId, key.keyId)
 }
 
 function proofFault(
@@ -240,12 +244,12 @@ function timeAfter(before: Kept | null, { cosigner, crypto, clock }: WitnessDeps
   return last.timeUnixS - now <= maxAheadSeconds ? last.timeUnixS : null
 }
 
-/** The log's own signatures, printed again: those of others were not checked, and are nothing to keep. */
+/**
+ * The log's own signatures, printed again: those of others were not checked, and are nothing to keep. One a key, since
+ * anybody can repeat a line until the note with ours is longer than any that is read.
+ */
 function logLines(note: SignedNote, keys: readonly TypedVerifierKey[]): string {
-  const own = note.signatures.filter(({ name, keyId }) =>
-    keys.some(key => key.name === name && equalBytes(key.keyId, keyId)),
-  )
-  return printSignatures(own)
+  return printSignatures(keys.flatMap(key => note.signatures.filter(isOf(key)).slice(0, 1)))
 }
 
 function printSignatures(signatures: SignedNote['signatures']): string {

@@ -1,5 +1,5 @@
 /** `holdfast monitor` as an auditor and a customer run it, on a region that is a process of its own. */
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Daemon, startDaemon } from '../support/child.ts'
@@ -78,7 +78,10 @@ describe('holdfast monitor', () => {
     expect((await holdfast.cli('trust', 'update')).code).toBe(0)
     expect(evidence.length).toBe(2)
     expect((await holdfast.cli('verify', ...evidence)).code).toBe(0)
+    // What is there is not written anew: a crash could leave less of it.
+    const written = statSync(evidence[0]!).mtimeMs
     expect(await monitor(old, 'alarmed')).toMatchObject({ code: 1, stdout: '' })
+    expect(statSync(evidence[0]!).mtimeMs).toBe(written)
     expect(readFileSync(join(path('alarmed'), 'alerts.jsonl'), 'utf8').split('\n')).toHaveLength(2)
     expect(await monitor(log, 'alarmed')).toMatchObject({ code: 0 })
 
@@ -101,6 +104,10 @@ describe('holdfast monitor', () => {
         .accepted.size
     let running = await start()
     const before = sizeSeen()
+    expect(await monitor(log, 'long')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('another monitor is running'),
+    })
     await running.end('SIGKILL')
     running = await start()
     await put(20)

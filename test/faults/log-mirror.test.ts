@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os'
 import { join, normalize } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts'
+import type { RegionId } from '../../src/core/ids.ts'
+import { createMetrics } from '../../src/core/metrics.ts'
 import { createLogMirror, type LogMirror } from '../../src/ledger/log-mirror.ts'
 import { createMemoryTileStore, type MemoryTileStore } from '../../src/ledger/memory-tile-store.ts'
 import { emptyEdge, TileBuilder } from '../../src/ledger/tile-builder.ts'
 import { createTreeReader, rootOfLeaves } from '../../src/ledger/tree-reader.ts'
+import { startLogMirrors } from '../../src/log-mirrors.ts'
 import { createS3Depot } from '../../src/outbound/s3-depot.ts'
 import type { Depot } from '../../src/store/depot.ts'
 import { createFolderDepot } from '../../src/store/folder-depot.ts'
@@ -213,6 +216,71 @@ describe('a copy of the public log in a folder, behind a plain file server', () 
     await depot.put('checkpoint', utf8('hello\n'))
     await expect(mirrorOf(log, depot).step()).rejects.toMatchObject({ kind: 'foreign' })
     expect(readFileSync(join(path, 'checkpoint'), 'utf8')).toBe('hello\n')
+  })
+
+  it('knows another tree also at a size that its own log never had', async () => {
+    const { path } = fresh()
+    const depot = createFolderDepot(path, 'shared')
+    const [log, turnedBack] = [createLog(), createLog('b')]
+    await log.grow(300)
+    await mirrorOf(log, depot).step()
+    await turnedBack.grow(290)
+    await turnedBack.grow(20)
+    await expect(mirrorOf(turnedBack, depot).step()).rejects.toMatchObject({ kind: 'fork' })
+  })
+
+  it('may be made by two at once, and what one has of the log is no fork to the other', async () => {
+    const { path, url } = fresh()
+    const depot = createFolderDepot(path, 'shared')
+    const log = createLog()
+    await log.grow(300)
+    const other = mirrorOf(log, depot)
+    let overtakes = 1
+    const overtaken: Depot = {
+      ...depot,
+      async get(name) {
+        if (overtakes-- > 0) {
+          await log.grow(20)
+          await other.step()
+        }
+        return depot.get(name)
+      },
+    }
+    expect((await mirrorOf(log, overtaken).step()).size).toBe(320)
+    expect(await readLog(url)).toBe(320)
+  })
+
+  it('that is long is left off when it is told to, and taken up again', async () => {
+    const { path, url } = fresh()
+    const depot = createFolderDepot(path, 'shared')
+    const log = createLog()
+    await log.grow(30_000)
+    let puts = 0
+    const slow: Depot = {
+      ...depot,
+      async put(name, bytes, headers) {
+        if (++puts > 20) await new Promise(resolve => setTimeout(resolve, 50))
+        await depot.put(name, bytes, headers)
+      },
+    }
+    const said: string[] = []
+    const mirrors = startLogMirrors({
+      region: 'in-mumbai' as RegionId,
+      tiles: log.tiles,
+      keys,
+      history: { vkey: '', rotations: [] },
+      depots: [slow],
+      log: (_level, what) => said.push(what),
+      metrics: createMetrics({}),
+      onFork: reason => said.push(reason),
+    })
+    await expect.poll(() => puts).toBeGreaterThan(20)
+    await mirrors[Symbol.asyncDispose]()
+    expect(puts).toBeLessThan(60)
+    expect(said).toEqual([])
+    expect(await readLog(url)).toBe(-1)
+    await mirrorOf(log, depot).step()
+    expect(await readLog(url)).toBe(30_000)
   })
 
   it('sees that somebody else wrote there, also when it is not looking for the first time', async () => {

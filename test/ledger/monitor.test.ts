@@ -68,6 +68,44 @@ describe('a monitor of an honest log', () => {
     }
   })
 
+  it('comes to the end of a long log over a line that fails again and again', async () => {
+    const provider = createProvider()
+    provider.show(Array<Uint8Array>(600_000).fill(strangers(1)[0]!))
+    const monitor = createTestMonitor(provider.vkey, provider.source, { samples: 0 })
+    let reads = 0
+    const cut = {
+      name: 'the log',
+      read: async (path: string) => {
+        if (path === 'tile/entries/x002/200') throw new HoldfastError('peer-unavailable', 'cut')
+        if (path.startsWith('tile/entries/')) reads++
+        return provider.source.read(path)
+      },
+    }
+    await monitor.look(undefined, { source: cut })
+    expect(monitor.state.accepted.size).toBe(0)
+    reads = 0
+    await monitor.look(undefined, { source: cut })
+    expect(reads).toBeLessThan(300)
+    expect(await monitor.look()).toEqual([])
+    expect(monitor.state.accepted.size).toBe(600_000)
+  })
+
+  it('was away for a moment is not away for as long as something else is wrong with it', async () => {
+    const provider = createProvider()
+    const leaves = strangers(600)
+    provider.show(leaves)
+    const monitor = createTestMonitor(provider.vkey, provider.source, { samples: 0 })
+    const at = startMs + 3600e3
+    await monitor.look(at)
+    const away = { name: 'away', read: () => Promise.reject(new Error('no route')) }
+    await monitor.look(at + minute, { source: away })
+    provider.show([...leaves, ...strangers(600)])
+    provider.resources.delete('tile/entries/003')
+    for (const minutes of [2, 9, 15])
+      expect(await monitor.kinds(at + minutes * minute)).not.toContain('log-unreachable')
+    expect(monitor.state.unreachableSinceUnixMs).toBeNull()
+  })
+
   it('says when it cannot be reached, and when nothing new comes', async () => {
     const provider = createProvider()
     provider.show(strangers(3))
@@ -318,6 +356,52 @@ describe('a monitor finds', () => {
     expect(missing).toMatchObject({ kind: 'witness-missing', what: expect.stringContaining('one operator') })
   })
 
+  it('a log that stands still, whatever lines somebody puts on its note', async () => {
+    const provider = createProvider()
+    const witness = makeCosigner('witness.example/w')
+    const policy = policyOf(provider.vkey, witness.vkey)
+    const now = startMs + 3600e3
+    const leaves = strangers(3)
+    const monitor = createTestMonitor(provider.vkey, provider.source, { policy })
+    const at = (minutes: number): number => now / 1000 + minutes * 60
+    provider.show(leaves, [[witness, at(0)]])
+    expect(await monitor.kinds(now)).toEqual([])
+    leaves.push(...strangers(1, now))
+    provider.show(leaves, [[witness, at(1)]])
+    expect(await monitor.kinds(now + minute)).toEqual([])
+    // The witness has seen it again; that is as good as new.
+    provider.show(leaves, [[witness, at(9)]])
+    expect(await monitor.kinds(now + 9 * minute)).toEqual([])
+    provider.show(leaves, [[witness, at(15)]])
+    expect(await monitor.kinds(now + 15 * minute)).toEqual([])
+    for (let minutes = 16; minutes < 25; minutes++) {
+      const old = minutes % 2 === 0 ? at(9) : at(15)
+      provider.show(leaves, [
+        [witness, old],
+        [makeCosigner('stranger.example/s'), at(minutes)],
+      ])
+      expect(await monitor.kinds(now + minutes * minute)).toEqual([])
+    }
+    expect(await monitor.kinds(now + 26 * minute)).toEqual(['checkpoint-stale'])
+  })
+
+  it('a log that stays behind what a busy place shows, in however short a time', async () => {
+    const provider = createProvider()
+    const leaves = strangers(1)
+    provider.show(leaves)
+    const monitor = createTestMonitor(provider.vkey, provider.source, { samples: 0 })
+    const now = startMs + 3600e3
+    const kinds = new Set<string>()
+    for (let look = 0; look < 130; look++) {
+      leaves.push(...strangers(1))
+      const note = provider.checkpoint(leaves)
+      const peers = [{ name: 'friend', read: async () => note }]
+      for (const kind of await monitor.kinds(now + look * 5000, { peers })) kinds.add(kind)
+    }
+    expect(monitor.state.ahead).toHaveLength(64)
+    expect([...kinds]).toEqual(['rollback'])
+  })
+
   it('another place that shows another tree, or a larger one', async () => {
     const provider = createProvider()
     const leaves = strangers(700)
@@ -370,6 +454,24 @@ describe('a monitor finds', () => {
     await fill(ledger, 30)
     expect(await monitor.kinds(undefined, middle)).toEqual([])
     expect(await monitor.kinds(undefined, early)).toEqual([])
+    // From a copy that shows the last tree alone, and from the beginning.
+    const read: string[] = []
+    const last = String(monitor.state.accepted.size)
+    const copy = {
+      name: 'a copy',
+      read: async (path: string) => {
+        read.push(path)
+        const width = /\.p\/(\d+)$/.exec(path)?.[1] ?? last
+        return width === last ? ledger.tiles.read(path) : null
+      },
+    }
+    const held = { chain: null, size: 0, counted: new Map<string, number>() }
+    const late = createTestMonitor(vkey, copy, { ...key, held })
+    expect(await late.kinds(undefined, middle)).toEqual([])
+    // What was counted once need not be counted again.
+    read.length = 0
+    expect(await late.kinds(undefined, middle)).toEqual([])
+    expect(read).toEqual(['checkpoint'])
     // The region says that there are fewer than the tree holds, and signs it.
     const key0 = chainHeadKey(alice.id)
     const { count, prev } = decodeChainHead((await ledger.catalog.get('chains', key0))!)

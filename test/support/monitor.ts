@@ -102,7 +102,7 @@ export function createTestMonitor(
         toleranceMs: 600e3,
         samples: 100,
         random: Math.random,
-        held: { chain: null, size: 0 },
+        held: { chain: null, size: 0, counted: new Map() },
         ...deps,
         ...change,
       })

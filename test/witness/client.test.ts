@@ -166,6 +166,20 @@ describe('a region whose witness', () => {
     expect(await ready()).toBe('ready\n')
   })
 
+  it('has seen an idle log is shown it again, twice in the time that a monitor gives it', async () => {
+    await begin(honest)
+    await until(cosigned)
+    let aheadMs = 0
+    await app.restart({ witnesses: [fake.config] }, () => Date.now() + aheadMs)
+    await until(async () => (await answers('cosigned')) > 0)
+    const { size } = fake.asked.at(-1)!
+    const again = (): number => fake.asked.filter(asked => asked.size === size).length
+    await pause(1500)
+    const before = again()
+    aheadMs = 301_000
+    await until(async () => again() > before)
+  })
+
   it('adds lines of strangers has only its own kept', async () => {
     const stranger = makeCosigner('stranger.example/w')
     await begin(({ text }) => ({

@@ -98,6 +98,14 @@ describe('holdfast witness', () => {
     expect(await witness.add(`old 0\n\n${log.note(5)}${elses}`)).toMatchObject({ status: 200 })
   })
 
+  it('keeps one line of the log, however often somebody repeats it', async () => {
+    const log = freshLog()
+    const [text, line] = log.note(4).split('\n\n') as [string, string]
+    expect(await witness.add(`old 0\n\n${text}\n\n${line.repeat(64)}`)).toMatchObject({ status: 200 })
+    expect(await witness.add(log.request(4, 5))).toMatchObject({ status: 200 })
+    expect((await fetch(`${witness.url}/`)).status).toBe(200)
+  })
+
   it('takes an empty log, and only with the root of the empty tree', async () => {
     const log = freshLog()
     expect(await witness.add(log.request(0, 0))).toMatchObject({ status: 200 })

@@ -1,6 +1,6 @@
 /** Does a statement name every entry of its tenant that the public log holds? */
 import { createReadStream } from 'node:fs'
-import { equalBytes } from '../../core/bytes.ts'
+import { equalBytes, toBase64 } from '../../core/bytes.ts'
 import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
 import { emptyEdge, TileBuilder } from '../../ledger/tile-builder.ts'
 import { checkStatement, type StatementFacts } from '../../verify/statement.ts'
@@ -18,25 +18,34 @@ export async function openStatement(file: string, trust: Trust): Promise<Stateme
   return check.end()
 }
 
-/**
- * `seen`: trees that were verified, with the tenant's entries in each, at least one of them as large as the
- * statement's, whose tree was compared with it.
- */
+export interface VerifiedLog {
+  readonly source: LogSource
+  /** Trees that were verified, with the tenant's entries in each, at least one of them as large as the statement's. */
+  readonly seen: readonly SeenTree[]
+  /** Of the newest of them. */
+  readonly shownSize: number
+  /** The tenant's entries by the root of a tree, as they were counted for statements before. */
+  readonly counted: Map<string, number>
+}
+
+/** The statement's tree must have been compared with the log's. */
 export async function statementFault(
   { entered, checkpoint }: StatementFacts,
-  seen: readonly SeenTree[],
   chainKey: Uint8Array,
-  source: LogSource,
+  log: VerifiedLog,
 ): Promise<Finding | null> {
   const { size } = checkpoint
-  const counted = seen.flatMap(({ size: at, count }) => (count === null ? [] : [{ at, count }]))
-  const exact = counted.find(({ at }) => at === size)
-  const atMost = Math.min(...counted.filter(({ at }) => at >= size).map(({ count }) => count))
-  const atLeast = Math.max(0, ...counted.filter(({ at }) => at <= size).map(({ count }) => count))
+  const trees = log.seen.flatMap(({ size: at, count }) => (count === null ? [] : [{ at, count }]))
+  const exact = trees.find(({ at }) => at === size)
+  const atMost = Math.min(...trees.filter(({ at }) => at >= size).map(({ count }) => count))
+  const atLeast = Math.max(0, ...trees.filter(({ at }) => at <= size).map(({ count }) => count))
   // Between two trees of the same number nothing needs to be read again.
   const known = exact?.count ?? (atMost === atLeast ? atMost : null)
-  const there = known ?? (await countLabels(checkpoint, chainKey, source))
+  const root = toBase64(checkpoint.root)
+  const there = known ?? log.counted.get(root) ?? (await countLabels(checkpoint, chainKey, log))
   if (typeof there === 'object') return there
+  // The root says which entries there are: the next look need not read them again.
+  if (known === null) log.counted.set(root, there)
   if (there === entered) return null
   const what = `the statement says that ${entered} entries are in the tree of ${size}, and ${there} are`
   return { kind: 'statement-cut', what }
@@ -46,7 +55,7 @@ export async function statementFault(
 async function countLabels(
   { size, root }: StatementFacts['checkpoint'],
   chainKey: Uint8Array,
-  source: LogSource,
+  { source, shownSize }: VerifiedLog,
 ): Promise<number | Finding> {
   const builder = new TileBuilder(crypto, emptyEdge)
   const chain = new LabelChain(chainKey, crypto)
@@ -55,6 +64,7 @@ async function countLabels(
     // What it finds on the way was told when the log was read.
     await walk({ builder, chain, leafTimeUnixMs: 0 }, size, {
       source,
+      shownSize,
       found: () => {},
       skipTiles: true,
       ...anyTime,

@@ -2,10 +2,10 @@
 import { equalBytes, toBase64 } from '../../core/bytes.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
-import { createTreeReader, type TreeReader } from '../../ledger/tree-reader.ts'
+import { earlierRoot } from '../../ledger/earlier-root.ts'
+import { createTreeReader } from '../../ledger/tree-reader.ts'
 import { consistencyHolds, emptyRoot } from '../../verify/merkle.ts'
 import { consistencyRanges } from '../../verify/subtrees.ts'
-import { TreeFold } from '../../verify/tree-fold.ts'
 import type { LogSource } from './log-source.ts'
 
 export interface Tree {
@@ -32,7 +32,7 @@ export async function compareTrees(small: Tree, large: Tree, source: LogSource):
   }
   const reader = createTreeReader(source, large.size, crypto)
   try {
-    const shown = await rootAt(reader, small.size)
+    const shown = await earlierRoot(reader, small.size, crypto)
     const proof = await reader.proof(consistencyRanges(small.size, large.size))
     const sizes = { oldSize: small.size, newSize: large.size, newRoot: large.root, proof }
     if (consistencyHolds({ ...sizes, oldRoot: small.root }, crypto)) return { state: 'continues' }
@@ -43,18 +43,6 @@ export async function compareTrees(small: Tree, large: Tree, source: LogSource):
     if (error instanceof HoldfastError && error.code === 'store-damaged') return { state: 'tiles-wrong' }
     throw error
   }
-}
-
-/** From the full subtrees of which every tree is made, which the larger tree has too. */
-async function rootAt(reader: TreeReader, size: number): Promise<Uint8Array> {
-  const fold = new TreeFold(crypto)
-  for (let start = 0; start < size; ) {
-    let width = 1
-    while (width * 2 <= size - start) width *= 2
-    fold.push(await reader.subtree({ start, end: start + width }), width)
-    start += width
-  }
-  return fold.root()!
 }
 
 /** For others to check: RFC 6962's proof that the larger tree has another root for the smaller size. */

@@ -45,8 +45,8 @@ export interface LookDeps {
   readonly toleranceMs: number
   /** The tenant's statements, verified, by the names of their files. */
   readonly statements: readonly { readonly name: string; readonly facts: StatementFacts }[]
-  /** From look to look: the labels of a position, which take long to make again. */
-  readonly held: { chain: LabelChain | null; size: number }
+  /** From look to look, since it takes long to make again: the labels of a position, and what statements were held to. */
+  readonly held: { chain: LabelChain | null; size: number; readonly counted: Map<string, number> }
   /** Old bundles that are read again in each look. */
   readonly samples: number
   readonly random: () => number
@@ -54,11 +54,19 @@ export interface LookDeps {
 
 export async function look(before: MonitorState, deps: LookDeps): Promise<MonitorState> {
   let state = withChain(before, deps)
+  // What was read on the way is kept also where the rest cannot be had: a long log over a bad line has no other end.
+  const keeping: LookDeps = {
+    ...deps,
+    save: next => {
+      state = next
+      return deps.save(next)
+    },
+  }
   try {
     const note = await deps.source.read('checkpoint')
     if (note === null) throw new Error(`${deps.source.name} has no checkpoint`)
     state = await lookAtKeys(state, deps, note)
-    const looked = await lookAtCheckpoint(state, deps, note)
+    const looked = await lookAtCheckpoint(state, keeping, note)
     // A log that does not show the tree that was verified cannot be asked for parts of it.
     const showsIt = looked !== null
     state = await lookAtPeers(looked ?? state, deps, showsIt)
@@ -66,12 +74,14 @@ export async function look(before: MonitorState, deps: LookDeps): Promise<Monito
       await lookAtStatements(state, deps)
       await lookAgain(state, deps)
     }
-    state = { ...state, unreachableSinceUnixMs: null }
+    state = reached(state)
   } catch (error) {
     // What was seen is damaged here; that is nothing that the log could help with.
     if (hasCode(error, 'store-damaged')) throw error
-    if (error instanceof LogFault) deps.found(error.finding)
-    else state = unreachable(state, deps, messageOf(error))
+    if (error instanceof LogFault) {
+      deps.found(error.finding)
+      state = reached(state)
+    } else state = unreachable(state, deps, messageOf(error))
   }
   state = lookAtPolicy(state, deps)
   tellStale(state, deps)
@@ -175,6 +185,8 @@ async function read(
         : `neither entries nor tiles lead from the tree of ${accepted.size} to the signed one of ${checkpoint.size}`
     found({ kind: 'entry-changed', what, evidence: [noteEvidence(checkpoint), ...newestNote(state)] })
   }
+  // It led nowhere that one could go on from.
+  await deps.save({ ...state, walk: null })
   return null
 }
 
@@ -206,19 +218,21 @@ function accept(
   state: MonitorState,
   position: Position,
   checkpoint: OpenedCheckpoint,
-  { nowUnixMs }: LookDeps,
-) {
+  { nowUnixMs, policy }: LookDeps,
+): MonitorState {
   const note = printed(checkpoint)
   const { size } = checkpoint
   const count = position.chain?.next ?? null
   const seen: SeenTree = { size, root: toBase64(checkpoint.root), note, count }
-  const isNew = state.seen[0]?.note !== note
+  const newest = state.seen[0]
+  // Anybody can put another line on an old note. With a policy it is its witnesses' times that count, further below.
+  const isNew = newest === undefined || (policy === null ? newest.note !== note : newest.size < size)
   return {
     ...state,
     accepted: position,
     walk: null,
     seen: [seen, ...state.seen.filter(each => each.size !== size)].slice(0, maxSeen),
-    hasChanged: state.hasChanged || (isNew && state.seen.length > 0),
+    hasChanged: state.hasChanged || (isNew && newest !== undefined),
     changedAtUnixMs: isNew ? nowUnixMs : state.changedAtUnixMs,
   }
 }
@@ -279,16 +293,22 @@ async function lookAtPeers(state: MonitorState, deps: LookDeps, showsIt: boolean
     const what = `${from} has a signed tree of ${checkpoint.size} entries, and the log shows ${accepted.size} since ${isoTime(sinceUnixMs)}`
     found({ kind: 'rollback', what, evidence: [noteEvidence(checkpoint), ...newestNote(state)] })
   }
-  return { ...state, ahead: ahead.slice(-maxSeen) }
+  return { ...state, ahead: ahead.length > maxSeen ? oldestAndNewest(ahead) : ahead }
+}
+
+/** The oldest say for how long the log is behind; the newest are of what it must come to. */
+function oldestAndNewest(ahead: MonitorState['ahead']): MonitorState['ahead'] {
+  return [...ahead.slice(0, maxSeen / 2), ...ahead.slice(-maxSeen / 2)]
 }
 
 /** Does each name all entries of the tenant that the log holds? Those of trees that the log has not shown yet wait. */
 async function lookAtStatements(state: MonitorState, deps: LookDeps): Promise<void> {
-  const { chain, found, source, statements } = deps
+  const { chain, found, held, source, statements } = deps
   if (chain === null || state.accepted.chain === null) return
+  const log = { source, seen: state.seen, shownSize: state.accepted.size, counted: held.counted }
   for (const { name, facts } of statements) {
     if (facts.checkpoint.size > state.accepted.size) continue
-    const fault = await statementFault(facts, state.seen, chain.key, source)
+    const fault = await statementFault(facts, chain.key, log)
     if (fault !== null) found({ ...fault, what: `${name}: ${fault.what}` })
   }
 }
@@ -310,7 +330,17 @@ function lookAtPolicy(state: MonitorState, { policy, found, nowUnixMs, staleMs }
   const log = logOf(state.vkey, state.rotations)
   const checkpoint = openCheckpoint(newest.note, log, crypto)
   if (typeof checkpoint === 'string') return state
-  return { ...state, ...lookAtWitnesses(checkpoint, state, { policy, log, found, nowUnixMs, staleMs }) }
+  const witnessing = lookAtWitnesses(checkpoint, state, { policy, log, found, nowUnixMs, staleMs })
+  const isNew = Object.entries(witnessing.cosigned).some(([name, { timeUnixS }]) => {
+    const last = state.cosigned[name]
+    return last !== undefined && last.timeUnixS < timeUnixS
+  })
+  return {
+    ...state,
+    ...witnessing,
+    hasChanged: state.hasChanged || isNew,
+    changedAtUnixMs: isNew ? nowUnixMs : state.changedAtUnixMs,
+  }
 }
 
 function tellStale(state: MonitorState, { found, nowUnixMs, staleMs, source }: LookDeps): void {
@@ -323,6 +353,10 @@ function tellStale(state: MonitorState, { found, nowUnixMs, staleMs, source }: L
       kind: 'checkpoint-stale',
       what: `no new checkpoint since ${isoTime(changedAtUnixMs)}, over ${state.accepted.size} entries`,
     })
+}
+
+function reached(state: MonitorState): MonitorState {
+  return { ...state, unreachableSinceUnixMs: null }
 }
 
 function unreachable(

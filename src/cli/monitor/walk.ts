@@ -31,6 +31,8 @@ export interface WalkDeps {
   readonly notBeforeUnixMs: number
   /** Called now and then, between two bundles. */
   readonly progress?: () => Promise<void>
+  /** Of the tree that the log shows, where it is larger: a copy has no partial bundles of sizes that it never showed. */
+  readonly shownSize?: number
   /** Tiles need not be looked at again where only the entries are asked for. */
   readonly skipTiles?: boolean
 }
@@ -51,7 +53,8 @@ export async function walk(walker: Walker, target: number, deps: WalkDeps): Prom
   const known = builder.edge().leaves
   const readPair = async (index: number) => {
     const width = tileWidthAt(0, index, target)
-    const entries = readEither(deps.source, 'entries', index, width)
+    const shown = tileWidthAt(0, index, deps.shownSize ?? target)
+    const entries = readEither(deps.source, 'entries', index, shown)
     const tile = deps.skipTiles ? null : readEither(deps.source, 0, index, width)
     tile?.catch(() => {})
     return { width, entries: await entries, tile: await tile }

@@ -39,7 +39,9 @@ export function lookAtWitnesses(
         kind: 'cosignature-refused',
         what: `witness ${name} dates ${size} entries ${isoSeconds(timeUnixS)}, and ${last.size} entries ${isoSeconds(last.timeUnixS)}`,
       })
-    if (last === undefined || last.size <= size) cosigned[key.name] = { size, timeUnixS }
+    // An older note of the same tree takes back nothing.
+    if (last === undefined || last.size < size || (last.size === size && last.timeUnixS < timeUnixS))
+      cosigned[key.name] = { size, timeUnixS }
   }
   const verdict = quorumVerdict(policy, signed, log, crypto, nowUnixMs)
   if (verdict.met) {
