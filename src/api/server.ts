@@ -10,6 +10,7 @@ import type { Promiser } from '../ledger/promises.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import { isAccountRequest } from '../pipes/account.ts'
 import { type EntryHeaders, entryHeaders } from '../pipes/entry-headers.ts'
+import { checkpointPath, witnessedPath } from '../verify/tile-path.ts'
 import { openApiDocument } from './openapi.ts'
 import { type ApiAnswer, type ApiRoute, type Caller, readJson, statusOf } from './routes.ts'
 
@@ -111,7 +112,7 @@ async function serveLog(
   if (match[2] === 'keys') return sendJson(response, 200, { format: 'holdfast/log-keys/v1', ...log.history })
   const bytes = await log.tiles.read(match[2]!)
   if (bytes === null) return sendText(response, 404, 'no such resource\n')
-  const isCheckpoint = match[2] === 'checkpoint'
+  const isCheckpoint = match[2] === checkpointPath || match[2] === witnessedPath
   response.writeHead(200, {
     'content-type': isCheckpoint ? 'text/plain; charset=utf-8' : 'application/octet-stream',
     'content-length': bytes.length,

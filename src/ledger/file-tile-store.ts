@@ -27,7 +27,7 @@ export function createFileTileStore(folder: string): TileStore {
       await Promise.all(Array.from(folders, syncFolder))
     },
 
-    publish: checkpoint => writeFileDurable(join(folder, checkpointPath), checkpoint),
+    publish: (checkpoint, path = checkpointPath) => writeFileDurable(join(folder, path), checkpoint),
 
     async read(path) {
       if (!isLogResource(path)) return null

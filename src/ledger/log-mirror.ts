@@ -10,7 +10,7 @@ import { HoldfastError } from '../core/errors.ts'
 import type { Depot, DepotHeaders } from '../store/depot.ts'
 import { openCheckpoint } from '../verify/checkpoint.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
-import { checkpointPath, tilePath, tileWidth, tileWidthAt } from '../verify/tile-path.ts'
+import { checkpointPath, tilePath, tileWidth, tileWidthAt, witnessedPath } from '../verify/tile-path.ts'
 import type { VerifyCrypto } from '../verify/verify-crypto.ts'
 import { earlierRoot } from './earlier-root.ts'
 import { type LogKeyHistory, printKeyHistory } from './log-keys.ts'
@@ -70,6 +70,7 @@ const partialsGone = Symbol('partials gone')
 export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirrorDeps): LogMirror {
   /** What is at the copy; `null`: it was not looked at yet. */
   let there: { readonly note: string | null; readonly size: number } | null = null
+  let witnessed = ''
   let hasKeys = history === undefined || history.rotations.length === 0
   /** By `entries` or level: full resources below it are at the copy. Kept over steps that failed. */
   const full = new Map<number | 'entries', number>()
@@ -108,7 +109,10 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
         const own = await readPublished(tiles, keys, crypto)
         if (own === null) return { size: 0, copied: 0 }
         // Each time anew before the checkpoint is replaced: somebody else may have written there meanwhile.
-        if (there?.note === own.note) return { size: own.size, copied: 0 }
+        if (there?.note === own.note) {
+          await copyWitnessed(own.size)
+          return { size: own.size, copied: 0 }
+        }
         const isFirst = there === null
         const from = await look(own)
         if (from === null) continue
@@ -127,10 +131,23 @@ export function createLogMirror({ tiles, keys, history, crypto, depot }: LogMirr
         await depot.put(checkpointPath, utf8(own.note), checkpointHeaders)
         await depot.sync()
         there = { note: own.note, size: own.size }
+        await copyWitnessed(own.size)
         await dropPartials(from.size, own.size)
         return { size: own.size, copied }
       }
     },
+  }
+
+  /** Of a tree that is at the copy already, so that its readers can look into it. */
+  async function copyWitnessed(size: number): Promise<void> {
+    const bytes = await tiles.read(witnessedPath)
+    if (bytes === null) return
+    const note = fromUtf8(bytes)
+    const checkpoint = openCheckpoint(note, keys, crypto)
+    if (note === witnessed || typeof checkpoint === 'string' || checkpoint.size > size) return
+    await depot.put(witnessedPath, bytes, checkpointHeaders)
+    await depot.sync()
+    witnessed = note
   }
 
   async function copyResources(

@@ -24,8 +24,8 @@ export function createMemoryTileStore(resources = new Map<string, Uint8Array>())
     async writeTiles(written) {
       write(written)
     },
-    async publish(checkpoint) {
-      write([{ path: checkpointPath, bytes: checkpoint }])
+    async publish(checkpoint, path = checkpointPath) {
+      write([{ path, bytes: checkpoint }])
     },
     async read(path) {
       return isLogResource(path) ? (resources.get(path) ?? null) : null

@@ -3,12 +3,14 @@ import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Clock } from '../core/time.ts'
 import type { Catalog } from '../store/catalog.ts'
+import { witnessedPath } from '../verify/tile-path.ts'
 import { stoppedKey, witnessedKey } from './tables.ts'
 import type { TileStore } from './tile-store.ts'
 import {
   decodeWitnessed,
   encodeWitnessed,
   keepWitnessed,
+  mostWitnessed,
   openWitnessed,
   type Witnessed,
   type WitnessedDeps,
@@ -49,7 +51,7 @@ export interface WitnessInbox {
  * Crash points of `settle`: before the commit, cosignatures are lost, and witnesses give them again; a commit that
  * failed loses none, because a witness that was heard is not asked again soon; between it and
  * the publication, the checkpoint is published without them until the next cosignature or the next start; a reader
- * of receipts has them either way. The commit is conditional on the row that it replaces, as all of a sequencer's.
+ * of receipts has them either way; what readers of `witnessed` have is as old. The commit is conditional on the row that it replaces, as all of a sequencer's.
  */
 export function createWitnessInbox(deps: WitnessInboxDeps): WitnessInbox {
   const { catalog, tiles, clock } = deps
@@ -109,6 +111,8 @@ export function createWitnessInbox(deps: WitnessInboxDeps): WitnessInbox {
         kept = now
         const after = withCosignatures(signed)
         if (after !== before) await tiles.publish(utf8(after))
+        const best = mostWitnessed(kept)
+        if (best !== null) await tiles.publish(utf8(best.note), witnessedPath)
       } else waiting.splice(0, taken)
       return { size: kept[0]?.size ?? 0, timeUnixS: witnessedTime(kept), refused }
     },

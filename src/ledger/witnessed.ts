@@ -78,6 +78,13 @@ export function keepWitnessed(kept: readonly Witnessed[], fresh: Witnessed): rea
   })
 }
 
+/** Of what is kept, newest first: the one that most have cosigned, and of these the newest. */
+export function mostWitnessed(kept: readonly Witnessed[]): Witnessed | null {
+  let best: Witnessed | null = null
+  for (const each of kept) if (best === null || each.by.size > best.by.size) best = each
+  return best
+}
+
 /** POSIX seconds: the latest that any of the witnesses has said; 0 for none. */
 export function witnessedTime(kept: readonly Witnessed[]): number {
   return Math.max(0, ...kept.flatMap(({ by }) => [...by.values()].map(({ timeUnixS }) => timeUnixS)))

@@ -60,6 +60,9 @@ for (const [name, make] of Object.entries(adapters)) {
       await store.publish(utf8('one'))
       await store.publish(utf8('two'))
       expect(await text('checkpoint')).toBe('two')
+      expect(await text('witnessed')).toBeNull()
+      await store.publish(utf8('one, cosigned'), 'witnessed')
+      expect([await text('checkpoint'), await text('witnessed')]).toEqual(['two', 'one, cosigned'])
     })
 
     it('drops the partial forms of a full resource and nothing else', async () => {

@@ -229,6 +229,31 @@ describe('a copy of the public log in a folder, behind a plain file server', () 
     await expect(mirrorOf(turnedBack, depot).step()).rejects.toMatchObject({ kind: 'fork' })
   })
 
+  it('has what witnesses have cosigned, once it has that tree, and nothing else under that name', async () => {
+    const log = createLog()
+    const depot = createFolderDepot(fresh().path, 'shared')
+    const mirror = mirrorOf(log, depot)
+    const there = async () => {
+      const bytes = await depot.get('witnessed')
+      return bytes === null ? null : Buffer.from(bytes).toString()
+    }
+    await log.grow(300)
+    const early = Buffer.from((await log.tiles.read('checkpoint'))!)
+    await mirror.step()
+    expect(await there()).toBeNull()
+    await log.tiles.publish(early, 'witnessed')
+    await mirror.step()
+    expect(await there()).toBe(String(early))
+    await log.grow(10)
+    const later = Buffer.from((await log.tiles.read('checkpoint'))!)
+    await log.tiles.publish(later, 'witnessed')
+    await mirror.step()
+    expect(await there()).toBe(String(later))
+    await log.tiles.publish(utf8('something else\n'), 'witnessed')
+    await mirror.step()
+    expect(await there()).toBe(String(later))
+  })
+
   it('may be made by two at once, and what one has of the log is no fork to the other', async () => {
     const { path, url } = fresh()
     const depot = createFolderDepot(path, 'shared')

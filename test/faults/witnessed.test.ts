@@ -9,6 +9,7 @@ import { createSequencer } from '../../src/ledger/sequencer.ts'
 import { witnessedKey } from '../../src/ledger/tables.ts'
 import { createWitnessInbox } from '../../src/ledger/witness-inbox.ts'
 import { decodeWitnessed } from '../../src/ledger/witnessed.ts'
+import { openCheckpoint } from '../../src/verify/checkpoint.ts'
 import { printCosignature } from '../../src/verify/cosignature.ts'
 import { parseNote } from '../../src/verify/note.ts'
 import { createTestLedger, crypto, region } from '../support/ledger.ts'
@@ -53,6 +54,34 @@ describe('what witnesses have cosigned', () => {
     expect(after.startsWith(note)).toBe(true)
     expect(names(after)).toEqual(['x', 'y'])
     expect(after.split('\n\n')[1]!.trimEnd().split('\n')).toHaveLength(3)
+  })
+
+  it('is there for readers though the log grows with each tick, the one by most witnesses', async () => {
+    const { tiles, log, join, draft, start, published, cosign, names } = await setUp()
+    const { inbox, sequencer } = start()
+    const witnessed = async () => {
+      const bytes = await tiles.read('witnessed')
+      return bytes === null ? null : names(fromUtf8(bytes))
+    }
+    const tenant = await join()
+    await sequencer.tick()
+    expect(await witnessed()).toBeNull()
+    for (let round = 0; round < 3; round++) {
+      const { note } = await published()
+      // By the time that they have answered there is another tree.
+      await draft(tenant)
+      inbox.add(cosign(note, 0))
+      inbox.add(cosign(note, 1))
+      await sequencer.tick()
+      expect(names((await published()).note)).toEqual([])
+      expect(await witnessed()).toEqual(['x', 'y'])
+      const shown = openCheckpoint(fromUtf8((await tiles.read('witnessed'))!), log, crypto)
+      expect(shown).toMatchObject({ size: Number(note.split('\n')[1]) })
+    }
+    // A newer one by fewer takes nothing from it.
+    inbox.add(cosign((await published()).note, 2))
+    await sequencer.tick()
+    expect(await witnessed()).toEqual(['x', 'y'])
   })
 
   it('of a slow witness is not lost behind a quick one, and receipts take the one by most', async () => {

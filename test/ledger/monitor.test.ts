@@ -356,6 +356,60 @@ describe('a monitor finds', () => {
     expect(missing).toMatchObject({ kind: 'witness-missing', what: expect.stringContaining('one operator') })
   })
 
+  it('nothing wrong with a busy log, whose witnesses answer for a tree that is no longer the newest', async () => {
+    const provider = createProvider()
+    const witness = makeCosigner('witness.example/w')
+    const policy = policyOf(provider.vkey, witness.vkey)
+    const now = startMs + 3600e3
+    const leaves = strangers(3)
+    const monitor = createTestMonitor(provider.vkey, provider.source, { policy })
+    const cosign = (size: number, minutes: number, history = leaves): void => {
+      const note = provider.checkpoint(history.slice(0, size), [[witness, now / 1000 + minutes * 60]])
+      provider.resources.set('witnessed', Buffer.from(note))
+    }
+    for (let minutes = 0; minutes < 30; minutes += 5) {
+      leaves.push(...strangers(2, now + minutes * minute))
+      cosign(leaves.length - 1, minutes)
+      provider.show(leaves)
+      expect(await monitor.kinds(now + minutes * minute)).toEqual([])
+    }
+    expect(monitor.state.witnessedUnixMs).toBe(now + 25 * minute)
+    // The witness has gone: what it said last is there for ever, and says nothing of the trees since.
+    for (let minutes = 30; minutes < 46; minutes += 5) {
+      leaves.push(...strangers(2, now + minutes * minute))
+      provider.show(leaves)
+      expect(await monitor.kinds(now + minutes * minute)).toEqual([])
+    }
+    leaves.push(...strangers(2, now + 50 * minute))
+    provider.show(leaves)
+    const [missing, ...others] = await monitor.look(now + 50 * minute)
+    expect(others).toEqual([])
+    expect(missing).toMatchObject({
+      kind: 'witness-missing',
+      what: expect.stringContaining('the last one was for 14 entries'),
+    })
+  })
+
+  it('another tree that witnesses were shown', async () => {
+    const provider = createProvider()
+    const witness = makeCosigner('witness.example/w')
+    const policy = policyOf(provider.vkey, witness.vkey)
+    const now = startMs + 3600e3
+    const leaves = strangers(9)
+    provider.show(leaves)
+    const other = provider.checkpoint([...leaves.slice(0, 6), ...strangers(1)], [[witness, now / 1000]])
+    provider.resources.set('witnessed', Buffer.from(other))
+    const monitor = createTestMonitor(provider.vkey, provider.source, { policy })
+    const [fork, ...more] = await monitor.look(now)
+    expect(more).toEqual([])
+    expect(fork).toMatchObject({ kind: 'fork', what: expect.stringContaining('another tree of 7 entries') })
+    expect(fork!.evidence?.map(({ name }) => name)).toEqual(['checkpoint-7', 'checkpoint-9', 'fork-proof'])
+    provider.resources.set('witnessed', Buffer.from('no note\n'))
+    expect(await monitor.kinds(now)).toEqual(['checkpoint-refused'])
+    provider.resources.set('witnessed', Buffer.from(createProvider().checkpoint(leaves)))
+    expect(await monitor.kinds(now)).toEqual(['checkpoint-refused'])
+  })
+
   it('a log that stands still, whatever lines somebody puts on its note', async () => {
     const provider = createProvider()
     const witness = makeCosigner('witness.example/w')

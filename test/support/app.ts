@@ -48,6 +48,7 @@ export async function startTestApp(
 ): Promise<TestApp> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-app-'))
   const servers: Server[] = []
+  const journals: AsyncDisposable[] = []
   const ports = await freePorts(5 + more.length)
   const regions = [['in-mumbai', 'IN'], ['de-frankfurt', 'DE'], ['sg-singapore', 'SG'], ...more].map(
     ([id, country], index) => ({
@@ -124,11 +125,13 @@ export async function startTestApp(
         ...(account && { account }),
       })
       const files = customerFiles(own)
+      const journal = await openJournal(files.journal, Date.now)
+      journals.push(journal)
       const server = createHolderServer({
         identity: JSON.parse(readFileSync(files.holderTls, 'utf8')) as TlsIdentity,
         clients: loadHolderConfig(own).clients,
         keyring: loadKeyring(files.keyring, length => randomBytes(length)),
-        journal: await openJournal(files.journal, Date.now),
+        journal,
         clock: Date.now,
         log: silentLog,
       })
@@ -176,6 +179,7 @@ export async function startTestApp(
         server.close()
         server.closeAllConnections()
       }
+      for (const journal of journals) await journal[Symbol.asyncDispose]()
       await app[Symbol.asyncDispose]()
       rmSync(folder, { recursive: true, force: true })
     },

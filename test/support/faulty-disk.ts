@@ -137,8 +137,8 @@ export async function createFaultyDisk(
     async writeTiles(resources) {
       write(resources)
     },
-    async publish(checkpoint) {
-      write([{ path: checkpointPath, bytes: checkpoint }])
+    async publish(checkpoint, path = checkpointPath) {
+      write([{ path, bytes: checkpoint }])
     },
     async read(path) {
       demandPower()

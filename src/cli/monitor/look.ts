@@ -9,8 +9,9 @@ import { isoTime } from '../../core/time.ts'
 import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
 import { type OpenedCheckpoint, openCheckpoint } from '../../verify/checkpoint.ts'
 import type { LogKeys } from '../../verify/log-keys.ts'
+import { quorumVerdict } from '../../verify/quorum.ts'
 import type { StatementFacts } from '../../verify/statement.ts'
-import { tileWidth } from '../../verify/tile-path.ts'
+import { tileWidth, witnessedPath } from '../../verify/tile-path.ts'
 import type { TlogPolicy } from '../../verify/tlog-policy.ts'
 import { statementFault } from './check-statement.ts'
 import { compareTrees, printContradiction, type Tree } from './compare-trees.ts'
@@ -83,7 +84,7 @@ export async function look(before: MonitorState, deps: LookDeps): Promise<Monito
       state = reached(state)
     } else state = unreachable(state, deps, messageOf(error))
   }
-  state = lookAtPolicy(state, deps)
+  state = await lookAtPolicy(state, deps)
   tellStale(state, deps)
   await deps.save(state)
   return state
@@ -324,13 +325,19 @@ async function lookAgain(state: MonitorState, { source, found, random, samples }
   }
 }
 
-function lookAtPolicy(state: MonitorState, { policy, found, nowUnixMs, staleMs }: LookDeps): MonitorState {
+async function lookAtPolicy(state: MonitorState, deps: LookDeps): Promise<MonitorState> {
+  const { policy, found, nowUnixMs, staleMs } = deps
   const newest = state.seen[0]
   if (policy === null || newest === undefined) return state
   const log = logOf(state.vkey, state.rotations)
   const checkpoint = openCheckpoint(newest.note, log, crypto)
   if (typeof checkpoint === 'string') return state
-  const witnessing = lookAtWitnesses(checkpoint, state, { policy, log, found, nowUnixMs, staleMs })
+  const witnessDeps = { policy, log, found, nowUnixMs, staleMs }
+  // A busy log has published another tree by the time that its witnesses have answered.
+  const before = quorumVerdict(policy, checkpoint.signed, log, crypto, nowUnixMs).met
+    ? null
+    : await witnessedTree(state, deps)
+  const witnessing = lookAtWitnesses(before ?? checkpoint, state, witnessDeps)
   const isNew = Object.entries(witnessing.cosigned).some(([name, { timeUnixS }]) => {
     const last = state.cosigned[name]
     return last !== undefined && last.timeUnixS < timeUnixS
@@ -341,6 +348,34 @@ function lookAtPolicy(state: MonitorState, { policy, found, nowUnixMs, staleMs }
     hasChanged: state.hasChanged || isNew,
     changedAtUnixMs: isNew ? nowUnixMs : state.changedAtUnixMs,
   }
+}
+
+/** What the log says that its witnesses have cosigned, if it is a beginning of the tree that was verified. */
+async function witnessedTree(state: MonitorState, deps: LookDeps): Promise<OpenedCheckpoint | null> {
+  const { found, source } = deps
+  if (state.unreachableSinceUnixMs !== null) return null
+  const note = await source.read(witnessedPath).catch(() => null)
+  if (note === null) return null
+  const checkpoint = open(note, logOf(state.vkey, state.rotations))
+  if (typeof checkpoint === 'string') {
+    found({ kind: 'checkpoint-refused', what: `${witnessedPath}: ${checkpoint}` })
+    return null
+  }
+  const accepted = acceptedTree(state)
+  // Of a tree that came after the one that was looked at: the next look's.
+  if (checkpoint.size > accepted.size) return null
+  const comparison = await compareTrees(checkpoint, accepted, source)
+  if (comparison.state === 'contradicts')
+    found({
+      kind: 'fork',
+      what: `witnesses have cosigned another tree of ${checkpoint.size} entries than the log shows`,
+      evidence: [
+        noteEvidence(checkpoint),
+        ...newestNote(state),
+        { name: 'fork-proof', text: printContradiction(checkpoint, comparison) },
+      ],
+    })
+  return comparison.state === 'continues' ? checkpoint : null
 }
 
 function tellStale(state: MonitorState, { found, nowUnixMs, staleMs, source }: LookDeps): void {

@@ -19,10 +19,10 @@ export interface WitnessingDeps {
   readonly staleMs: number
 }
 
-/** `checkpoint` must be the newest that was verified. */
+/** `checkpoint` must be the newest that was verified, or one that it continues. */
 export function lookAtWitnesses(
   checkpoint: OpenedCheckpoint,
-  before: Witnessing,
+  before: Witnessing & Pick<MonitorState, 'accepted'>,
   { policy, log, found, nowUnixMs, staleMs }: WitnessingDeps,
 ): Witnessing {
   const { size, signed } = checkpoint
@@ -44,15 +44,20 @@ export function lookAtWitnesses(
       cosigned[key.name] = { size, timeUnixS }
   }
   const verdict = quorumVerdict(policy, signed, log, crypto, nowUnixMs)
+  let failures: string
   if (verdict.met) {
-    const witnessedUnixMs = Math.max(before.witnessedUnixMs, (verdict.witnessedUnixS ?? 0) * 1000)
-    return { cosigned, unwitnessedSinceUnixMs: null, witnessedUnixMs }
-  }
+    const atUnixMs = (verdict.witnessedUnixS ?? 0) * 1000
+    // A quorum for a tree that has long been left behind says nothing of those since.
+    if (size >= before.accepted.size || atUnixMs >= nowUnixMs - staleMs)
+      return {
+        cosigned,
+        unwitnessedSinceUnixMs: null,
+        witnessedUnixMs: Math.max(before.witnessedUnixMs, atUnixMs),
+      }
+    failures = `the last one was for ${size} entries`
+  } else failures = verdict.failures.join('; ')
   const since = before.unwitnessedSinceUnixMs ?? nowUnixMs
   if (nowUnixMs - since >= staleMs)
-    found({
-      kind: 'witness-missing',
-      what: `no quorum since ${isoTime(since)}: ${verdict.failures.join('; ')}`,
-    })
+    found({ kind: 'witness-missing', what: `no quorum since ${isoTime(since)}: ${failures}` })
   return { cosigned, unwitnessedSinceUnixMs: since, witnessedUnixMs: before.witnessedUnixMs }
 }
