@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HoldfastError, messageOf } from '../core/errors.ts'
+import { limitedBody } from './limited-body.ts'
 
 const maxNoteBytes = 1 << 20
 const answerMs = 30_000
@@ -13,9 +14,7 @@ export async function publishedCheckpoint(where: string): Promise<string> {
       throw new HoldfastError('peer-unavailable', `${url}: ${messageOf(error)}`)
     })
     if (!answer.ok) throw new HoldfastError('peer-refused', `${url} answered ${answer.status}`)
-    const text = await answer.text()
-    if (text.length > maxNoteBytes) throw new HoldfastError('peer-refused', `${url} is no checkpoint`)
-    return text
+    return (await limitedBody(answer, url, maxNoteBytes)).toString()
   }
   const file = existsSync(where) && statSync(where).isDirectory() ? join(where, 'checkpoint') : where
   if (!existsSync(file)) throw new HoldfastError('not-found', `there is no checkpoint at ${file}`)

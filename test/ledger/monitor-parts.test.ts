@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { inOrder } from '../../src/cli/monitor/in-order.ts'
 import { LabelChain } from '../../src/cli/monitor/label-chain.ts'
+import { openLogSource } from '../../src/cli/monitor/log-source.ts'
 import { builderAt, parseBundle, positionOf } from '../../src/cli/monitor/monitor-state.ts'
+import { publishedCheckpoint } from '../../src/cli/published-checkpoint.ts'
 import { emptyEdge, TileBuilder } from '../../src/ledger/tile-builder.ts'
 import { labelOf } from '../../src/verify/leaf.ts'
 import { crypto } from '../support/ledger.ts'
@@ -116,5 +120,24 @@ describe('a monitor', () => {
           expect(parseBundle(bytes.subarray(0, -1))).toBeNull()
       }),
     )
+  })
+
+  it('reads no more from a place than can be meant, however much it sends', async () => {
+    let sent = 0
+    const server = createServer((_request, response) => {
+      const more = (): void => {
+        if (response.destroyed) return
+        sent += 1 << 16
+        response.write(Buffer.alloc(1 << 16, 'x'), more)
+      }
+      more()
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/log`
+    await expect(publishedCheckpoint(url)).rejects.toThrow(/checkpoint is longer than 1048576 bytes/)
+    await expect(openLogSource(url).read('tile/0/000')).rejects.toThrow(/longer than/)
+    expect(sent).toBeLessThan(64 << 20)
+    server.close()
+    server.closeAllConnections()
   })
 })

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HoldfastError, messageOf } from '../../core/errors.ts'
+import { limitedBody } from '../limited-body.ts'
 
 export interface LogSource {
   /** Where it is, for people. */
@@ -50,15 +51,7 @@ function httpSource(where: string): LogSource {
       await answer.body?.cancel()
       throw new Error(`HTTP ${answer.status}`)
     }
-    const chunks: Uint8Array[] = []
-    let length = 0
-    for await (const chunk of answer.body ?? []) {
-      length += chunk.length
-      if (length > maxBytes)
-        throw new HoldfastError('peer-refused', `${url} is longer than ${maxBytes} bytes`)
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks)
+    return limitedBody(answer, url, maxBytes)
   }
   return {
     name: prefix,
