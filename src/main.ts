@@ -71,6 +71,12 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast policy rules [--packs DIR]',
     load: async () => (await import('./cli/policy/command.ts')).policyCommand,
   },
+  classify: {
+    usage:
+      'holdfast classify FILE…|- [--max-bytes N] [--json]\n' +
+      '       holdfast classify --bucket B [--prefix P] [--max-bytes N] [--max-objects N] [--customer DIR] [--json]',
+    load: async () => (await import('./cli/classify/command.ts')).classifyCommand,
+  },
   approve: {
     usage: 'holdfast approve ID --key approver.key',
     load: async () => (await import('./cli/instruct.ts')).approveCommand,
