@@ -174,7 +174,6 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
 
   const peers = createPeers(regions)
   const packs = loadPackBook(config.packsFolder ?? packsFolder)
-  log('info', 'packs-loaded', { packs: packs.packs.length, hash: packs.hash })
   const working = new Map<RegionId, InstructionRegion>()
   for (const region of regions.values()) {
     const { id, catalog, drafts } = region
