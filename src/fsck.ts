@@ -14,21 +14,23 @@ import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { endedBy } from './instructions/erasable.ts'
 import { decodeDraft } from './ledger/draft-format.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
-import { fsckLedger } from './ledger/fsck-ledger.ts'
+import { fsckLedger, readTree } from './ledger/fsck-ledger.ts'
 import { loadLogKey } from './ledger/log-keys.ts'
 import type { LogStores } from './ledger/recover.ts'
 import { repairLedger } from './ledger/repair.ts'
 import { storedEntries } from './ledger/stored-leaves.ts'
-import { decodeTreeState, isErased, payloadOf, treeKey } from './ledger/tables.ts'
+import { isErased, payloadOf, signedKey, treeKey } from './ledger/tables.ts'
 import { openBlobs, regionFiles } from './open-region.ts'
 import type { Catalog } from './store/catalog.ts'
 import { type CameIn, type EnteredVersion, fsckStore, type StoreReport } from './store/fsck-store.ts'
+import { isStored } from './store/fsck-versions.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { takeRepairLock } from './store/repair-lock.ts'
-import { type ScrubFault, scrubStore } from './store/scrub.ts'
+import { type ScrubDeps, type ScrubFault, scrubStore } from './store/scrub.ts'
 import { type Balance, type BookedEntry, balanceBooks } from './transfers/balance.ts'
 import { openBatches, stagedParts } from './transfers/batches.ts'
 import { type EntryPayload, parsePayload } from './verify/payload.ts'
+import { checkpointPath } from './verify/tile-path.ts'
 
 interface RegionReport extends StoreReport {
   readonly region: string
@@ -135,14 +137,21 @@ export async function fsckRegion(dataFolder: string, region: string, read: boole
   })
   await using _blobs = blobs
   const store = await fsckStoreTwice({ catalog, blobs })
-  const unread: string[] = []
-  if (read) {
-    const onFault = ({ bucketId, key, what }: ScrubFault): void =>
-      void unread.push(`${key} (bucket ${bucketId}): ${what}`)
-    await scrubStore({ catalog, blobs, onFault, pace: async () => {}, stopped: () => false })
-  }
+  const unread = read ? await fsckBytes({ catalog, blobs }) : []
   const entries = await treeSize(catalog)
   return { region, entries, ...store, findings: [...ledger, ...store.findings, ...unread] }
+}
+
+/** Reads every version. One that was deleted after its row was read has no bytes to be missing. */
+export async function fsckBytes(stores: Pick<ScrubDeps, 'catalog' | 'blobs'>): Promise<string[]> {
+  const faults: ScrubFault[] = []
+  const onFault = (fault: ScrubFault): void => void faults.push(fault)
+  await scrubStore({ ...stores, onFault, pace: async () => {}, stopped: () => false })
+  const findings: string[] = []
+  for (const { bucketId, key, versionId, what } of faults)
+    if (await isStored(stores.catalog, bucketId, key, versionId))
+      findings.push(`${key} (bucket ${bucketId}): ${what}`)
+  return findings
 }
 
 /**
@@ -172,21 +181,26 @@ export async function repairRegion(dataFolder: string, region: string, read: boo
 const ledgerTries = 10
 
 /** The sequencer publishes within a second: between two bursts of writes there is a moment when nothing moves. */
-async function fsckLedgerAtRest(stores: LogStores, region: string): Promise<string[]> {
+export async function fsckLedgerAtRest(stores: LogStores, region: string): Promise<string[]> {
   for (let tries = 0; tries < ledgerTries; tries++) {
-    const before = await ledgerMark(stores.catalog)
+    const before = await ledgerMark(stores)
     const findings = await fsckLedger(stores, region)
-    if (findings.length === 0 || equalBytes(before, await ledgerMark(stores.catalog))) return findings
+    if (findings.length === 0 || equalBytes(before, await ledgerMark(stores))) return findings
     await sleep(1000)
   }
   return ['the ledger did not hold still; look again when the region is quiet or stopped']
 }
 
-/** Changes whenever something is drafted or entered. */
-async function ledgerMark(catalog: Catalog): Promise<Uint8Array> {
-  const tree = await catalog.get('meta', treeKey)
+/** Changes whenever something is drafted, entered, signed or published. */
+async function ledgerMark({ catalog, tiles }: LogStores): Promise<Uint8Array> {
   const drafts = await catalog.scan('drafts', { limit: 1, reverse: true })
-  return Buffer.concat([tree ?? Buffer.alloc(0), ...drafts.map(({ key }) => key)])
+  const now = [
+    await catalog.get('meta', treeKey),
+    await catalog.get('meta', signedKey),
+    await tiles.read(checkpointPath),
+    ...drafts.map(({ key }) => key),
+  ]
+  return Buffer.concat(now.filter(bytes => bytes !== null))
 }
 
 /** Damage stays; what moved under a reader's eyes does not look the same twice. */
@@ -202,8 +216,9 @@ async function fsckStoreTwice(stores: Parameters<typeof fsckStore>[0]): Promise<
 }
 
 async function treeSize(catalog: Catalog): Promise<number> {
-  const row = await catalog.get('meta', treeKey)
-  return row === null ? 0 : decodeTreeState(row).size
+  const tree = await readTree(catalog)
+  // One that cannot be read is a finding of the ledger's, and repaired from the entries.
+  return tree === null || typeof tree === 'string' ? 0 : tree.size
 }
 
 /** Every version that entries and drafts tell of; those that were erased told of none that is still stored. */

@@ -12,7 +12,7 @@ import { mkdir, readdir, readFile, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fromUtf8, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
-import { newSortableId, type RandomBytes } from '../core/ids.ts'
+import { newSortableId, type RandomBytes, sortableIdTime } from '../core/ids.ts'
 import { type Clock, isoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { treeOf } from '../ledger/continues.ts'
@@ -33,6 +33,8 @@ import {
   printManifest,
   readManifest,
 } from './manifest.ts'
+import { takePlace } from './place.ts'
+import { isRegionFile } from './region-files.ts'
 import { sealFile } from './sealed-file.ts'
 
 export interface BackUpDeps {
@@ -79,11 +81,13 @@ export async function backUp(deps: BackUpDeps): Promise<BackupReport> {
   const { folder, depot, key, clock, randomBytes } = deps
   if (!existsSync(join(folder, 'catalog', 'catalog.mdb')))
     throw new HoldfastError('not-found', `there is no region in ${folder}`)
-  const backup = newSortableId(clock(), randomBytes)
   const before = await earlierBackups(depot, key, deps.region)
+  // The newest by its id, also when the clock was set back: else it would be the first to be removed.
+  const backup = newSortableId(Math.max(clock(), before.takenUnixMs + 1), randomBytes)
   await using catalog = await openLmdbCatalog(join(folder, 'catalog'))
   await clearLeftovers(folder, await liveHolds(catalog, clock()))
   await using held = await holdAll(catalog, backup, clock)
+  await using _place = await takePlace(catalog, depot.name, backup, clock())
   const work = join(folder, `backup-${backup}.tmp`)
   await mkdir(work, { mode: 0o700 })
   await using _work = { [Symbol.asyncDispose]: () => rm(work, { recursive: true, force: true }) }
@@ -142,22 +146,27 @@ export async function backUp(deps: BackUpDeps): Promise<BackupReport> {
   }
 }
 
+interface EarlierBackups {
+  readonly digests: ReadonlyMap<string, BackupFile>
+  /** By its id; 0 where there is none. */
+  readonly takenUnixMs: number
+}
+
+const noEarlier: EarlierBackups = { digests: new Map(), takenUnixMs: 0 }
+
 /** Of the newest backup that is there, what it says of its files. */
-async function earlierBackups(
-  depot: Depot,
-  key: BackupKey,
-  region: string,
-): Promise<{ readonly digests: ReadonlyMap<string, BackupFile> }> {
+async function earlierBackups(depot: Depot, key: BackupKey, region: string): Promise<EarlierBackups> {
   const [newest] = await listBackups(depot)
-  if (newest === undefined) return { digests: new Map() }
+  if (newest === undefined) return noEarlier
   try {
     const manifest = await readManifest(depot, newest, key)
     if (manifest.region !== region)
       throw new HoldfastError('bad-input', `${depot.name} has backups of region ${manifest.region}`)
-    return { digests: new Map(manifest.files.map(file => [file.path, file])) }
+    const digests = new Map(manifest.files.map(file => [file.path, file]))
+    return { digests, takenUnixMs: sortableIdTime(newest) }
   } catch (error) {
     // What was damaged tells nothing, and is no reason not to make a good one.
-    if (error instanceof HoldfastError && error.code === 'store-damaged') return { digests: new Map() }
+    if (error instanceof HoldfastError && error.code === 'store-damaged') return noEarlier
     throw error
   }
 }
@@ -184,9 +193,12 @@ async function readCut(
 /** Keys, certificates, names: every file that lies in the region's folder itself. */
 async function* regionFilesOf(folder: string): AsyncGenerator<Uint8Array, void> {
   const files: Record<string, string> = {}
-  for (const entry of await readdir(folder, { withFileTypes: true }))
-    if (entry.isFile() && !entry.name.endsWith('.tmp') && entry.name !== 'restored.json')
-      files[entry.name] = (await readFile(join(folder, entry.name))).toString('base64')
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    // Followed: a key may lie on another disk, and a region without it is none.
+    if (isRegionFile(name) && (await stat(path)).isFile())
+      files[name] = (await readFile(path)).toString('base64')
+  }
   yield utf8(JSON.stringify({ v: 1, files }))
 }
 

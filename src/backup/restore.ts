@@ -24,6 +24,7 @@ import type { BackupProgress } from './back-up.ts'
 import type { BackupKey } from './backup-key.ts'
 import { readBack } from './check.ts'
 import { type BackupFile, listBackups, type Manifest, readManifest } from './manifest.ts'
+import { isRegionFile } from './region-files.ts'
 import { writeRestoredMark } from './restored-mark.ts'
 import { openSealed } from './sealed-file.ts'
 
@@ -190,8 +191,8 @@ async function fetchSealed(file: BackupFile, folder: string, deps: RestoreDeps):
     for await (const chunk of plaintext) chunks.push(chunk)
     const { files } = JSON.parse(Buffer.concat(chunks).toString()) as { files: Record<string, string> }
     for (const [fileName, content] of Object.entries(files)) {
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(fileName))
-        throw new HoldfastError('store-damaged', `${file.path} names a file ${fileName}`)
+      // Earlier versions took whatever lay there; of that nothing is written, wherever its name leads.
+      if (!isRegionFile(fileName)) continue
       await writePlain(join(folder, fileName), [Buffer.from(content, 'base64')])
     }
   }

@@ -14,13 +14,14 @@ import { storedEntries } from './stored-leaves.ts'
 import {
   chainHeadKey,
   chainRowKey,
-  decodeChainHead,
   decodeTreeState,
   type EntryRow,
+  encodeChainHead,
   entryIdKey,
   isErased,
   payloadOf,
   signedKey,
+  type TreeState,
   tenantRowKey,
   treeKey,
 } from './tables.ts'
@@ -43,8 +44,8 @@ const pageRows = 1000
 export async function fsckLedger(stores: LogStores, region: string): Promise<string[]> {
   const { catalog, crypto, log, tiles } = stores
   const findings: string[] = []
-  const treeRow = await catalog.get('meta', treeKey)
-  const tree = treeRow === null ? null : decodeTreeState(treeRow)
+  const tree = await readTree(catalog)
+  if (typeof tree === 'string') return [`ledger/tree: ${tree}`]
   const size = tree?.size ?? 0
   const signedRow = await catalog.get('meta', signedKey)
   const signed = signedRow === null ? null : openCheckpoint(fromUtf8(signedRow), log, crypto)
@@ -94,8 +95,8 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
 
   for (const [tenant, { count, prev }] of tenants) {
     const head = await catalog.get('chains', chainHeadKey(tenant))
-    const found = head === null ? null : decodeChainHead(head)
-    if (found?.count !== count || toHex(found.prev) !== prev) {
+    const expected = encodeChainHead({ count, prev: Buffer.from(prev, 'hex') })
+    if (head === null || !equalBytes(head, expected)) {
       findings.push(`tenant ${tenant}: the chain's head is not its last entry`)
     }
   }
@@ -106,6 +107,16 @@ export async function fsckLedger(stores: LogStores, region: string): Promise<str
   await countRows(catalog, 'chains', size + tenants.size, findings)
   await checkDrafts(catalog, findings)
   return findings
+}
+
+/** `null` where there is none yet; why in words, where it cannot be read. */
+export async function readTree(catalog: Catalog): Promise<TreeState | string | null> {
+  const row = await catalog.get('meta', treeKey)
+  try {
+    return row === null ? null : decodeTreeState(row)
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 async function checkEntry(

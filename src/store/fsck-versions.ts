@@ -27,6 +27,18 @@ export async function* storedVersions(catalog: Catalog): AsyncGenerator<StoredVe
   }
 }
 
+/** Is a version there, current or not? */
+export async function isStored(
+  catalog: Catalog,
+  bucketId: string,
+  key: string,
+  versionId: string,
+): Promise<boolean> {
+  // In this order: the current one may become another's predecessor in between.
+  if ((await currentOf(catalog, bucketId, key))?.versionId === versionId) return true
+  return (await catalog.get('versions', versionRowKey(bucketId, key, versionId))) !== null
+}
+
 /** `nameOf`: what a bucket is called, `null` when it is gone. */
 export async function fsckVersions(
   catalog: Catalog,

@@ -1,10 +1,25 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type BackUpDeps, type BackupReport, backUp } from '../../src/backup/back-up.ts'
+import { loadBackupKey, makeBackupKey } from '../../src/backup/backup-key.ts'
 import { dropAllHolds, liveHolds } from '../../src/store/backup-hold.ts'
+import type { Depot } from '../../src/store/depot.ts'
+import { createFolderDepot } from '../../src/store/folder-depot.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
@@ -163,6 +178,86 @@ describe('housekeeping while a backup runs', () => {
     expect(
       (await holdfast.cli(...args('restore', '--from', other, '--data', join(outside, 'again')))).code,
     ).toBe(0)
+  }, 60_000)
+})
+
+/** As the command does it, in this process. */
+const backUpHere = async (place: string, deps: Partial<BackUpDeps> = {}): Promise<BackupReport> =>
+  backUp({
+    region: 'in-mumbai',
+    country: 'IN',
+    folder: join(holdfast.data, 'regions', 'in-mumbai'),
+    depot: depotAt(place),
+    key: existsSync(key) ? loadBackupKey(key) : await makeBackupKey(key, randomBytes),
+    keep: 1,
+    clock: Date.now,
+    randomBytes,
+    onProgress: () => {},
+    ...deps,
+  })
+const depotAt = (place: string): Depot => createFolderDepot(join(place, 'in-mumbai'), 'private')
+
+describe('two backups to one place', () => {
+  it('do not run at once: the one that ends first would remove what the other has copied', async () => {
+    const place = join(outside, 'contended')
+    const [copied, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const depot = depotAt(place)
+    const slow = backUpHere(place, {
+      depot: {
+        ...depot,
+        async putFile(path, source, bytes) {
+          const digest = await depot.putFile(path, source, bytes)
+          copied.resolve()
+          await go.promise
+          return digest
+        },
+      },
+    })
+    await copied.promise
+    const second = await holdfast.cli(...args('backup', '--to', place))
+    const elsewhere = await holdfast.cli(...args('backup', '--to', join(outside, 'uncontended')))
+    go.resolve()
+    await slow
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining('another backup to') })
+    expect(elsewhere.code).toBe(0)
+    expect(await holdfast.cli(...args('backup', '--check', '--from', place))).toMatchObject({ code: 0 })
+    expect(await holdfast.cli(...args('backup', '--to', place))).toMatchObject({ code: 0 })
+  }, 60_000)
+})
+
+describe('a backup after the clock was set back', () => {
+  it('is the newest all the same, and the one that stays', async () => {
+    const place = join(outside, 'set-back')
+    const ahead = await backUpHere(place, { clock: () => Date.now() + 365 * 86_400_000 })
+    const made = JSON.parse((await holdfast.cli(...args('backup', '--to', place, '--keep', '1'))).stdout)
+    expect(made.removedBackups).toBe(1)
+    expect(made.backup > ahead.backup).toBe(true)
+    const restored = await holdfast.cli(
+      ...args('restore', '--from', place, '--data', join(outside, 'after-set-back')),
+    )
+    expect(restored).toMatchObject({ code: 0 })
+    expect(JSON.parse(restored.stdout).backup).toBe(made.backup)
+  }, 60_000)
+})
+
+describe('what lies in the folder of a region beside its own', () => {
+  it('is not in the backup and keeps nobody from restoring it; a key behind a link is in it', async () => {
+    const region = join(holdfast.data, 'regions', 'in-mumbai')
+    const [place, data] = [join(outside, 'beside'), join(outside, 'from-beside')]
+    const strangers = ['.log.key.swp', '.nfs0000000000b1', 'log.key (copy)', 'repair.lock']
+    for (const name of strangers) writeFileSync(join(region, name), '1')
+    renameSync(join(region, 'log.key'), join(outside, 'log.key'))
+    symlinkSync(join(outside, 'log.key'), join(region, 'log.key'))
+    try {
+      expect(await holdfast.cli(...args('backup', '--to', place))).toMatchObject({ code: 0 })
+    } finally {
+      renameSync(join(outside, 'log.key'), join(region, 'log.key'))
+      for (const name of strangers) rmSync(join(region, name))
+    }
+    expect(await holdfast.cli(...args('restore', '--from', place, '--data', data))).toMatchObject({ code: 0 })
+    const restored = join(data, 'regions', 'in-mumbai')
+    expect(readdirSync(restored).filter(name => strangers.includes(name))).toEqual([])
+    expect(readFileSync(join(restored, 'log.key'))).toEqual(readFileSync(join(region, 'log.key')))
   }, 60_000)
 })
 

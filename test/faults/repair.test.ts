@@ -7,6 +7,7 @@ import { repairLedger } from '../../src/ledger/repair.ts'
 import { signedKey, treeKey } from '../../src/ledger/tables.ts'
 import { regionFiles } from '../../src/open-region.ts'
 import { next, type Table } from '../../src/store/catalog.ts'
+import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import { verifyStatement } from '../../src/verify/statement.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
 import { createTestLedger, crypto, type TestLedger, type TestTenant } from '../support/ledger.ts'
@@ -37,6 +38,11 @@ async function picture(ledger: TestLedger) {
 const remove = async (ledger: TestLedger, table: Table, at: number): Promise<void> => {
   const row = (await ledger.catalog.scan(table, { limit: 10_000 }))[at]!
   await ledger.catalog.commit({ removes: [{ table, key: row.key }] })
+}
+
+const cutShort = async (ledger: TestLedger, table: Table, key: Uint8Array): Promise<void> => {
+  const value = (await ledger.catalog.get(table, key))!.slice(0, 7)
+  await ledger.catalog.commit({ puts: [{ table, key, value }] })
 }
 
 describe('a repair', () => {
@@ -86,6 +92,16 @@ describe('a repair', () => {
       'the tree',
       'ledger/tree: written again, for 600 entries',
       ledger => ledger.catalog.commit({ removes: [{ table: 'meta', key: treeKey }] }),
+    ],
+    [
+      'a tree that was cut short',
+      'ledger/tree: written again, for 600 entries',
+      ledger => cutShort(ledger, 'meta', treeKey),
+    ],
+    [
+      'the head of a chain that was cut short',
+      'the head of tenant',
+      async ledger => cutShort(ledger, 'chains', (await ledger.catalog.scan('chains', { limit: 1 }))[0]!.key),
     ],
     [
       'a draft that is entered',
@@ -186,6 +202,14 @@ describe('holdfast fsck --repair', () => {
     expect(await holdfast.cli('fsck')).toMatchObject({ code: 1 })
     const repaired = await holdfast.cli('fsck', '--repair')
     expect(repaired).toMatchObject({ code: 0, stdout: expect.stringContaining('repaired: tile/0/000.p/') })
+    {
+      await using catalog = await openLmdbCatalog(files.catalog)
+      await catalog.commit({ puts: [{ table: 'meta', key: treeKey, value: Buffer.alloc(7) }] })
+    }
+    expect(await holdfast.cli('fsck', '--repair')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('repaired: ledger/tree: written again'),
+    })
     const again = await holdfast.cli('fsck', '--repair')
     expect(again).toMatchObject({ code: 0 })
     expect(again.stdout).not.toContain('repaired')
