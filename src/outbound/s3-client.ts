@@ -64,6 +64,7 @@ export interface S3Client {
   beginUpload(key: string, headers: Readonly<Record<string, string>>): Promise<string>
   /** Returns the part's ETag. */
   putPart(key: string, uploadId: string, partNumber: number, body: Uint8Array): Promise<string>
+  /** Resolves, too, when an answer was lost and the upload is gone since: look at what is there. */
   completeUpload(key: string, uploadId: string, etags: readonly string[]): Promise<void>
   abortUpload(key: string, uploadId: string): Promise<void>
 }
@@ -122,13 +123,19 @@ export function createS3Client(remote: RemoteStore, deps: S3ClientDeps): S3Clien
     })
   }
 
-  /** `demand` looks at an answer that came whole; what it rejects with `peer-unavailable` is tried again. */
-  const send = async <T>(request: S3Request, demand: (answer: OutboundAnswer) => T): Promise<T> => {
+  /**
+   * `demand` looks at an answer that came whole, to which try it may be (from 1 on); what it rejects with
+   * `peer-unavailable` is tried again.
+   */
+  const send = async <T>(
+    request: S3Request,
+    demand: (answer: OutboundAnswer, tried: number) => T,
+  ): Promise<T> => {
     for (let tried = 1; ; tried++) {
       try {
         const answer = await sendOnce(request)
         if (passing.has(answer.status)) throw unavailable(remote, request, errorOf(answer))
-        return demand(answer)
+        return demand(answer, tried)
       } catch (error) {
         // A name that does not resolve, too, may resolve again.
         if (error instanceof HoldfastError && error.code !== 'peer-unavailable') throw error
@@ -139,11 +146,13 @@ export function createS3Client(remote: RemoteStore, deps: S3ClientDeps): S3Clien
     }
   }
 
+  const demandSuccess = (request: S3Request, answer: OutboundAnswer): OutboundAnswer => {
+    if (answer.status >= 200 && answer.status < 300) return answer
+    throw refused(remote, request, errorOf(answer))
+  }
+
   const succeed = (request: S3Request): Promise<OutboundAnswer> =>
-    send(request, answer => {
-      if (answer.status >= 200 && answer.status < 300) return answer
-      throw refused(remote, request, errorOf(answer))
-    })
+    send(request, answer => demandSuccess(request, answer))
 
   const client: S3Client = {
     async put(key, body, headers) {
@@ -193,7 +202,11 @@ export function createS3Client(remote: RemoteStore, deps: S3ClientDeps): S3Clien
         const text = body.toString()
         if (!text.includes('<ListBucketResult'))
           throw refused(remote, { method: 'GET', key: '' }, 'no listing')
-        for (const [, contents = ''] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
+        // Split and not matched: a match would look for the end of each again and again where there is none.
+        for (const piece of text.split('<Contents>').slice(1)) {
+          const [contents = '', end] = piece.split('</Contents>', 2)
+          if (end === undefined)
+            throw refused(remote, { method: 'GET', key: '' }, 'a listing that breaks off')
           const key = element(contents, 'Key')
           const bytes = lengthOf(element(contents, 'Size') ?? undefined)
           if (key !== null && bytes !== null) yield { key, bytes }
@@ -231,10 +244,13 @@ export function createS3Client(remote: RemoteStore, deps: S3ClientDeps): S3Clien
       )
       const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
       const request: S3Request = { method: 'POST', key, query: [['uploadId', uploadId]], body }
-      const { body: said } = await succeed(request)
-      // S3 may answer 200 and say in the body that it failed.
-      const text = said.toString()
-      if (text.includes('<Error>')) throw refused(remote, request, element(text, 'Code') ?? 'an error')
+      await send(request, (answer, tried) => {
+        // An earlier try went through, and its answer was lost on the way.
+        if (answer.status === 404 && tried > 1) return
+        // S3 may answer 200 and say in the body that it failed; what it says so of may pass.
+        if (demandSuccess(request, answer).body.includes('<Error>'))
+          throw unavailable(remote, request, errorOf(answer))
+      })
     },
 
     async abortUpload(key, uploadId) {

@@ -119,9 +119,16 @@ export function createFolderDepot(
     },
 
     async sync() {
-      const folders = [...touched]
-      touched.clear()
-      for (const each of folders) await syncFolder(each).catch(storeFault)
+      for (const each of [...touched]) {
+        // Before the sync: what is put meanwhile touches it again.
+        touched.delete(each)
+        try {
+          await syncFolder(each)
+        } catch (error) {
+          touched.add(each)
+          storeFault(error)
+        }
+      }
     },
 
     async sweep() {

@@ -9,7 +9,7 @@ import { readManifest } from '../crypto/manifest.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Catalog } from './catalog.ts'
 import { contentOf } from './content.ts'
-import { storedVersions } from './fsck-versions.ts'
+import { isStored, storedVersions } from './fsck-versions.ts'
 import { readPlace } from './places.ts'
 import type { ObjectRow } from './rows.ts'
 
@@ -47,8 +47,12 @@ export async function scrubStore(deps: ScrubDeps): Promise<ScrubReport> {
       bytes += await scrubVersion(deps, row)
       versions++
     } catch (error) {
-      // Replaced or deleted while it was read, or moved by compaction: the next round sees what is there then.
-      if (hasCode(error, 'not-found') && (await isReplaced(deps, row))) continue
+      if (hasCode(error, 'not-found')) {
+        // Replaced while it was read, or moved by compaction: the next round sees what is there then.
+        if (await isReplaced(deps, row)) continue
+        // Deleted since its row was read, so that it has no bytes to be missing.
+        if (!(await isStored(deps.catalog, bucketId, key, row.versionId))) continue
+      }
       faults++
       deps.onFault({ bucketId, key, versionId: row.versionId, what: messageOf(error) })
     }

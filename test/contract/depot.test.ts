@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -91,5 +91,20 @@ describe.each(['folder', 's3'] as const)('a depot: %s', kind => {
     expect(await listed('none/')).toEqual([])
     await depot.remove('a/b/1')
     expect(await listed('a/b/')).toEqual(['a/b/2'])
+  })
+})
+
+describe('a depot in a folder', () => {
+  it('does not take for synced what could not be', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-unsynced-'))
+    const depot = createFolderDepot(folder, 'private')
+    await depot.put('unsynced/one', Buffer.from('1'))
+    const [made, away] = [join(folder, 'unsynced'), join(folder, 'away')]
+    renameSync(made, away)
+    await expect(depot.sync()).rejects.toThrow()
+    await expect(depot.sync()).rejects.toThrow()
+    renameSync(away, made)
+    await depot.sync()
+    rmSync(folder, { recursive: true, force: true })
   })
 })

@@ -109,6 +109,39 @@ describe('a remote store that misbehaves', () => {
     await expect(remote.client.completeUpload('k', 'u', ['e'])).rejects.toThrow(/InternalError/)
   })
 
+  it('is asked again when a completed upload fails with a 200, and believed when that went through', async () => {
+    const answers = [
+      [200, '<Error><Code>InternalError</Code></Error>'],
+      [200, '<CompleteMultipartUploadResult/>'],
+    ] as const
+    let at = 0
+    play((_, response) => response.writeHead(answers[at]![0]).end(answers[at++]![1]))
+    await remote.client.completeUpload('k', 'u', ['e'])
+    expect(asked).toHaveLength(2)
+  })
+
+  it('has completed an upload that is gone after an answer was lost, and not one that never was', async () => {
+    const gone = '<Error><Code>NoSuchUpload</Code></Error>'
+    play((request, response) => {
+      if (asked.length === 1) request.socket.destroy()
+      else response.writeHead(404).end(gone)
+    })
+    await remote.client.completeUpload('k', 'u', ['e'])
+    expect(asked).toHaveLength(2)
+    play((_, response) => response.writeHead(404).end(gone))
+    await expect(remote.client.completeUpload('k', 'u', ['e'])).rejects.toThrow(/NoSuchUpload/)
+  })
+
+  it('cannot keep anybody busy with a listing of nothing but beginnings', async () => {
+    play((_, response) =>
+      response.writeHead(200).end(`<ListBucketResult>${'<Contents>'.repeat(1_000_000)}</ListBucketResult>`),
+    )
+    const listing = async (): Promise<void> => {
+      for await (const _ of remote.client.list('')) void _
+    }
+    await expect(listing()).rejects.toThrow(/breaks off/)
+  })
+
   it('that lists without end is told from one that has ended', async () => {
     play((_, response) =>
       response.writeHead(200).end('<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>'),
