@@ -3,15 +3,13 @@
  * fork goes on to be seen. State in, state out; crash points are those of saving it: a crash before loses what was
  * read since, and it is read again.
  */
-import { equalBytes, fromUtf8, toBase64, toHex, utf8 } from '../../core/bytes.ts'
+import { equalBytes, toBase64 } from '../../core/bytes.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import { isoTime } from '../../core/time.ts'
 import { nodeVerifyCrypto as crypto } from '../../crypto/node-verify-crypto.ts'
 import { type OpenedCheckpoint, openCheckpoint } from '../../verify/checkpoint.ts'
-import type { LogKeys } from '../../verify/log-keys.ts'
-import { quorumVerdict } from '../../verify/quorum.ts'
 import type { StatementFacts } from '../../verify/statement.ts'
-import { tileWidth, witnessedPath } from '../../verify/tile-path.ts'
+import { tileWidth } from '../../verify/tile-path.ts'
 import type { TlogPolicy } from '../../verify/tlog-policy.ts'
 import { statementFault } from './check-statement.ts'
 import { compareTrees, printContradiction, type Tree } from './compare-trees.ts'
@@ -19,7 +17,9 @@ import { type Evidence, type Finding, LogFault } from './finding.ts'
 import { LabelChain } from './label-chain.ts'
 import { logOf, rotatedAt, tellKeys } from './log-key-follower.ts'
 import type { LogSource } from './log-source.ts'
+import { lookAtPolicy } from './look-at-policy.ts'
 import {
+  acceptedTree,
   builderAt,
   type MonitorState,
   maxSeen,
@@ -28,9 +28,9 @@ import {
   type SeenTree,
   startPosition,
 } from './monitor-state.ts'
+import { newestNote, noteEvidence, openNote, printedNote, safeText } from './notes.ts'
 import { sampleFault } from './sample.ts'
 import { type Walker, walk } from './walk.ts'
-import { lookAtWitnesses } from './witnessing.ts'
 
 export interface LookDeps {
   readonly source: LogSource
@@ -113,7 +113,7 @@ function uncounted(seen: SeenTree): SeenTree {
 
 /** Newer keys, when there are some. Only what continues the known keys is taken over. */
 async function lookAtKeys(state: MonitorState, deps: LookDeps, note: Uint8Array): Promise<MonitorState> {
-  if (typeof open(note, logOf(state.vkey, state.rotations)) !== 'string' && state.seen.length > 0)
+  if (typeof openNote(note, logOf(state.vkey, state.rotations)) !== 'string' && state.seen.length > 0)
     return state
   const told = await tellKeys(deps.source, state)
   if (told === null) return state
@@ -132,7 +132,7 @@ async function lookAtCheckpoint(
 ): Promise<MonitorState | null> {
   const { found } = deps
   const log = logOf(state.vkey, state.rotations)
-  const checkpoint = open(note, log)
+  const checkpoint = openNote(note, log)
   if (typeof checkpoint === 'string') {
     found({
       kind: 'checkpoint-refused',
@@ -221,7 +221,7 @@ function accept(
   checkpoint: OpenedCheckpoint,
   { nowUnixMs, policy }: LookDeps,
 ): MonitorState {
-  const note = printed(checkpoint)
+  const note = printedNote(checkpoint)
   const { size } = checkpoint
   const count = position.chain?.next ?? null
   const seen: SeenTree = { size, root: toBase64(checkpoint.root), note, count }
@@ -325,59 +325,6 @@ async function lookAgain(state: MonitorState, { source, found, random, samples }
   }
 }
 
-async function lookAtPolicy(state: MonitorState, deps: LookDeps): Promise<MonitorState> {
-  const { policy, found, nowUnixMs, staleMs } = deps
-  const newest = state.seen[0]
-  if (policy === null || newest === undefined) return state
-  const log = logOf(state.vkey, state.rotations)
-  const checkpoint = openCheckpoint(newest.note, log, crypto)
-  if (typeof checkpoint === 'string') return state
-  const witnessDeps = { policy, log, found, nowUnixMs, staleMs }
-  // A busy log has published another tree by the time that its witnesses have answered.
-  const before = quorumVerdict(policy, checkpoint.signed, log, crypto, nowUnixMs).met
-    ? null
-    : await witnessedTree(state, deps)
-  const witnessing = lookAtWitnesses(before ?? checkpoint, state, witnessDeps)
-  const isNew = Object.entries(witnessing.cosigned).some(([name, { timeUnixS }]) => {
-    const last = state.cosigned[name]
-    return last !== undefined && last.timeUnixS < timeUnixS
-  })
-  return {
-    ...state,
-    ...witnessing,
-    hasChanged: state.hasChanged || isNew,
-    changedAtUnixMs: isNew ? nowUnixMs : state.changedAtUnixMs,
-  }
-}
-
-/** What the log says that its witnesses have cosigned, if it is a beginning of the tree that was verified. */
-async function witnessedTree(state: MonitorState, deps: LookDeps): Promise<OpenedCheckpoint | null> {
-  const { found, source } = deps
-  if (state.unreachableSinceUnixMs !== null) return null
-  const note = await source.read(witnessedPath).catch(() => null)
-  if (note === null) return null
-  const checkpoint = open(note, logOf(state.vkey, state.rotations))
-  if (typeof checkpoint === 'string') {
-    found({ kind: 'checkpoint-refused', what: `${witnessedPath}: ${checkpoint}` })
-    return null
-  }
-  const accepted = acceptedTree(state)
-  // Of a tree that came after the one that was looked at: the next look's.
-  if (checkpoint.size > accepted.size) return null
-  const comparison = await compareTrees(checkpoint, accepted, source)
-  if (comparison.state === 'contradicts')
-    found({
-      kind: 'fork',
-      what: `witnesses have cosigned another tree of ${checkpoint.size} entries than the log shows`,
-      evidence: [
-        noteEvidence(checkpoint),
-        ...newestNote(state),
-        { name: 'fork-proof', text: printContradiction(checkpoint, comparison) },
-      ],
-    })
-  return comparison.state === 'continues' ? checkpoint : null
-}
-
 function tellStale(state: MonitorState, { found, nowUnixMs, staleMs, source }: LookDeps): void {
   const { changedAtUnixMs, hasChanged, unreachableSinceUnixMs } = state
   if (unreachableSinceUnixMs !== null) {
@@ -435,10 +382,6 @@ function tellFork(
   found({ kind: 'fork', what, evidence: [noteEvidence(checkpoint), ...newestNote(state), ...more] })
 }
 
-function acceptedTree({ accepted }: MonitorState): Tree {
-  return { size: accepted.size, root: builderAt(accepted).root() }
-}
-
 function walkerAt(position: Position, { chain, held }: LookDeps): Walker {
   const { leafTimeUnixMs } = position
   const builder = builderAt(position)
@@ -452,40 +395,4 @@ function walkerAt(position: Position, { chain, held }: LookDeps): Walker {
 
 function at({ builder, chain, leafTimeUnixMs }: Walker): Position {
   return positionOf(builder, { leafTimeUnixMs, chain: chain?.state() ?? null })
-}
-
-function open(note: Uint8Array, log: LogKeys): OpenedCheckpoint | string {
-  try {
-    return openCheckpoint(fromUtf8(note), log, crypto)
-  } catch {
-    return 'the checkpoint is not UTF-8'
-  }
-}
-
-function printed({ signed }: OpenedCheckpoint): string {
-  const lines = signed.signatures.map(
-    ({ name, keyId, signature }) => `\u2014 ${name} ${toBase64(Buffer.concat([keyId, signature]))}\n`,
-  )
-  return `${signed.text}\n${lines.join('')}`
-}
-
-function noteEvidence(checkpoint: OpenedCheckpoint): Evidence {
-  return { name: `checkpoint-${checkpoint.size}`, text: printed(checkpoint) }
-}
-
-function newestNote({ seen }: MonitorState): Evidence[] {
-  return seen.slice(0, 1).map(({ size, note }) => ({ name: `checkpoint-${size}`, text: note }))
-}
-
-function safeText(bytes: Uint8Array): string {
-  try {
-    return fromUtf8(bytes)
-  } catch {
-    return `${toHex(bytes)}\n`
-  }
-}
-
-/** The name of a file of evidence: the same text has the same name. */
-export function evidenceName({ name, text }: Evidence): string {
-  return `${name}-${toHex(crypto.sha256(utf8(text))).slice(0, 12)}.txt`
 }

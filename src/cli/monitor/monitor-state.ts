@@ -129,3 +129,11 @@ export function parseBundle(bytes: Uint8Array): Uint8Array[] | null {
   }
   return entries
 }
+
+/** The tree that was verified. */
+export function acceptedTree({ accepted }: MonitorState): {
+  readonly size: number
+  readonly root: Uint8Array
+} {
+  return { size: accepted.size, root: builderAt(accepted).root() }
+}
