@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { toHex } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { approverKeyId, generatePrivateKey } from '../crypto/signatures.ts'
+import { generatePrivateKey, keyIdOf } from '../crypto/signatures.ts'
 import { saveSecret } from './customer-folder.ts'
 import type { CommandIo, ExitCode } from './io.ts'
 import { parseOptions, required } from './options.ts'
@@ -21,7 +21,7 @@ export async function keygenCommand(argv: string[], io: CommandIo): Promise<Exit
     key: path,
     algorithm: key.algorithm,
     publicKey: toHex(key.publicKey),
-    keyId: approverKeyId(key.algorithm, key.publicKey),
+    keyId: keyIdOf(key),
   }
   if (values.json) io.stdout.write(`${JSON.stringify(facts)}\n`)
   else

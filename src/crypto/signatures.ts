@@ -1,44 +1,52 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  hash,
   type KeyObject,
   sign,
-  verify,
 } from 'node:crypto'
-import { concat, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
+import { type Approver, approverHolds, type KeyApprover, keyIdPreimage } from './approver.ts'
+import { nodeVerifyCrypto, pssOptions } from './node-verify-crypto.ts'
 
-/** The names that stand in signed documents. A new algorithm is a new row below and nothing else. */
-export type SignatureAlgorithm = 'ed25519'
+/** Algorithms whose private keys may be in a file; what is verified is the table of `approver.ts`. */
+export type SignatureAlgorithm = KeyApprover['algorithm']
 
-interface AlgorithmRow {
-  /** `null` when the bytes are not a public key of this algorithm in its one encoding. */
-  readonly importPublic: (publicKey: Uint8Array) => KeyObject | null
-  readonly exportPublic: (key: KeyObject) => Uint8Array
+interface PrivateKeyRow {
   readonly owns: (key: KeyObject) => boolean
+  /** Of a public key, in the one encoding that approvers have. */
+  readonly exportPublic: (key: KeyObject) => Uint8Array
   readonly generate: () => KeyObject
   readonly sign: (key: KeyObject, message: Uint8Array) => Uint8Array
-  readonly verify: (key: KeyObject, message: Uint8Array, signature: Uint8Array) => boolean
 }
 
-/** RFC 8410 section 4: what stands before the 32 key bytes in a SubjectPublicKeyInfo. */
-const ed25519Spki = new Uint8Array([0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00])
+const spkiOf = (key: KeyObject): Uint8Array => key.export({ format: 'der', type: 'spki' })
 
-const algorithms: Readonly<Record<SignatureAlgorithm, AlgorithmRow>> = {
+const algorithms: Readonly<Record<SignatureAlgorithm, PrivateKeyRow>> = {
   ed25519: {
-    importPublic: publicKey => {
-      if (publicKey.length !== 32) return null
-      const key = Buffer.from(concat(ed25519Spki, publicKey))
-      return createPublicKey({ key, format: 'der', type: 'spki' })
-    },
-    exportPublic: key =>
-      new Uint8Array(key.export({ format: 'der', type: 'spki' }).subarray(ed25519Spki.length)),
     owns: key => key.asymmetricKeyType === 'ed25519',
+    exportPublic: key => new Uint8Array(spkiOf(key).subarray(-32)),
     generate: () => generateKeyPairSync('ed25519').privateKey,
     sign: (key, message) => new Uint8Array(sign(null, message, key)),
-    verify: (key, message, signature) => signature.length === 64 && verify(null, message, key, signature),
+  },
+  'ecdsa-p256-sha256': {
+    owns: key => key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1',
+    exportPublic: key => {
+      // By its coordinates: a file may hold its public key compressed, and is exported as it was.
+      const { x, y } = key.export({ format: 'jwk' })
+      return new Uint8Array(
+        Buffer.from([4, ...Buffer.from(x!, 'base64url'), ...Buffer.from(y!, 'base64url')]),
+      )
+    },
+    generate: () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey,
+    sign: (key, message) => new Uint8Array(sign('sha256', message, key)),
+  },
+  'rsa-pss-sha256': {
+    owns: key => key.asymmetricKeyType === 'rsa',
+    exportPublic: key => new Uint8Array(spkiOf(key)),
+    generate: () => generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey,
+    sign: (key, message) => new Uint8Array(sign('sha256', message, { key, ...pssOptions })),
   },
 }
 
@@ -72,25 +80,14 @@ export function parseSignatureAlgorithm(name: string): SignatureAlgorithm | null
   return Object.hasOwn(algorithms, name) ? (name as SignatureAlgorithm) : null
 }
 
-/** False for a bad signature and for bytes that are no public key: neither is anybody's signature. */
-export function verifySignature(
-  algorithm: SignatureAlgorithm,
-  publicKey: Uint8Array,
-  message: Uint8Array,
-  signature: Uint8Array,
-): boolean {
-  try {
-    const key = algorithms[algorithm].importPublic(publicKey)
-    return key !== null && algorithms[algorithm].verify(key, message, signature)
-  } catch {
-    return false
-  }
+/** False for a bad signature and for bytes that are no public key: neither is the approver's signature. */
+export function verifyApprover(approver: Approver, message: Uint8Array, signature: Uint8Array): boolean {
+  return approverHolds(approver, message, signature, nodeVerifyCrypto)
 }
 
 /** `docs/formats/instruction.md`: names a key in entries and as the `keyid` hint of envelopes. */
-export function approverKeyId(algorithm: SignatureAlgorithm, publicKey: Uint8Array): string {
-  const preimage = concat(utf8(`holdfast/approver/v1\0${algorithm}\0`), publicKey)
-  return toHex(createHash('sha256').update(preimage).digest())
+export function keyIdOf(approver: Approver): string {
+  return hash('sha256', keyIdPreimage(approver), 'hex')
 }
 
 function privateKeyFrom(algorithm: SignatureAlgorithm, key: KeyObject): PrivateKey {

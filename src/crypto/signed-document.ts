@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { utf8 } from '../core/bytes.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
 import { type Envelope, pae } from './dsse.ts'
-import { approverKeyId, type PrivateKey } from './signatures.ts'
+import { keyIdOf, type PrivateKey } from './signatures.ts'
 
 /** A draft: the document in its envelope, with no signature yet. It already has its id. */
 export function createDocument(payloadType: string, payload: Json): Envelope {
@@ -17,7 +17,7 @@ export function documentId(envelope: Envelope): string {
 export function signDocument(envelope: Envelope, ...keys: readonly PrivateKey[]): Envelope {
   const message = pae(envelope.payloadType, envelope.payload)
   const added = keys.map(key => ({
-    keyid: approverKeyId(key.algorithm, key.publicKey),
+    keyid: keyIdOf(key),
     signature: key.sign(message),
   }))
   return { ...envelope, signatures: [...envelope.signatures, ...added] }

@@ -2,6 +2,7 @@ import { fromUtf8, toHex } from '../core/bytes.ts'
 import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
+import { approverSigned } from './approvers.ts'
 import type { Genesis } from './genesis.ts'
 import type { LogKeys } from './log-keys.ts'
 import type { EntryPayload } from './payload.ts'
@@ -120,8 +121,8 @@ function signersOf(
   crypto: VerifyCrypto,
 ): string[] {
   const message = pae(payloadType, payload)
-  const found = approvers.find(({ publicKey }) =>
-    signatures.some(({ signature }) => crypto.verifyEd25519(publicKey, message, signature)),
+  const found = approvers.find(approver =>
+    signatures.some(({ signature }) => approverSigned(approver, message, signature, crypto)),
   )
   return found === undefined ? [] : [toHex(found.publicKey)]
 }

@@ -1,7 +1,8 @@
-import { fromHex, fromUtf8, toHex } from '../core/bytes.ts'
+import { fromUtf8, toHex } from '../core/bytes.ts'
 import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae } from '../crypto/dsse.ts'
+import { type Approver, approverSigned, parseApproverSet } from './approvers.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
 export const genesisPayloadType = 'application/vnd.holdfast.genesis+json'
@@ -17,11 +18,6 @@ export interface Genesis {
   readonly recovery: { readonly approvers: readonly Approver[]; readonly quorum: number }
 }
 
-export interface Approver {
-  readonly algorithm: 'ed25519'
-  readonly publicKey: Uint8Array
-}
-
 /**
  * The genesis, or what is wrong with it. Every approver must have signed: a provider that slips a key of its own
  * among the approvers gets another tenant id, and cannot name a customer's key that did not agree.
@@ -31,10 +27,10 @@ export function openGenesis(envelope: Envelope, crypto: VerifyCrypto): Genesis |
   const message = pae(envelope.payloadType, envelope.payload)
   const genesis = parseGenesis(envelope.payload, toHex(crypto.sha256(message)))
   if (typeof genesis === 'string') return genesis
-  for (const [at, { publicKey }] of genesis.approvers.entries()) {
+  for (const [at, approver] of genesis.approvers.entries()) {
     // `keyid` is a hint and not consulted; the lists are short.
     const signed = envelope.signatures.some(({ signature }) =>
-      crypto.verifyEd25519(publicKey, message, signature),
+      approverSigned(approver, message, signature, crypto),
     )
     if (!signed) return `the genesis is not signed by its approver ${at + 1}`
   }
@@ -52,35 +48,15 @@ function parseGenesis(payload: Uint8Array, tenant: string): Genesis | string {
   if (typeof name !== 'string') return 'the genesis has no name'
   if (typeof created !== 'string' || parseIsoTime(created) === null) return 'the genesis has no valid time'
   if (typeof nonce !== 'string' || !/^[0-9a-f]{32}$/.test(nonce)) return 'the genesis has no nonce'
-  const main = parseQuorum(value.approvers, value.quorum)
+  const main = parseApproverSet(value.approvers, value.quorum)
   if (typeof main === 'string') return `the genesis: ${main}`
   if (main.quorum === 0) return 'the genesis has no approvers'
   if (!isRecord(recovery) || Object.keys(recovery).join() !== 'approvers,quorum') {
     return 'the genesis has no recovery set'
   }
-  const spare = parseQuorum(recovery.approvers, recovery.quorum)
+  const spare = parseApproverSet(recovery.approvers, recovery.quorum)
   if (typeof spare === 'string') return `the recovery set: ${spare}`
   return { tenant, name, created, ...main, recovery: spare }
-}
-
-function parseQuorum(list: unknown, quorum: unknown): { approvers: Approver[]; quorum: number } | string {
-  if (!Array.isArray(list)) return 'approvers is not a list'
-  const approvers: Approver[] = []
-  for (const entry of list as Json[]) {
-    if (!isRecord(entry) || Object.keys(entry).join() !== 'algorithm,publicKey') return 'not an approver'
-    const publicKey = typeof entry.publicKey === 'string' ? fromHex(entry.publicKey) : null
-    if (entry.algorithm !== 'ed25519') return 'an approver has an unknown algorithm'
-    if (publicKey?.length !== 32) return 'an approver has no public key of 32 bytes'
-    approvers.push({ algorithm: 'ed25519', publicKey })
-  }
-  // One key listed twice would be counted as two people.
-  if (new Set(approvers.map(({ publicKey }) => toHex(publicKey))).size !== approvers.length) {
-    return 'a key is listed twice'
-  }
-  if (typeof quorum !== 'number' || quorum > approvers.length || quorum < (approvers.length === 0 ? 0 : 1)) {
-    return `a quorum must be from 1 to the number of approvers`
-  }
-  return { approvers, quorum }
 }
 
 function parseCanonical(payload: Uint8Array): Json | null {

@@ -2,10 +2,12 @@
  * The public face of the verifier. It runs offline, in Node and in a browser; cryptography is passed in
  * (`VerifyCrypto`). Where a function returns `T | string`, the string says what is wrong.
  */
+
+export type { Approver } from './approvers.ts'
 export { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 export { type Checkpoint, parseCheckpoint } from './checkpoint-text.ts'
 export { type Cosigned, cosignedMessage, findCosignature, maxAheadSeconds } from './cosignature.ts'
-export { type Approver, type Genesis, openGenesis } from './genesis.ts'
+export { type Genesis, openGenesis } from './genesis.ts'
 export {
   chainKeyCommitment,
   commitmentOf,

@@ -554,7 +554,7 @@ export const checks: readonly Check[] = [
   {
     check: 'who approves',
     file: 'erasure.ts',
-    find: 'crypto.verifyEd25519(publicKey, message, signature)',
+    find: 'approverSigned(approver, message, signature, crypto)',
     replace: 'true',
     attack: () => erased({ key: generatePrivateKey('ed25519') }),
     says: '0 of 1 approvers',
