@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import { parsePrivateKey } from '../crypto/signatures.ts'
+import { parseEd25519Key } from '../crypto/signatures.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
 import { installedDatabases } from '../flows/locate/installed-databases.ts'
 import { parseInventory } from '../flows/locate/inventory.ts'
@@ -139,7 +139,7 @@ async function readStatements(
 }
 
 async function loadSigner(path: string, name: string): Promise<NoteSigner> {
-  const key = parsePrivateKey(textOf(path, (await readInputFile(path)).content))
+  const key = parseEd25519Key(textOf(path, (await readInputFile(path)).content), 'the key of an auditor')
   return { name, publicKey: key.publicKey, sign: message => key.sign(message) }
 }
 

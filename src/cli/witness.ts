@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { jsonLinesLog } from '../core/log.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import { parsePrivateKey } from '../crypto/signatures.ts'
+import { parseEd25519Key } from '../crypto/signatures.ts'
 import { openLmdbCatalog } from '../store/lmdb-catalog.ts'
 import type { Cosigner } from '../verify/cosignature.ts'
 import { ownWitness } from '../verify/quorum.ts'
@@ -94,7 +94,7 @@ function loadCosigner(path: string, name: string): Cosigner {
   } catch (error) {
     throw new HoldfastError('not-found', `there is no key at ${path}: holdfast keygen -o ${path}`, {}, error)
   }
-  const key = parsePrivateKey(pem)
+  const key = parseEd25519Key(pem, 'the key of a witness')
   const { publicKey } = key
   const keyId = noteKeyId(name, publicKey, nodeVerifyCrypto, kind)
   return { kind, name, publicKey, keyId, sign: message => key.sign(message) }

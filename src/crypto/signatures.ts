@@ -76,6 +76,13 @@ export function parsePrivateKey(pem: string): PrivateKey {
   throw new HoldfastError('bad-input', `no signature algorithm for a key of type ${key.asymmetricKeyType}`)
 }
 
+/** For signed notes (checkpoints, cosignatures, bundles), which everybody can check by Ed25519 alone. */
+export function parseEd25519Key(pem: string, what: string): PrivateKey {
+  const key = parsePrivateKey(pem)
+  if (key.algorithm !== 'ed25519') throw new HoldfastError('bad-input', `${what} must be Ed25519`)
+  return key
+}
+
 export function parseSignatureAlgorithm(name: string): SignatureAlgorithm | null {
   return Object.hasOwn(algorithms, name) ? (name as SignatureAlgorithm) : null
 }

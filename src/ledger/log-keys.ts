@@ -12,7 +12,7 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { equalBytes, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { generatePrivateKey, type PrivateKey, parsePrivateKey } from '../crypto/signatures.ts'
+import { generatePrivateKey, type PrivateKey, parseEd25519Key } from '../crypto/signatures.ts'
 import { syncFolder, writeFileDurable } from '../store/durable-file.ts'
 import { followRotations, type LogKeys, rotationText } from '../verify/log-keys.ts'
 import { type NoteSigner, printNote, signatureLine } from '../verify/note.ts'
@@ -128,10 +128,7 @@ async function readKey(path: string): Promise<PrivateKey> {
   const pem = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new HoldfastError('not-found', `there is no log key at ${path}`, {}, error)
   })
-  const key = parsePrivateKey(pem)
-  // The Ed25519 signature is what every reader of a checkpoint can check.
-  if (key.algorithm !== 'ed25519') throw new HoldfastError('bad-input', 'a log key must be Ed25519')
-  return key
+  return parseEd25519Key(pem, 'a log key')
 }
 
 async function readHistory(path: string): Promise<LogKeyHistory | null> {
