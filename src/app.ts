@@ -174,10 +174,12 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
 
   const peers = createPeers(regions)
   const packs = loadPackBook(config.packsFolder ?? packsFolder)
+  const countries = new Map([...peers.values()].map(({ id, country }) => [id, country] as const))
   const working = new Map<RegionId, InstructionRegion>()
   for (const region of regions.values()) {
     const { id, catalog, drafts } = region
-    const book = createInstructionBook({ id, catalog, drafts, clock, lawfulNow: region.lawfulNow })
+    const { lawfulNow } = region
+    const book = createInstructionBook({ id, catalog, drafts, countries, clock, lawfulNow })
     const transferRegion = { ...region, book, packs }
     const executor = createExecutor({
       region: transferRegion,

@@ -57,10 +57,23 @@ const commands: Readonly<Record<string, Command>> = {
   instruct: {
     usage:
       'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 --mode copy|move --purpose TEXT [--expires 24h]\n' +
-      '                                   [--max-objects N] [--max-bytes N] [--mechanism NAME[: TEXT],…] [--dry-run]\n' +
+      '                                   [--versions current|all] [--list DIGEST] [--max-objects N] [--max-bytes N]\n' +
+      '                                   [--mechanism NAME[: TEXT],…] [--dry-run]\n' +
       '       holdfast instruct erase --region R (--entry ID … | --bucket B [--key K | --prefix P]) --purpose TEXT\n' +
       '                               [--expires 24h] [--dry-run]\n' +
-      '       holdfast instruct class --bucket b --class CLASS --purpose TEXT [--expires 24h]',
+      '       holdfast instruct standing-transfer --bucket b [--prefix p] --to-bucket b2 --purpose TEXT --expires 90d …\n' +
+      '       holdfast instruct class --bucket b --class CLASS --purpose TEXT\n' +
+      '       holdfast instruct residency --bucket b --regions R,R…|any --purpose TEXT\n' +
+      '       holdfast instruct approvers [--add KEY]… [--remove KEYID]… [--quorum N] [--quorum-for KIND=N]… [--abroad N]\n' +
+      '                                   [--separate-duties on|off] [--add-drafter KEY]… [--remove-drafter KEYID]…\n' +
+      '                                   [--add-recovery KEY]… [--remove-recovery KEYID]… [--recovery-quorum N]\n' +
+      '                                   [--by-recovery] --purpose TEXT [--expires 14d]\n' +
+      '       holdfast instruct access --bucket b [--prefix p] --action A … --operator NAME --country CC --ticket N\n' +
+      '                                --purpose TEXT [--expires 1h]\n' +
+      '       holdfast instruct disclose --bucket b [--prefix p] --recipient NAME --country CC --basis TEXT [--case N]\n' +
+      '                                  [--form ciphertext|plaintext] --max-objects N --max-bytes N --purpose TEXT\n' +
+      '       holdfast instruct [KIND] --template NAME|FILE …        holdfast instruct templates\n' +
+      '       every kind: [--expires 24h] [--drafter KEY] [--customer DIR] [--json]',
     load: async () => (await import('./cli/instruct.ts')).instructCommand,
   },
   policy: {
@@ -78,7 +91,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/classify/command.ts')).classifyCommand,
   },
   approve: {
-    usage: 'holdfast approve ID --key approver.key',
+    usage: 'holdfast approve ID --key approver.key [--delegation FILE] [--reason TEXT]',
     load: async () => (await import('./cli/instruct.ts')).approveCommand,
   },
   reject: {
@@ -88,6 +101,16 @@ const commands: Readonly<Record<string, Command>> = {
   revoke: {
     usage: 'holdfast revoke ID --key approver.key [--reason TEXT]',
     load: async () => (await import('./cli/instruct.ts')).revokeCommand,
+  },
+  approvers: {
+    usage: 'holdfast approvers [--customer DIR] [--json]',
+    load: async () => (await import('./cli/approvers.ts')).approversCommand,
+  },
+  delegate: {
+    usage:
+      'holdfast delegate --key approver.key --to KEY [--for 7d] [--kind KIND]… [--reason TEXT] -o delegation.json\n' +
+      '       holdfast delegate withdraw ID|delegation.json --key approver.key [--reason TEXT]',
+    load: async () => (await import('./cli/delegate.ts')).delegateCommand,
   },
   instructions: {
     usage: 'holdfast instructions [ID]',

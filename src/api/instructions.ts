@@ -11,6 +11,7 @@ import { isoTime } from '../core/time.ts'
 import { type Envelope, parseEnvelope } from '../crypto/dsse.ts'
 import type { InstructionPipe, InstructionRegion, InstructionView } from '../pipes/instruction.ts'
 import { findBucket } from '../store/buckets.ts'
+import { findTenant } from '../store/tenants.ts'
 import { type ApiRequest, type ApiRoute, parseBody, tenantOf } from './routes.ts'
 
 const envelopeSchema = z.strictObject({ envelope: z.unknown() })
@@ -88,7 +89,40 @@ export function instructionRoutes(
         return { status: 200, json: show(view), entered }
       },
     },
+    {
+      method: 'GET',
+      path: '/approvers',
+      caller: 'tenant',
+      summary:
+        'By region, the changes of the tenant’s approvers that are in force there, with their approvals',
+      run: async request => ({ status: 200, json: await approversOf(request, regions) }),
+    },
+    {
+      method: 'POST',
+      path: '/delegations/withdrawals',
+      caller: 'tenant',
+      summary: 'An approver takes a delegation back: a DSSE envelope that one approver signed',
+      body: envelopeSchema,
+      run: async request => {
+        const { delegation, entered } = await pipe.withdraw(tenantOf(request), envelopeOf(request))
+        return { status: 200, json: { delegation }, entered }
+      },
+    },
   ]
+}
+
+/** The chains, so that whoever asks follows them from a genesis of its own; none of our words for what they come to. */
+async function approversOf(
+  request: ApiRequest,
+  regions: ReadonlyMap<RegionId, InstructionRegion>,
+): Promise<object> {
+  const found: object[] = []
+  for (const region of regions.values()) {
+    if ((await findTenant(region.catalog, tenantOf(request))) === null) continue
+    const chain = await region.book.approvers.linksOf(tenantOf(request))
+    found.push({ region: region.id, ledger: region.logKey.name, chain })
+  }
+  return { regions: found }
 }
 
 async function whereIs(
@@ -104,6 +138,7 @@ async function whereIs(
       region: region.id,
       country: region.country,
       dataClass: bucket.row.dataClass,
+      residency: bucket.row.residency ?? null,
       ledger: region.logKey.name,
     }
   }

@@ -1,27 +1,18 @@
 /** `instruct erase`: which entries name something, by a statement that verified, and the order to erase them. */
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { toHex } from '../core/bytes.ts'
 import type { Json } from '../core/canonical-json.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { isoTime, parseDurationMs } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
-import { createDocument } from '../crypto/signed-document.ts'
 import { endedBy, whyKept } from '../instructions/erasable.ts'
-import { instructionPayloadType, maxErasedEntries } from '../instructions/instruction.ts'
+import { maxErasedEntries } from '../instructions/kinds/erase.ts'
 import type { EntryPayload } from '../verify/payload.ts'
 import { checkStatement } from '../verify/statement.ts'
 import { parseTrust, type Trust } from '../verify/trust.ts'
 import { fetchApi } from './api-client.ts'
-import {
-  type CustomerCredentials,
-  customerFiles,
-  customerFolder,
-  loadCredentials,
-} from './customer-folder.ts'
-import { sendDraft } from './instruct.ts'
+import { type CustomerCredentials, customerFiles } from './customer-folder.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
+import { draftOf, ordererOf, orderOptions, sendDraft } from './order.ts'
 
 /** What is to be erased: entries by id, or those that name a bucket or what is in it. */
 interface Wanted {
@@ -41,20 +32,16 @@ export async function instructEraseCommand(argv: string[], io: CommandIo): Promi
       bucket: { type: 'string' },
       key: { type: 'string' },
       prefix: { type: 'string' },
-      purpose: { type: 'string' },
-      expires: { type: 'string', default: '24h' },
+      ...orderOptions,
       'dry-run': { type: 'boolean' },
-      customer: { type: 'string' },
-      json: { type: 'boolean' },
     },
   })
   const region = required(values.region, '--region R')
   const wanted = wantedBy(values)
-  const lifeMs = parseDurationMs(values.expires)
-  if (lifeMs === null || lifeMs === 0) throw new UsageError('--expires takes a time like 30m, 24h or 7d')
-  const purpose = values['dry-run'] ? (values.purpose ?? '') : required(values.purpose, '--purpose TEXT')
-  const files = customerFiles(values.customer ?? customerFolder(io.env))
-  const credentials = loadCredentials(files.folder)
+  const purpose = values['dry-run'] ? (values.purpose ?? 'a dry run') : values.purpose
+  const orderer = ordererOf(values, io)
+  const { credentials } = orderer
+  const files = customerFiles(orderer.folder)
   const trust = parseTrust(readFileSync(files.trust, 'utf8'), nodeVerifyCrypto)
   if (typeof trust === 'string') throw new HoldfastError('not-verified', `${files.trust}: ${trust}`)
   const log = trust.regions.get(region)?.log
@@ -70,22 +57,20 @@ export async function instructEraseCommand(argv: string[], io: CommandIo): Promi
   if (found.length === 0) throw new HoldfastError('not-found', 'no entry that can be erased names that')
   const parts = Math.ceil(found.length / maxErasedEntries)
   const documents = Array.from({ length: parts }, (_, at) =>
-    createDocument(instructionPayloadType, {
-      expires: isoTime(Date.now() + lifeMs),
-      kind: 'erase',
-      ledger: log.origin,
-      nonce: toHex(randomBytes(16)),
-      notBefore: isoTime(Date.now()),
-      purpose,
-      region,
-      scope: {
-        entries: found
-          .slice(at * maxErasedEntries, (at + 1) * maxErasedEntries)
-          .map(({ seq, id }): Json => [seq, id]),
+    draftOf(
+      orderer,
+      { ...values, purpose },
+      {
+        kind: 'erase',
+        ledger: log.origin,
+        region,
+        scope: {
+          entries: found
+            .slice(at * maxErasedEntries, (at + 1) * maxErasedEntries)
+            .map(({ seq, id }): Json => [seq, id]),
+        },
       },
-      tenant: credentials.tenant,
-      v: 1,
-    }),
+    ),
   )
   if (values['dry-run']) {
     const entries = found.map(({ seq, id, type }) => ({ seq, id, type }))

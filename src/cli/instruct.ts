@@ -1,125 +1,115 @@
-/** `instruct`, `approve`, `reject`, `revoke`, `instructions`, `transfers`: the customer's side of an instruction. */
-import { randomBytes } from 'node:crypto'
+/** `instruct`, and what an approver says of an instruction. */
 import { readFileSync } from 'node:fs'
-import { toHex } from '../core/bytes.ts'
 import type { Json } from '../core/canonical-json.ts'
-import { HoldfastError } from '../core/errors.ts'
-import { isoTime, parseDurationMs } from '../core/time.ts'
-import { type Envelope, parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
+import { isoTime } from '../core/time.ts'
+import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { parsePrivateKey } from '../crypto/signatures.ts'
-import { createDocument, documentId, signDocument } from '../crypto/signed-document.ts'
-import {
-  type Instruction,
-  instructionPayloadType,
-  openInstruction,
-  type VerdictKind,
-  verdictTypes,
-} from '../instructions/instruction.ts'
+import { createDocument, signDocument } from '../crypto/signed-document.ts'
+import type { Instruction } from '../instructions/instruction.ts'
 import type { DryRun } from '../transfers/dry-run.ts'
+import { type VerdictKind, verdictTypes } from '../verify/verdict-document.ts'
 import { callApi, orderApi } from './api-client.ts'
-import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
+import { instructApproversCommand } from './approvers.ts'
+import { customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructClassCommand } from './instruct-class.ts'
 import { instructEraseCommand } from './instruct-erase.ts'
+import { instructAccessCommand, instructDiscloseCommand } from './instruct-people.ts'
+import { instructResidencyCommand } from './instruct-residency.ts'
 import { describeInstruction, dryRunText } from './instruction-text.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
+import {
+  draftOf,
+  fetchInstruction,
+  findBucketPlace,
+  type InstructionAnswer,
+  openedInstruction,
+  order,
+  ordererOf,
+  orderOptions,
+} from './order.ts'
+import { templatesCommand, withTemplate } from './template.ts'
 
-interface InstructionAnswer {
-  readonly id: string
-  readonly state: string
-  readonly reason: string | null
-  readonly drafted: string
-  readonly objects: number
-  readonly bytes: number
-  readonly approvals: number
-  readonly quorum: number
-  readonly verdicts: readonly { kind: string; approver: string; reason: string; time: string }[]
-  readonly ends: readonly { region: string; state: string; objects: number; bytes: number }[]
-  readonly envelope: unknown
+type Command = (argv: string[], io: CommandIo) => Promise<ExitCode>
+
+const kinds: Readonly<Record<string, Command>> = {
+  transfer: (argv, io) => instructTransferCommand('transfer', argv, io),
+  'standing-transfer': (argv, io) => instructTransferCommand('standing-transfer', argv, io),
+  class: instructClassCommand,
+  residency: instructResidencyCommand,
+  erase: instructEraseCommand,
+  approvers: instructApproversCommand,
+  access: instructAccessCommand,
+  disclose: instructDiscloseCommand,
 }
-
-interface BucketAnswer {
-  readonly bucket: string
-  readonly region: string
-  readonly country: string
-  readonly dataClass: string
-  readonly ledger: string
-}
-
-export async function findBucketPlace(
-  { api, apiToken }: CustomerCredentials,
-  bucket: string,
-): Promise<BucketAnswer> {
-  return (await callApi(api, 'GET', `/buckets/${encodeURIComponent(bucket)}`, apiToken)) as BucketAnswer
-}
-
-/** Gives the region an instruction to write down; nobody has signed it yet. */
-export async function sendDraft(
-  credentials: CustomerCredentials,
-  folder: string,
-  draft: Envelope,
-): Promise<{ readonly id: string; readonly answer: InstructionAnswer; readonly instruction: Instruction }> {
-  const answer = (await orderApi(credentials, folder, '/instructions', {
-    envelope: printEnvelope(draft),
-  })) as InstructionAnswer
-  const id = documentId(draft)
-  // The provider's word for what was drafted is not taken: the id is the hash of what was sent.
-  if (answer.id !== id) throw new HoldfastError('not-verified', `the region drafted ${answer.id}, not ${id}`)
-  // Shown is what was sent, whatever was answered.
-  return { id, answer, instruction: openedInstruction(draft) }
-}
-
-const path = (id: string): string => `/instructions/${encodeURIComponent(id)}`
 
 export async function instructCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
-  if (argv[0] === 'erase') return instructEraseCommand(argv.slice(1), io)
-  if (argv[0] === 'class') return instructClassCommand(argv.slice(1), io)
-  const { values, positionals } = parseOptions({
+  if (argv[0] === 'templates') return templatesCommand(io)
+  const [kind = '', ...rest] = withTemplate(argv)
+  const command = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined
+  if (command === undefined)
+    throw new UsageError(`what can be instructed: ${Object.keys(kinds).join(', ')}; or --template NAME`)
+  return command(rest, io)
+}
+
+async function instructTransferCommand(
+  kind: 'transfer' | 'standing-transfer',
+  argv: string[],
+  io: CommandIo,
+): Promise<ExitCode> {
+  const { values } = parseOptions({
     args: argv,
-    allowPositionals: true,
     options: {
+      ...orderOptions,
       bucket: { type: 'string' },
       prefix: { type: 'string', default: '' },
       'to-bucket': { type: 'string' },
       mode: { type: 'string', default: 'copy' },
-      purpose: { type: 'string' },
       mechanism: { type: 'string' },
-      expires: { type: 'string', default: '24h' },
       'max-objects': { type: 'string' },
       'max-bytes': { type: 'string' },
+      versions: { type: 'string' },
+      list: { type: 'string' },
       'dry-run': { type: 'boolean' },
-      customer: { type: 'string' },
-      json: { type: 'boolean' },
     },
   })
-  if (positionals[0] !== 'transfer') throw new UsageError('what can be instructed: transfer, erase, class')
+  const isStanding = kind === 'standing-transfer'
   if (values.mode !== 'copy' && values.mode !== 'move') throw new UsageError('--mode is copy or move')
-  const lifeMs = parseDurationMs(values.expires)
-  if (lifeMs === null || lifeMs === 0) throw new UsageError('--expires takes a time like 30m, 24h or 7d')
-  const folder = values.customer ?? customerFolder(io.env)
-  const credentials = loadCredentials(folder)
+  if (isStanding && (values.mode === 'move' || values.versions !== undefined || values.list !== undefined))
+    throw new UsageError(
+      'a standing transfer copies what comes: --mode move, --versions and --list are not for it',
+    )
+  if (values.versions !== undefined && values.versions !== 'current' && values.versions !== 'all')
+    throw new UsageError('--versions is current or all')
+  // How long it goes on is what it says of itself; nobody is to find out by a default.
+  if (isStanding) required(values.expires, '--expires')
+  const orderer = ordererOf(values, io)
+  const { credentials } = orderer
   const from = await findBucketPlace(credentials, required(values.bucket, '--bucket'))
   const to = await findBucketPlace(credentials, required(values['to-bucket'], '--to-bucket'))
-  const now = Date.now()
-  const draft = createDocument(instructionPayloadType, {
-    expires: isoTime(now + lifeMs),
-    from: { bucket: from.bucket, region: from.region },
-    kind: 'transfer',
-    ledger: from.ledger,
-    limits: {
-      bytes: limit(values['max-bytes'], '--max-bytes'),
-      objects: limit(values['max-objects'], '--max-objects'),
+  const purpose = values.purpose ?? (values['dry-run'] ? 'a dry run' : undefined)
+  const scope: { [field: string]: Json } = {
+    prefix: values.prefix,
+    ...(values.versions !== undefined && { versions: values.versions }),
+    ...(values.list !== undefined && { list: values.list }),
+  }
+  const draft = draftOf(
+    orderer,
+    { ...values, purpose },
+    {
+      from: { bucket: from.bucket, region: from.region },
+      kind,
+      ledger: from.ledger,
+      limits: {
+        bytes: limit(values['max-bytes'], '--max-bytes'),
+        objects: limit(values['max-objects'], '--max-objects'),
+      },
+      mechanism: values.mechanism ?? null,
+      ...(!isStanding && { mode: values.mode }),
+      scope,
+      to: { bucket: to.bucket, region: to.region },
     },
-    mechanism: values.mechanism ?? null,
-    mode: values.mode,
-    nonce: toHex(randomBytes(16)),
-    notBefore: isoTime(now),
-    purpose: values['dry-run'] ? (values.purpose ?? 'a dry run') : required(values.purpose, '--purpose'),
-    scope: { prefix: values.prefix },
-    tenant: credentials.tenant,
-    to: { bucket: to.bucket, region: to.region },
-    v: 1,
-  } satisfies Json)
+  )
   if (values['dry-run']) {
     const body = { envelope: printEnvelope(draft) }
     const { api, apiToken } = credentials
@@ -127,15 +117,7 @@ export async function instructCommand(argv: string[], io: CommandIo): Promise<Ex
     io.stdout.write(values.json ? `${JSON.stringify(tried)}\n` : dryRunText(tried, values.mode))
     return tried.allowed ? 0 : 1
   }
-  const { id, answer, instruction } = await sendDraft(credentials, folder, draft)
-  if (values.json) io.stdout.write(`${JSON.stringify({ id, state: answer.state })}\n`)
-  else {
-    io.stdout.write(`instruction ${id}\n${describeInstruction(instruction)}`)
-    io.stdout.write(
-      `\nIt moves nothing until ${answer.quorum} approver(s) sign it:\n  holdfast approve ${id} --key ${credentials.approverKey}\n`,
-    )
-  }
-  return 0
+  return order(orderer, draft, 'It moves nothing', values, io)
 }
 
 function limit(text: string | undefined, name: string): number | null {
@@ -156,6 +138,7 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
       allowPositionals: true,
       options: {
         key: { type: 'string' },
+        delegation: { type: 'string' },
         reason: { type: 'string', default: '' },
         customer: { type: 'string' },
         json: { type: 'boolean' },
@@ -168,6 +151,7 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
     const current = await fetchInstruction(credentials, id)
     if (!values.json) io.stdout.write(`${describeInstruction(opened(current))}\n`)
     const verdict = createDocument(verdictTypes[kind], {
+      ...(values.delegation !== undefined && { delegation: readDelegation(values.delegation) }),
       instruction: id,
       reason: values.reason,
       tenant: credentials.tenant,
@@ -175,7 +159,7 @@ function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => P
       v: 1,
     })
     const envelope = printEnvelope(signDocument(verdict, key))
-    const answer = (await orderApi(credentials, folder, `${path(id)}/verdicts`, {
+    const answer = (await orderApi(credentials, folder, `/instructions/${encodeURIComponent(id)}/verdicts`, {
       envelope,
     })) as InstructionAnswer
     if (values.json)
@@ -237,25 +221,8 @@ export async function transfersCommand(argv: string[], io: CommandIo): Promise<E
   }
 }
 
-/** Fetched, and its id recomputed: what is shown and signed is what the id names, whoever answered. */
-async function fetchInstruction(credentials: CustomerCredentials, id: string): Promise<InstructionAnswer> {
-  const answer = (await callApi(credentials.api, 'GET', path(id), credentials.apiToken)) as InstructionAnswer
-  const envelope = parseEnvelope(answer.envelope)
-  if (envelope === null || documentId(envelope) !== id) {
-    throw new HoldfastError('not-verified', `what the region calls ${id} is another document`)
-  }
-  return answer
-}
-
 function opened(answer: InstructionAnswer): Instruction {
   return openedInstruction(parseEnvelope(answer.envelope))
-}
-
-function openedInstruction(envelope: Envelope | null): Instruction {
-  const instruction = envelope === null ? 'it is no envelope' : openInstruction(envelope)
-  if (typeof instruction === 'string')
-    throw new HoldfastError('not-verified', `the instruction: ${instruction}`)
-  return instruction
 }
 
 function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }: InstructionAnswer): string {
@@ -263,4 +230,10 @@ function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }
     end => `  ${end.region.padEnd(16)} ${end.state.padEnd(9)} ${end.objects} objects, ${end.bytes} bytes\n`,
   )
   return `${id}: ${state}${reason === null || reason === '' ? '' : ` (${reason})`}, ${objects} objects, ${bytes} bytes, ${approvals} of ${quorum} approvals\n${places.join('')}`
+}
+
+function readDelegation(file: string): Json {
+  const envelope = parseEnvelope(JSON.parse(readFileSync(file, 'utf8')))
+  if (envelope === null) throw new UsageError(`${file} holds no delegation`)
+  return printEnvelope(envelope) as Json
 }

@@ -1,8 +1,12 @@
 /** What an instruction orders, for whoever is to sign it. */
 import { unreachable } from '../core/errors.ts'
 import { isoTime } from '../core/time.ts'
-import type { EraseInstruction, Instruction, TransferInstruction } from '../instructions/instruction.ts'
+import type { Instruction } from '../instructions/instruction.ts'
+import type { EraseInstruction } from '../instructions/kinds/erase.ts'
+import type { AccessInstruction, DiscloseInstruction } from '../instructions/kinds/people.ts'
+import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import type { DryRun } from '../transfers/dry-run.ts'
+import { setText } from './approvers.ts'
 import { verdictText } from './policy/render.ts'
 
 const shownEntries = 20
@@ -11,6 +15,7 @@ const shownEntries = 20
 export function describeInstruction(instruction: Instruction): string {
   const rows = rowsOf(instruction)
   const { purpose, notBeforeUnixMs, expiresUnixMs } = instruction
+  if (instruction.drafter !== null) rows.push(['drafter', instruction.drafter])
   rows.push(['purpose', purpose], ['valid', `${isoTime(notBeforeUnixMs)} until ${isoTime(expiresUnixMs)}`])
   return rows.map(([name, value]) => `  ${name!.padEnd(9)} ${value}\n`).join('')
 }
@@ -18,6 +23,7 @@ export function describeInstruction(instruction: Instruction): string {
 function rowsOf(instruction: Instruction): string[][] {
   switch (instruction.kind) {
     case 'transfer':
+    case 'standing-transfer':
       return describeTransfer(instruction)
     case 'erase':
       return describeErasure(instruction)
@@ -29,6 +35,27 @@ function rowsOf(instruction: Instruction): string[][] {
         ],
         ['in', instruction.region],
       ]
+    case 'residency': {
+      const places = (list: readonly string[] | null): string =>
+        list === null ? 'wherever an approved transfer brings them' : list.join(', ')
+      return [
+        ['what', `bytes of ${instruction.bucket} may rest in: ${places(instruction.regions)}`],
+        ['until now', places(instruction.was)],
+        ['in', instruction.region],
+      ]
+    }
+    case 'approvers':
+      return [
+        [
+          'what',
+          `other approvers for the whole tenant, ordered by its ${instruction.change.by === 'recovery' ? 'recovery keys' : 'approvers'}; in force 72 hours after the quorum:\n${setText(instruction.change.set, instruction.change.number)}`,
+        ],
+        ['after', instruction.change.after],
+      ]
+    case 'access':
+      return describeAccess(instruction)
+    case 'disclose':
+      return describeDisclosure(instruction)
     default:
       return unreachable(instruction)
   }
@@ -41,12 +68,41 @@ function describeErasure({ region, entries }: EraseInstruction): string[][] {
 }
 
 function describeTransfer(instruction: TransferInstruction): string[][] {
-  const { from, to, mode, prefix, mechanism, limits } = instruction
+  const { from, to, mode, prefix, mechanism, limits, versions, list } = instruction
+  const what = `${from.bucket}/${prefix}*`
+  const which = versions === 'all' ? `all versions of ${what}` : what
   return [
-    ['what', `${mode} of ${from.bucket}/${prefix}*`],
+    ['what', instruction.kind === 'transfer' ? `${mode} of ${which}` : `copy of ${which}, and of what comes`],
+    ...(list === null ? [] : [['list', `exactly what the dry run with this digest showed: ${list}`]]),
     ['from', `${from.region}`],
     ['to', `${to.bucket} in ${to.region}`],
     ...(mechanism === null ? [] : [['mechanism', mechanism]]),
+    ['limits', describeLimits(limits)],
+  ]
+}
+
+function describeAccess({
+  region,
+  bucket,
+  prefix,
+  actions,
+  operator,
+  ticket,
+}: AccessInstruction): string[][] {
+  return [
+    ['what', `${operator.name} (${operator.country}), of the operator, may ${actions.join(', ')}`],
+    ['of', `${bucket}/${prefix}* in ${region}`],
+    ['ticket', ticket],
+  ]
+}
+
+function describeDisclosure(instruction: DiscloseInstruction): string[][] {
+  const { region, bucket, prefix, form, recipient, basis, limits } = instruction
+  return [
+    ['what', `disclose ${form} of ${bucket}/${prefix}* in ${region}`],
+    ['to', `${recipient.name} (${recipient.country})`],
+    ['basis', basis],
+    ...(instruction.case === null ? [] : [['case', instruction.case]]),
     ['limits', describeLimits(limits)],
   ]
 }

@@ -16,6 +16,8 @@ const kept: Readonly<Record<string, string>> = {
   'instruction.rejected': 'what was done is judged by it',
   'instruction.revoked': 'what was done is judged by it',
   'instruction.state': 'what was done is judged by it',
+  'approvers.changed': 'every approval after it is judged by it',
+  'delegation.withdrawn': 'what was done is judged by it',
   'entries.erased': 'blank rows are believed because of it',
   'transfer.departed': 'the other region has its counterpart',
   'transfer.arrived': 'the other region has its counterpart',

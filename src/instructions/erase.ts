@@ -27,8 +27,9 @@ import type { Catalog, CatalogBatch } from '../store/catalog.ts'
 import { findOrigin } from '../store/key-versions.ts'
 import type { RegionPlace } from '../store/region.ts'
 import { type EntryPayload, parsePayload } from '../verify/payload.ts'
+import { verdictTypes } from '../verify/verdict-document.ts'
+import type { LinkJson } from './approver-chain.ts'
 import { endedBy, whyKept } from './erasable.ts'
-import { verdictTypes } from './instruction.ts'
 import type { InstructionBook, KnownInstruction } from './instruction-book.ts'
 import { runInRegion } from './run-in-region.ts'
 
@@ -71,7 +72,11 @@ export function runErasure(deps: EraseDeps, id: InstructionId): Promise<void> {
       },
     )
     if (isRefusal(decision)) return decision
-    return { batch: batchOf(region.drafts, decision, current, plan), objects: instruction.entries.length }
+    const chain = await region.book.approvers.linksOf(instruction.tenant)
+    return {
+      batch: batchOf(region.drafts, decision, current, plan, chain),
+      objects: instruction.entries.length,
+    }
   })
 }
 
@@ -80,12 +85,20 @@ function batchOf(
   { op: { terms } }: Authorized<EraseStep>,
   { row, envelopes }: KnownInstruction,
   { blanks, gone }: Plan,
+  chain: readonly LinkJson[],
 ): CatalogBatch {
   const approvals = envelopes.filter(({ payloadType }) => payloadType === verdictTypes.approved)
   const entry = drafts.draft({
     tenant: terms.tenant,
     type: 'entries.erased',
-    body: { instruction: terms.id, envelope: row.envelope, approvals, entries: terms.entries, gone },
+    body: {
+      instruction: terms.id,
+      envelope: row.envelope,
+      approvals,
+      ...(chain.length > 0 && { chain }),
+      entries: terms.entries,
+      gone,
+    },
   })
   return {
     puts: [

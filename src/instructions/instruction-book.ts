@@ -4,7 +4,7 @@
  */
 import { concat, fromUtf8, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import type { CountryCode, InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { type Envelope, type EnvelopeJson, parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
@@ -14,15 +14,13 @@ import type { Standing } from '../policy/decide-transfer.ts'
 import { type Catalog, type CatalogBatch, prefixEnd } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'
-import { findTenant } from '../store/tenants.ts'
-import { type Genesis, openGenesis } from '../verify/genesis.ts'
-import {
-  type Instruction,
-  openInstruction,
-  openVerdict,
-  type TransferInstruction,
-  type Verdict,
-} from './instruction.ts'
+import { openWithdrawal } from '../verify/delegation.ts'
+import { isApproved } from '../verify/judge.ts'
+import { openVerdict, type Verdict } from '../verify/verdict-document.ts'
+import { type ApproverChain, createApproverChain, withdrawalKey } from './approver-chain.ts'
+import { type Instruction, openInstruction } from './instruction.ts'
+import type { TransferInstruction } from './kinds/transfer.ts'
+import { checkDrafter, checkSeat, checkTime, endStates, orderOf, standingOf } from './standing.ts'
 
 /** The states that a region enters; `drafted` is having the row and nothing else. */
 export type InstructionState =
@@ -43,6 +41,8 @@ export interface InstructionRow {
   readonly state: InstructionState
   readonly reason: string | null
   readonly draftedUnixMs: number
+  /** Since when it is in this state, by the lawful clock. Left out by rows of before, and while it is drafted. */
+  readonly sinceUnixMs?: number
   /** Moved so far, as this region counts: objects and ciphertext bytes. */
   readonly objects: number
   readonly bytes: number
@@ -63,13 +63,18 @@ export interface KnownTransfer extends KnownInstruction {
 
 /** `null` for an instruction of another kind, which moves nothing. */
 export function asTransfer(known: KnownInstruction): KnownTransfer | null {
-  return known.instruction.kind === 'transfer' ? { ...known, instruction: known.instruction } : null
+  const { instruction } = known
+  return instruction.kind === 'transfer' || instruction.kind === 'standing-transfer'
+    ? { ...known, instruction }
+    : null
 }
 
 export interface BookDeps {
   readonly id: RegionId
   readonly catalog: Catalog
   readonly drafts: DraftBox
+  /** Where the regions are that this one knows, itself included. */
+  readonly countries: ReadonlyMap<RegionId, CountryCode>
   readonly clock: Clock
   /** By which an expiry is judged; left out, the clock. */
   readonly lawfulNow?: Clock
@@ -79,6 +84,8 @@ export interface BookDeps {
 export type OnEntered = (entry: Drafted) => void
 
 export interface InstructionBook {
+  /** By whom its verdicts are judged. */
+  readonly approvers: ApproverChain
   /** Writes a draft down and enters it; does nothing when it is known. */
   draft(envelope: Envelope, onEntered?: OnEntered): Promise<KnownInstruction>
   /**
@@ -86,6 +93,8 @@ export interface InstructionBook {
    * `conflict` and enters nothing.
    */
   say(envelope: Envelope, onEntered?: OnEntered): Promise<KnownInstruction>
+  /** Writes down that a delegation is taken back, and enters it once; answers its id. */
+  withdraw(tenant: TenantId, envelope: Envelope, onEntered?: OnEntered): Promise<string>
   find(id: InstructionId): Promise<KnownInstruction | null>
   /** As `find`, for somebody who looks at it: a draft that has expired is entered as such. */
   look(id: InstructionId): Promise<KnownInstruction | null>
@@ -110,36 +119,31 @@ const rowKey = (id: InstructionId): Uint8Array => utf8(id)
 /** Index by tenant: `00` ‖ tenant id ‖ instruction id. Ids are hexadecimal, so that the rows come after it. */
 const tenantPrefix = (tenant: TenantId): Uint8Array => concat(Uint8Array.of(0), utf8(tenant))
 const firstRow = utf8('0')
-const verdictKey = (id: InstructionId, verdict: string): Uint8Array => concat(utf8(id), utf8(verdict))
-const maxAheadMs = 15 * 60e3
-const endStates: readonly InstructionState[] = ['completed', 'failed', 'expired', 'revoked', 'rejected']
+const verdictKey = (id: InstructionId, { kind, approver, signer }: Verdict): Uint8Array =>
+  utf8(`${id}${kind}/${approver}${signer === approver ? '' : `/${signer}`}`)
 
 export function createInstructionBook(deps: BookDeps): InstructionBook {
   const { catalog, drafts, clock, lawfulNow = clock } = deps
-
-  const genesisOf = async (tenant: TenantId): Promise<Genesis> => {
-    const row = await findTenant(catalog, tenant)
-    const envelope = row === null ? null : parseEnvelope(JSON.parse(row.genesis))
-    const genesis = envelope === null ? 'unknown' : openGenesis(envelope, nodeVerifyCrypto)
-    if (typeof genesis === 'string')
-      throw new HoldfastError('not-found', `the tenant has not joined ${deps.id}`)
-    return genesis
-  }
+  const approvers = createApproverChain(deps.id, catalog)
 
   const find = async (id: InstructionId): Promise<KnownInstruction | null> => {
     const bytes = await catalog.get('instructions', rowKey(id))
     if (bytes === null) return null
     const row = decodeRow<InstructionRow>(bytes)
     const instruction = openStored(row)
-    const genesis = await genesisOf(row.tenant)
+    const set = await approvers.setOf(row.tenant)
     const prefix = utf8(id)
     const rows = await catalog.scan('verdicts', { from: prefix, to: prefixEnd(prefix)!, limit: 1000 })
     const envelopes = rows.map(({ value }) => JSON.parse(Buffer.from(value).toString('utf8')) as EnvelopeJson)
     const verdicts: Verdict[] = []
+    const withdrawn = new Set<string>()
     for (const json of envelopes) {
-      // Opened anew each time: what counts is what verifies against the approver set, not what a row says.
-      const verdict = openVerdict(parseEnvelope(json)!, genesis)
-      if (typeof verdict !== 'string' && verdict.instruction === id) verdicts.push(verdict)
+      // Opened anew each time: what counts is what verifies against the set that is in force, not what a row says.
+      const verdict = openVerdict(parseEnvelope(json)!, set, nodeVerifyCrypto)
+      if (typeof verdict === 'string' || verdict.instruction !== id) continue
+      verdicts.push(verdict)
+      const { delegation } = verdict
+      if (delegation !== null && (await approvers.isWithdrawn(delegation.id))) withdrawn.add(delegation.id)
     }
     return {
       row,
@@ -147,7 +151,13 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       instruction,
       verdicts,
       envelopes,
-      standing: standingOf(instruction, row, verdicts, genesis),
+      standing: standingOf(
+        orderOf(instruction, parseEnvelope(row.envelope)!, set, deps),
+        row,
+        verdicts,
+        set,
+        withdrawn,
+      ),
     }
   }
 
@@ -168,6 +178,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       ...current.row,
       ...change,
       reason: change.reason === undefined ? current.row.reason : change.reason,
+      ...(change.state !== current.row.state && { sinceUnixMs: lawfulNow() }),
     }
     const entry = drafts.draft({
       tenant: row.tenant,
@@ -210,8 +221,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       if (standing.revoked) change = { state: 'revoked', reason: said('revoked') }
       else if (standing.rejected && row.state === 'drafted')
         change = { state: 'rejected', reason: said('rejected') }
-      else if (row.state === 'drafted' && standing.approvals >= standing.quorum)
-        change = { state: 'approved' }
+      else if (row.state === 'drafted' && isApproved(standing)) change = { state: 'approved' }
       else if (row.state === 'drafted' && lawfulNow() >= current.instruction.expiresUnixMs)
         change = { state: 'expired', reason: 'It expired before enough approvers had approved it.' }
       if (change === null) return current
@@ -224,9 +234,10 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       const instruction = openInstruction(envelope)
       if (typeof instruction === 'string')
         throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
-      await genesisOf(instruction.tenant)
-      const { id, tenant } = instruction
-      const json = printEnvelope({ ...envelope, signatures: [] })
+      const { id, tenant, drafter } = instruction
+      const set = await approvers.setOf(tenant)
+      checkDrafter(instruction, envelope, set)
+      const json = printEnvelope({ ...envelope, signatures: drafter === null ? [] : envelope.signatures })
       const row: InstructionRow = {
         v: 1,
         id,
@@ -257,37 +268,58 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
 
     async say(envelope, onEntered = () => {}) {
       const claimed = await tenantOfVerdict(envelope, catalog)
-      const verdict = openVerdict(envelope, await genesisOf(claimed.tenant))
+      const verdict = openVerdict(envelope, await approvers.setOf(claimed.tenant), nodeVerifyCrypto)
       if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)
-      const key = verdictKey(verdict.instruction, `${verdict.kind}/${verdict.approver}`)
+      const id = verdict.instruction as InstructionId
+      const key = verdictKey(id, verdict)
       const body = {
-        instruction: verdict.instruction,
+        instruction: id,
         approver: verdict.approver,
         envelope: printEnvelope(envelope),
       }
       const type = `instruction.${verdict.kind}` as const
       for (;;) {
-        const current = await settle(verdict.instruction, onEntered)
+        const current = await settle(id, onEntered)
         if (current.row.tenant !== verdict.tenant)
           throw new HoldfastError('not-verified', 'the verdict: it is of another tenant')
         if ((await catalog.get('verdicts', key)) !== null) return current
         if (current.standing.ended) throw ended(current)
         checkTime(verdict, current, clock())
-        const entry = drafts.draft({ tenant: verdict.tenant, type, body })
+        checkSeat(verdict, current)
+        if (verdict.delegation !== null && (await approvers.isWithdrawn(verdict.delegation.id)))
+          throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')
+        const entry = drafts.draft({ tenant: claimed.tenant, type, body })
         const held = await catalog.commit({
           checks: [
             { table: 'verdicts', key, expected: null },
             // As long as the row is the same, it has not ended.
-            { table: 'instructions', key: rowKey(verdict.instruction), expected: current.bytes },
+            { table: 'instructions', key: rowKey(id), expected: current.bytes },
           ],
           puts: [{ table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) }, entry.put],
         })
         if (!held) continue
         onEntered(entry)
-        return settle(verdict.instruction, onEntered)
+        return settle(id, onEntered)
       }
     },
 
+    async withdraw(tenant, envelope, onEntered = () => {}) {
+      const opened = openWithdrawal(envelope, await approvers.setOf(tenant), nodeVerifyCrypto)
+      if (typeof opened === 'string') throw new HoldfastError('not-verified', `the withdrawal: ${opened}`)
+      const { delegation, approver } = opened
+      const json = printEnvelope(envelope)
+      const key = withdrawalKey(delegation)
+      const body = { delegation, approver, envelope: json }
+      const entry = drafts.draft({ tenant, type: 'delegation.withdrawn', body })
+      const held = await catalog.commit({
+        checks: [{ table: 'approvers', key, expected: null }],
+        puts: [{ table: 'approvers', key, value: utf8(JSON.stringify(json)) }, entry.put],
+      })
+      if (held) onEntered(entry)
+      return delegation
+    },
+
+    approvers,
     find,
     move: (current, change, also) => move(current, change, also),
 
@@ -332,21 +364,6 @@ function ended({ row }: KnownInstruction): HoldfastError {
   )
 }
 
-/**
- * An approval may come in advance of the instruction's life and not after it; one from the future was dated by a
- * clock that is wrong, or by somebody who saves it up. A revocation counts at any time.
- */
-function checkTime(verdict: Verdict, { instruction }: KnownInstruction, nowUnixMs: number): void {
-  if (verdict.kind === 'revoked') return
-  if (verdict.timeUnixMs > nowUnixMs + maxAheadMs)
-    throw new HoldfastError(
-      'not-verified',
-      'the verdict: its time is more than 15 minutes ahead of this region’s',
-    )
-  if (verdict.timeUnixMs >= instruction.expiresUnixMs)
-    throw new HoldfastError('not-verified', 'the verdict: the instruction has expired')
-}
-
 async function tenantOfVerdict(envelope: Envelope, catalog: Catalog): Promise<{ tenant: TenantId }> {
   let id: unknown
   try {
@@ -357,27 +374,4 @@ async function tenantOfVerdict(envelope: Envelope, catalog: Catalog): Promise<{ 
   const bytes = typeof id === 'string' ? await catalog.get('instructions', utf8(id)) : null
   if (bytes === null) throw new HoldfastError('not-found', 'there is no such instruction here')
   return { tenant: decodeRow<InstructionRow>(bytes).tenant }
-}
-
-/** A quorum counts keys and not signatures: one approver who approves twice is one. */
-function standingOf(
-  instruction: Instruction,
-  row: InstructionRow,
-  verdicts: readonly Verdict[],
-  genesis: Genesis,
-): Standing {
-  const approvers = new Set(
-    verdicts
-      .filter(verdict => verdict.kind === 'approved' && verdict.timeUnixMs < instruction.expiresUnixMs)
-      .map(verdict => verdict.approver),
-  )
-  return {
-    approvals: approvers.size,
-    quorum: genesis.quorum,
-    rejected:
-      row.state === 'rejected' ||
-      (row.state === 'drafted' && verdicts.some(verdict => verdict.kind === 'rejected')),
-    revoked: verdicts.some(verdict => verdict.kind === 'revoked'),
-    ended: endStates.includes(row.state),
-  }
 }

@@ -64,6 +64,13 @@ type EntryBodies = {
     readonly from: string
     readonly to: string
   }
+  'bucket.residency': {
+    readonly instruction: InstructionId
+    readonly bucket: string
+    /** Regions; `null`: wherever an approved transfer brings its bytes. */
+    readonly from: readonly string[] | null
+    readonly to: readonly string[] | null
+  }
   'object.put': {
     readonly bucket: string
     readonly key: string
@@ -200,10 +207,25 @@ type EntryBodies = {
     readonly objects: number
     readonly bytes: number
   }
+  'approvers.changed': {
+    readonly instruction: InstructionId
+    /** Of the change, from 1 on. */
+    readonly number: number
+    /** Every change since the genesis, this one last. */
+    readonly chain: readonly Link[]
+  }
+  'delegation.withdrawn': {
+    /** Id of the delegation. */
+    readonly delegation: string
+    readonly approver: string
+    readonly envelope: EnvelopeJson
+  }
   'entries.erased': {
     readonly instruction: InstructionId
     readonly envelope: EnvelopeJson
     readonly approvals: readonly EnvelopeJson[]
+    /** The changes of the approvers since the genesis; left out: none. */
+    readonly chain?: readonly Link[]
     readonly entries: readonly (readonly [seq: number, entryId: EntryId])[]
     /** Versions of which an entry is left that tells of their coming, and none of their end. */
     readonly gone: readonly OriginId[]
@@ -217,6 +239,8 @@ type EntryBodies = {
     readonly objects: readonly (readonly [originId: OriginId, reason: string])[]
   }
 }
+
+type Link = { readonly envelope: EnvelopeJson; readonly approvals: readonly EnvelopeJson[] }
 
 export type LockBody = {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE' | null

@@ -3,27 +3,24 @@
  *
  *     instruct → approve → transfer → enter at both ends → answer
  *
- * A draft and every verdict are written into the books of both ends that this process runs; each judges by its own.
- * The transfer itself is the source's executor's, which is woken and otherwise left alone. One with
- * one end (an erasure, a class) is written into the book of the region that it is for, whose executor carries it out.
+ * A draft and every verdict are written into the books of all the regions of this process that it is for; each judges by
+ * its own. A transfer is for its two ends, and is its source's to carry out; a change of the approvers is for every region
+ * that the tenant has joined, and each carries it out by itself; all others are for one region.
  */
 import { HoldfastError, hasCode } from '../core/errors.ts'
 import type { BucketName, InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import type { Envelope } from '../crypto/dsse.ts'
-import {
-  type Instruction,
-  openInstruction,
-  placeOf,
-  type TransferInstruction,
-} from '../instructions/instruction.ts'
+import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
+import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import type { Drafted } from '../ledger/drafts.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
 import { toldStop } from '../policy/packs/verdict.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
 import type { BucketRow } from '../store/rows.ts'
+import { findTenant } from '../store/tenants.ts'
 import { type DryRun, dryRun } from '../transfers/dry-run.ts'
 import type { Executor } from '../transfers/executor.ts'
 import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
@@ -42,6 +39,8 @@ export interface InstructionPipe {
   dryRun(tenant: TenantId, envelope: Envelope): Promise<DryRun>
   /** An approval, a rejection or a revocation. */
   say(tenant: TenantId, id: InstructionId, envelope: Envelope): Promise<InstructionAnswer>
+  /** Takes a delegation back, in every region that the tenant has joined. */
+  withdraw(tenant: TenantId, envelope: Envelope): Promise<{ delegation: string; entered: readonly Drafted[] }>
   show(tenant: TenantId, id: InstructionId): Promise<InstructionView>
   list(tenant: TenantId): Promise<InstructionRow[]>
 }
@@ -64,11 +63,20 @@ export interface InstructionView {
 }
 
 export function createInstructionPipe(regions: ReadonlyMap<RegionId, InstructionRegion>): InstructionPipe {
-  /** Only a transfer has two ends. */
-  const endsOf = (instruction: Instruction) => ({
-    source: regions.get(placeOf(instruction)),
-    destination: instruction.kind === 'transfer' ? regions.get(instruction.to.region) : undefined,
-  })
+  /** Of the regions here those whose books it is written into; the one that carries it out comes last. */
+  const regionsOf = async (instruction: Instruction): Promise<InstructionRegion[]> => {
+    const place = placeOf(instruction)
+    if (place === null) {
+      const joined: InstructionRegion[] = []
+      for (const region of regions.values())
+        if ((await findTenant(region.catalog, instruction.tenant)) !== null) joined.push(region)
+      return joined
+    }
+    return [destinationOf(instruction), regions.get(place)].filter(region => region !== undefined)
+  }
+
+  const destinationOf = (instruction: Instruction): InstructionRegion | undefined =>
+    isTransfer(instruction) ? regions.get(instruction.to.region) : undefined
 
   const view = async (tenant: TenantId, id: InstructionId): Promise<InstructionView> => {
     const found: { region: InstructionRegion; known: KnownInstruction }[] = []
@@ -77,10 +85,12 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       // Another tenant's instruction is not there for this one.
       if (known !== null && known.row.tenant === tenant) found.push({ region, known })
     }
-    const source = found.find(({ region, known }) => placeOf(known.instruction) === region.id) ?? found[0]
+    const isPlace = ({ region, known }: (typeof found)[number]): boolean =>
+      placeOf(known.instruction) === region.id
+    const source = found.find(isPlace) ?? found[0]
     if (source === undefined) throw new HoldfastError('not-found', 'there is no such instruction')
     // The look settles what a crash left between a verdict and its state: what is approved by that must run too.
-    if (source.known.row.state === 'approved') source.region.executor.wake(id)
+    for (const { region, known } of found) if (known.row.state === 'approved') region.executor.wake(id)
     const ends = found.map(({ region, known: { row } }) => ({
       region: region.id,
       state: row.state,
@@ -90,74 +100,79 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     return { known: source.known, ends }
   }
 
-  /** The document, if it can be ordered here at all. */
-  const openDraft = (
+  /** The document, if it can be ordered here at all, and the region whose ledger it names. */
+  const openDraft = async (
     tenant: TenantId,
     envelope: Envelope,
-  ): { instruction: Instruction; source: InstructionRegion; destination: InstructionRegion | undefined } => {
+  ): Promise<{ instruction: Instruction; at: InstructionRegion }> => {
+    const refuse = (what: string): never => {
+      throw new HoldfastError('bad-input', `the instruction: ${what}`)
+    }
     const instruction = openInstruction(envelope)
-    if (typeof instruction === 'string')
-      throw new HoldfastError('bad-input', `the instruction: ${instruction}`)
-    if (instruction.tenant !== tenant)
-      throw new HoldfastError('bad-input', 'the instruction: it is of another tenant')
-    const { source, destination } = endsOf(instruction)
-    if (source === undefined)
-      throw new HoldfastError('bad-input', `the instruction: ${placeOf(instruction)} is not a region here`)
-    if (instruction.ledger !== source.logKey.name)
-      throw new HoldfastError('bad-input', 'the instruction: it names another ledger than its source’s')
-    return { instruction, source, destination }
+    if (typeof instruction === 'string') return refuse(instruction)
+    if (instruction.tenant !== tenant) return refuse('it is of another tenant')
+    const place = placeOf(instruction)
+    const involved = await regionsOf(instruction)
+    const at = place === null ? involved[0] : regions.get(place)
+    if (at === undefined) return refuse(`${place ?? 'no region of the tenant’s'} is not a region here`)
+    const isNamed = ({ logKey }: InstructionRegion): boolean => logKey.name === instruction.ledger
+    if (place === null ? !involved.some(isNamed) : !isNamed(at))
+      return refuse(`it names another ledger than ${place === null ? 'one of the tenant’s' : 'its source’s'}`)
+    return { instruction, at }
   }
 
   return {
     async instruct(tenant, envelope) {
-      const { instruction, source, destination } = openDraft(tenant, envelope)
-      if (instruction.kind === 'transfer') {
-        const from = await bucketOf(source, instruction.from.bucket, tenant)
-        if (destination !== undefined) {
-          const to = await bucketOf(destination, instruction.to.bucket, tenant)
-          const lost = classLost(from.dataClass, to)
-          if (lost !== null) throw new HoldfastError('law-refused', lost)
-          const places = { from: source.country, to: destination.country }
-          checkLaw(instruction, places, source, from)
-          checkLaw(instruction, places, destination, to)
-        }
-      }
-      if (instruction.kind === 'class') await bucketOf(source, instruction.bucket, tenant)
+      const { instruction, at } = await openDraft(tenant, envelope)
+      await checkOrder(instruction, at, destinationOf(instruction))
       const entered: Drafted[] = []
       const onEntered = (entry: Drafted): void => void entered.push(entry)
-      await source.book.draft(envelope, onEntered)
-      await destination?.book.draft(envelope, onEntered)
+      for (const region of (await regionsOf(instruction)).reverse())
+        await region.book.draft(envelope, onEntered)
       return { view: await view(tenant, instruction.id), entered }
     },
 
     async dryRun(tenant, envelope) {
-      const { instruction, source, destination } = openDraft(tenant, envelope)
-      if (instruction.kind !== 'transfer')
+      const { instruction, at } = await openDraft(tenant, envelope)
+      if (!isTransfer(instruction))
         throw new HoldfastError('bad-input', 'the instruction: only a transfer can be tried out')
+      const destination = destinationOf(instruction)
       if (destination === undefined)
         throw new HoldfastError('bad-input', `the instruction: ${instruction.to.region} is not a region here`)
       return dryRun(
         instruction,
-        { region: source, bucket: await bucketOf(source, instruction.from.bucket, tenant) },
+        { region: at, bucket: await bucketOf(at, instruction.from.bucket, tenant) },
         { region: destination, bucket: await bucketOf(destination, instruction.to.bucket, tenant) },
       )
     },
 
     async say(tenant, id, envelope) {
       const { known } = await view(tenant, id)
-      const { source, destination } = endsOf(known.instruction)
       const entered: Drafted[] = []
       const onEntered = (entry: Drafted): void => void entered.push(entry)
+      const involved = await regionsOf(known.instruction)
       // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
-      if (!known.standing.ended) {
-        await destination?.book.say(envelope, onEntered).catch(error => {
-          // One that was told before, when the other could not be: the source must hear of it all the more.
-          if (!hasCode(error, 'conflict')) throw error
+      for (const [index, region] of involved.entries()) {
+        const isLast = index === involved.length - 1
+        if (!isLast && known.standing.ended) continue
+        await region.book.say(envelope, onEntered).catch(error => {
+          // One that was told before, when the other could not be: the last must hear of it all the more.
+          if (isLast || !hasCode(error, 'conflict')) throw error
         })
       }
-      await source?.book.say(envelope, onEntered)
-      source?.executor.wake(id)
+      for (const { executor } of involved) executor.wake(id)
       return { view: await view(tenant, id), entered }
+    },
+
+    async withdraw(tenant, envelope) {
+      const entered: Drafted[] = []
+      let delegation: string | null = null
+      for (const { catalog, book } of regions.values()) {
+        if ((await findTenant(catalog, tenant)) === null) continue
+        delegation = await book.withdraw(tenant, envelope, entry => void entered.push(entry))
+      }
+      if (delegation === null) throw new HoldfastError('not-found', 'the tenant has joined no region here')
+      return { delegation, entered }
     },
 
     show: view,
@@ -175,6 +190,29 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       return rows.sort((a, b) => a.draftedUnixMs - b.draftedUnixMs)
     },
   }
+}
+
+function isTransfer(instruction: Instruction): instruction is TransferInstruction {
+  return instruction.kind === 'transfer' || instruction.kind === 'standing-transfer'
+}
+
+/** What can be told of an order before anybody signs it. */
+async function checkOrder(
+  instruction: Instruction,
+  at: InstructionRegion,
+  destination: InstructionRegion | undefined,
+): Promise<void> {
+  const { tenant } = instruction
+  if (isTransfer(instruction)) {
+    const from = await bucketOf(at, instruction.from.bucket, tenant)
+    if (destination === undefined) return
+    const to = await bucketOf(destination, instruction.to.bucket, tenant)
+    const lost = classLost(from.dataClass, to)
+    if (lost !== null) throw new HoldfastError('law-refused', lost)
+    const places = { from: at.country, to: destination.country }
+    checkLaw(instruction, places, at, from)
+    checkLaw(instruction, places, destination, to)
+  } else if ('bucket' in instruction) await bucketOf(at, instruction.bucket, tenant)
 }
 
 /** Told before anybody signs; what counts is what each end decides, of its own bucket, when it runs. */

@@ -25,6 +25,8 @@ export interface Standing {
   /** Distinct approvers of the tenant's set whose approvals verify. */
   readonly approvals: number
   readonly quorum: number
+  /** False: all who approved is whoever drafted it, and the tenant's rules want another. */
+  readonly separate: boolean
   readonly rejected: boolean
   readonly revoked: boolean
   /** It has ended here already: nothing is run twice. */
@@ -38,7 +40,12 @@ export interface TransferFacts {
     readonly peer: RegionId
   }
   /** Buckets as this end has them; `null` for the other end's. */
-  readonly bucket: { readonly name: BucketName; readonly tenant: TenantId } | null
+  readonly bucket: {
+    readonly name: BucketName
+    readonly tenant: TenantId
+    /** Where its bytes may rest; left out: wherever an approved transfer brings them. */
+    readonly residency?: readonly RegionId[]
+  } | null
   readonly standing: Standing
   /** Moved so far under this instruction, as this end counts. */
   readonly moved: { readonly objects: number; readonly bytes: number }
@@ -87,6 +94,12 @@ export function refuseStanding(
       `${standing.approvals} of the ${standing.quorum} approvals that the tenant asks for are there: holdfast approve ${terms.id} --key …`,
     )
   }
+  if (!standing.separate) {
+    return refuse(
+      'duties-not-separate',
+      'Nobody has approved it but who drafted it, and the tenant’s rules want another.',
+    )
+  }
   if (standing.ended)
     return refuse('transfer-needs-an-instruction', 'The instruction has ended; it takes a new one.')
   return null
@@ -102,6 +115,16 @@ function refusePlace(terms: TransferTerms, { end, bucket }: TransferFacts): Refu
   }
   if (bucket === null || bucket.name !== here.bucket || bucket.tenant !== terms.tenant) {
     return refuse('instruction-out-of-scope', `The tenant has no bucket ${here.bucket} in ${here.region}.`)
+  }
+  if (
+    end.role === 'source' &&
+    bucket.residency !== undefined &&
+    !bucket.residency.includes(terms.to.region)
+  ) {
+    return refuse(
+      'residency-refuses',
+      `Bytes of ${here.bucket} may rest in ${bucket.residency.join(', ')} only: holdfast instruct residency --bucket ${here.bucket} …`,
+    )
   }
   return null
 }

@@ -51,6 +51,7 @@ export const tables = [
   'entries',
   'entryids',
   'chains',
+  'approvers',
   'instructions',
   'verdicts',
   'transfers',

@@ -1,7 +1,7 @@
 /** The rows of a region's catalog that belong to the store, and their keys. JSON values carry `v`, their version. */
 import { concat, fromHex, u16be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import type { BucketName, OriginId, TenantId } from '../core/ids.ts'
+import type { BucketName, OriginId, RegionId, TenantId } from '../core/ids.ts'
 import type { Grant } from '../policy/acl.ts'
 import type { Place } from './places.ts'
 
@@ -15,6 +15,8 @@ export interface BucketRow {
   readonly dataClass: string
   readonly etagMode: 'md5' | 'opaque'
   readonly bucketKeyId: string
+  /** Where its bytes may rest, whatever a transfer says. Left out: wherever an approved transfer brings them. */
+  readonly residency?: readonly RegionId[]
   /**
    * SHA-256 of each configuration that the bucket has. One that is not named here is not there, so that a request
    * looks nothing up in vain, and what was parsed can be kept by its hash. Left out: none.

@@ -1,7 +1,7 @@
 /** What a transfer would move, and under which rules, before anybody orders it. Reads only. */
 import { concat, utf8 } from '../core/bytes.ts'
 import type { RegionId } from '../core/ids.ts'
-import type { TransferInstruction } from '../instructions/instruction.ts'
+import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import { type VerdictJson, verdictJson } from '../policy/packs/verdict-json.ts'
 import { type BucketRow, bucketPrefix, decodeRow, type ObjectRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'

@@ -2,9 +2,13 @@
 import { fromUtf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf, unreachable } from '../core/errors.ts'
 import { type InstructionId, parseInstructionId } from '../core/ids.ts'
+import { runChangeOfApprovers } from '../instructions/change-approvers.ts'
 import { runClassification } from '../instructions/classify.ts'
 import { runErasure } from '../instructions/erase.ts'
+import { dueUnixMs } from '../instructions/due.ts'
 import { placeOf } from '../instructions/instruction.ts'
+import { runPermission } from '../instructions/permission.ts'
+import { runResidency } from '../instructions/reside.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { hasOpenBatch } from './batches.ts'
 import { runTransfer } from './sender.ts'
@@ -41,22 +45,23 @@ export function createExecutor(deps: SenderDeps): Executor {
     while (!stopped) {
       const found = await deps.region.book.find(id)
       // The destination has the instruction in its book too, and leaves the running of it to the source.
-      if (found === null || placeOf(found.instruction) !== deps.region.id) return
+      if (found === null || (placeOf(found.instruction) ?? deps.region.id) !== deps.region.id) return
       const { state } = found.row
       const active = state === 'approved' || state === 'running'
       // Ended with a batch on its way (revoked, then killed): both books must still say what became of it.
       if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
-      const wait = active ? found.instruction.notBeforeUnixMs - deps.clock() : 0
+      const wait = active ? dueUnixMs(found) - deps.region.lawfulNow() : 0
       if (wait > 0) {
         await sleep(Math.min(wait, longestRetryMs))
         continue
       }
       try {
         const { kind } = found.instruction
-        if (kind !== 'transfer' && deps.isHalted?.())
+        if (kind !== 'transfer' && kind !== 'standing-transfer' && deps.isHalted?.())
           throw new HoldfastError('store-damaged', 'the ledger has stopped')
         switch (kind) {
           case 'transfer':
+          case 'standing-transfer':
             await runTransfer({ ...deps, sleep }, id)
             break
           case 'erase':
@@ -64,6 +69,16 @@ export function createExecutor(deps: SenderDeps): Executor {
             break
           case 'class':
             await runClassification(deps, id)
+            break
+          case 'residency':
+            await runResidency(deps, id)
+            break
+          case 'approvers':
+            await runChangeOfApprovers(deps, id)
+            break
+          case 'access':
+          case 'disclose':
+            await runPermission(deps, id)
             break
           default:
             unreachable(kind)

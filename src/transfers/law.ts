@@ -1,6 +1,6 @@
 /** What the packs are asked of a transfer, by either end, from what that end knows itself. */
 import type { CountryCode } from '../core/ids.ts'
-import { mechanismsOf, type TransferInstruction } from '../instructions/instruction.ts'
+import { mechanismsOf, type TransferInstruction } from '../instructions/kinds/transfer.ts'
 import type { LawBody } from '../ledger/entry-types.ts'
 import { keepsRules } from '../policy/data-classes.ts'
 import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'

@@ -2,15 +2,14 @@ import { fromUtf8, toHex } from '../core/bytes.ts'
 import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
-import { approverSigned } from './approvers.ts'
+import { checkedDrafter, followChain, instructionType, parseLinks } from './approver-chain.ts'
 import type { Genesis } from './genesis.ts'
+import { isApproved, judge } from './judge.ts'
 import type { LogKeys } from './log-keys.ts'
 import type { EntryPayload } from './payload.ts'
 import type { Trust } from './trust.ts'
+import { openVerdict } from './verdict-document.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
-
-const instructionType = 'application/vnd.holdfast.instruction+json'
-const approvalType = 'application/vnd.holdfast.approval+json'
 
 /**
  * Which rows of a statement are blank, and on whose word. A payload and its salt are erased only on an instruction of
@@ -24,6 +23,7 @@ export class ErasureBook {
   /** Row numbers by sequence number. */
   readonly #blank = new Map<number, number>()
   readonly #erased = new Set<number>()
+  readonly #withdrawn = new Set<string>()
 
   constructor(trust: Trust, log: LogKeys, crypto: VerifyCrypto) {
     this.#trust = trust
@@ -41,9 +41,15 @@ export class ErasureBook {
 
   /** What is wrong with an entry as one that tells of an erasure, or `null`; other entries are passed over. */
   read({ type, body }: EntryPayload): string | null {
+    if (type === 'delegation.withdrawn' && typeof body.delegation === 'string')
+      this.#withdrawn.add(body.delegation)
     if (type !== 'entries.erased') return null
     const { tenant, genesis } = this.#trust
-    const scope = orderedErasure(body, { tenant, genesis, origin: this.#log.origin }, this.#crypto)
+    const scope = orderedErasure(
+      body,
+      { tenant, genesis, origin: this.#log.origin, isWithdrawn: id => this.#withdrawn.has(id) },
+      this.#crypto,
+    )
     if (typeof scope === 'string') return `the erasure: ${scope}`
     for (const [seq] of scope) this.#erased.add(seq)
     return null
@@ -68,6 +74,8 @@ export interface ErasureJudge {
   readonly genesis: Genesis
   /** Of the log. */
   readonly origin: string
+  /** Whether a delegation had been taken back by then; left out: none was. */
+  readonly isWithdrawn?: (delegation: string) => boolean
 }
 
 /**
@@ -76,7 +84,7 @@ export interface ErasureJudge {
  */
 export function orderedErasure(
   body: EntryPayload['body'],
-  { tenant, genesis, origin }: ErasureJudge,
+  { tenant, genesis, origin, isWithdrawn }: ErasureJudge,
   crypto: VerifyCrypto,
 ): (readonly [seq: number, id: string])[] | string {
   const envelope = parseEnvelope(body.envelope)
@@ -92,39 +100,23 @@ export function orderedErasure(
   // Who looks for an entry that was promised believes this list; the approvers have signed the other.
   if (body.entries !== undefined && canonicalJson(body.entries) !== canonicalJson(scope))
     return 'it lists other entries than the instruction'
-  const approvals = Array.isArray(body.approvals) ? (body.approvals as Json[]) : []
-  const approvers = new Set<string>()
-  for (const value of approvals) {
-    const approval = parseEnvelope(value)
-    if (approval !== null && isApproval(approval, { instruction: id, tenant, expires }))
-      for (const approver of signersOf(approval, genesis, crypto)) approvers.add(approver)
-  }
-  const { quorum } = genesis
-  return approvers.size >= quorum ? scope : `${approvers.size} of ${quorum} approvers have signed for it`
-}
-
-function isApproval(
-  envelope: Envelope,
-  of: { readonly instruction: string; readonly tenant: string; readonly expires: number },
-): boolean {
-  if (envelope.payloadType !== approvalType) return false
-  const approval = openJson(envelope)
-  const time = typeof approval?.time === 'string' ? parseIsoTime(approval.time) : null
-  if (approval?.instruction !== of.instruction || approval.tenant !== of.tenant) return false
-  return time !== null && time < of.expires
-}
-
-/** A verdict is one approver's: the first whose signature it is. */
-function signersOf(
-  { payloadType, payload, signatures }: Envelope,
-  { approvers }: Genesis,
-  crypto: VerifyCrypto,
-): string[] {
-  const message = pae(payloadType, payload)
-  const found = approvers.find(approver =>
-    signatures.some(({ signature }) => approverSigned(approver, message, signature, crypto)),
+  const links = body.chain === undefined ? [] : parseLinks(body.chain)
+  const set = links === null ? 'it is no chain of changes' : followChain(genesis, links, crypto)
+  if (typeof set === 'string') return `the approvers: ${set}`
+  const approvals = (Array.isArray(body.approvals) ? (body.approvals as Json[]) : [])
+    .map(value => parseEnvelope(value))
+    .map(approval => (approval === null ? '' : openVerdict(approval, set, crypto)))
+    .filter(verdict => typeof verdict !== 'string')
+  const drafter = checkedDrafter(envelope, order.drafter, set, crypto)
+  const judgement = judge(
+    { id, kind: 'erase', expiresUnixMs: expires, drafter, by: 'approvers', isAbroad: false },
+    approvals,
+    set,
+    isWithdrawn,
   )
-  return found === undefined ? [] : [toHex(found.publicKey)]
+  if (isApproved(judgement)) return scope
+  const { approvals: count, quorum, separate } = judgement
+  return `${count} of ${quorum} approvers have signed for it${separate ? '' : ', and nobody but who drafted it'}`
 }
 
 /** Pairs of sequence number and entry id. */

@@ -8,7 +8,8 @@ import { isoTime } from '../../src/core/time.ts'
 import { printEnvelope } from '../../src/crypto/dsse.ts'
 import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
 import { runErasure } from '../../src/instructions/erase.ts'
-import { instructionPayloadType, verdictTypes } from '../../src/instructions/instruction.ts'
+import { instructionPayloadType } from '../../src/instructions/instruction.ts'
+import { verdictTypes } from '../../src/verify/verdict-document.ts'
 import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
 import { createDraftBox } from '../../src/ledger/drafts.ts'
 import { fsckLedger } from '../../src/ledger/fsck-ledger.ts'
@@ -105,7 +106,7 @@ export async function runOnce(parts: RunParts, plan: RunPlan): Promise<RunOutcom
     () => now++,
     length => randomBytes(length),
   )
-  const book = createInstructionBook({ id: region, catalog, drafts, clock: () => now })
+  const book = createInstructionBook({ id: region, catalog, drafts, countries: new Map(), clock: () => now })
   const acknowledged: EntryId[] = []
   let sequencer: Sequencer
   const start = (): void => {

@@ -448,7 +448,7 @@ describe('the destination, spoken to by a dishonest source', () => {
     const client = clientFor(envelope)
     await client.openBatch(0, items, await departure(envelope))
     const destination = test.app.regions.get(deFrankfurt)!
-    const book = createInstructionBook({ ...destination, clock: Date.now })
+    const book = createInstructionBook({ ...destination, countries: new Map(), clock: Date.now })
     await book.say(verdict('revoked', envelope, acme.tenant, acme.approvers[2]!))
     await expect(client.close(0)).rejects.toThrow(/revoked/)
     await expect(client.openBatch(1, items, await departure(envelope, { batch: 1 }))).rejects.toThrow(

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InstructionId, RegionId, TenantId } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
-import type { VerdictKind } from '../../src/instructions/instruction.ts'
+import type { VerdictKind } from '../../src/verify/verdict-document.ts'
 import { createInstructionBook, type InstructionBook } from '../../src/instructions/instruction-book.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
@@ -108,7 +108,7 @@ describe('a verdict', () => {
     const envelope = draft(instructionFields(acme))
     const id = await instruct(acme, envelope)
     const { id: region, catalog, drafts } = test.app.regions.get('de-frankfurt' as RegionId)!
-    const destination = createInstructionBook({ id: region, catalog, drafts, clock: Date.now })
+    const destination = createInstructionBook({ id: region, catalog, drafts, countries: new Map(), clock: Date.now })
     // As if the process had been killed between the two.
     await destination.say(verdict('revoked', envelope, acme.tenant, acme.approvers[0]!))
     const { status, json } = await tell(envelope, id, 'revoked', 1)
@@ -139,7 +139,7 @@ describe('a book with thousands of instructions', () => {
 
   beforeAll(async () => {
     region = test.app.regions.get(mumbai)!
-    book = createInstructionBook({ ...region, clock: Date.now })
+    book = createInstructionBook({ ...region, countries: new Map(), clock: Date.now })
     const drafted = Array.from({ length: drafts }, () =>
       book.draft(
         draft(
@@ -166,7 +166,7 @@ describe('a book with thousands of instructions', () => {
           return answer
         },
     })
-    const others = createInstructionBook({ ...region, catalog, clock: Date.now })
+    const others = createInstructionBook({ ...region, catalog, countries: new Map(), clock: Date.now })
     expect(await others.list(rival.tenant as TenantId)).toEqual([])
     expect(reads).toBe(0)
   })

@@ -1,40 +1,58 @@
-import { parseEnvelope } from '../../crypto/dsse.ts'
-import {
-  type Instruction,
-  openInstruction,
-  openVerdict,
-  type Verdict,
-} from '../../instructions/instruction.ts'
+import { type Envelope, parseEnvelope } from '../../crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../../crypto/node-verify-crypto.ts'
+import { type Instruction, openInstruction } from '../../instructions/instruction.ts'
+import { orderOf } from '../../instructions/standing.ts'
+import { followChain, genesisSet, parseLinks } from '../../verify/approver-chain.ts'
+import type { ApproverSet } from '../../verify/approver-set.ts'
 import type { Genesis } from '../../verify/genesis.ts'
-import { type BookEntry, fieldsOf } from './books.ts'
+import { isApproved, judge } from '../../verify/judge.ts'
+import { openVerdict, type Verdict } from '../../verify/verdict-document.ts'
+import { type BookEntry, fieldsOf, textOf } from './books.ts'
 import type { QuorumCheck } from './instructions.ts'
 
 /**
  * Checks the approvals that stand in the books against the tenant's own approvers: a region that writes "approved"
- * into its ledger has not signed with the customer's keys. `docs/formats/instruction.md`, "Verdict".
+ * into its ledger has not signed with the customer's keys. Each region's verdicts are judged by the set that was in
+ * force in its own books when they were entered. `docs/formats/instruction.md`, "Verdict".
  */
 export function createQuorumCheck(entries: readonly BookEntry[], genesis: Genesis): QuorumCheck {
-  const instructions = new Map<string, Instruction>()
-  const verdicts: Verdict[] = []
+  const drafts = new Map<string, { readonly instruction: Instruction; readonly envelope: Envelope }>()
+  const countries = new Map<string, string>()
+  const sets = new Map<string, ApproverSet>()
+  const verdicts = new Map<string, Verdict[]>()
+  const withdrawn = new Set<string>()
+  const approved = new Set<string>()
   for (const { type, body } of entries) {
-    if (!type.startsWith('instruction.')) continue
-    const envelope = parseEnvelope(fieldsOf(body).envelope)
-    if (envelope === null) continue
-    if (type === 'instruction.drafted') {
-      const instruction = openInstruction(envelope)
-      if (typeof instruction !== 'string') instructions.set(instruction.id, instruction)
-    } else {
-      const verdict = openVerdict(envelope, genesis)
-      if (typeof verdict !== 'string') verdicts.push(verdict)
+    const fields = fieldsOf(body)
+    const envelope = type === 'instruction.drafted' ? parseEnvelope(fields.envelope) : null
+    const instruction = envelope === null ? null : openInstruction(envelope)
+    if (instruction !== null && typeof instruction !== 'string' && instruction.tenant === genesis.tenant)
+      drafts.set(instruction.id, { instruction, envelope: envelope! })
+  }
+  for (const { region, type, body } of entries)
+    if (type === 'tenant.joined') countries.set(region, textOf(fieldsOf(body).country) ?? '')
+  for (const { region, type, body } of entries) {
+    const set = sets.get(region) ?? genesisSet(genesis)
+    const fields = fieldsOf(body)
+    if (type === 'approvers.changed') {
+      const next = followChain(genesis, parseLinks(fields.chain) ?? [], nodeVerifyCrypto)
+      if (typeof next !== 'string') sets.set(region, next)
     }
+    // What it had approved before, it had.
+    if (type === 'delegation.withdrawn') withdrawn.add(`${region} ${textOf(fields.delegation)}`)
+    const envelope = /^instruction\.(?:approved|rejected|revoked)$/.test(type)
+      ? parseEnvelope(fields.envelope)
+      : null
+    const verdict = envelope === null ? 'none' : openVerdict(envelope, set, nodeVerifyCrypto)
+    const draft = typeof verdict === 'string' ? undefined : drafts.get(verdict.instruction)
+    if (typeof verdict === 'string' || draft === undefined) continue
+    const key = `${region} ${verdict.instruction}`
+    const said = [...(verdicts.get(key) ?? []), verdict]
+    verdicts.set(key, said)
+    const here = { id: region, countries }
+    const order = orderOf(draft.instruction, draft.envelope, set, here)
+    if (isApproved(judge(order, said, set, id => withdrawn.has(`${region} ${id}`))))
+      approved.add(verdict.instruction)
   }
-  return id => {
-    const instruction = instructions.get(id)
-    if (instruction === undefined || instruction.tenant !== genesis.tenant) return false
-    const approvers = verdicts
-      .filter(verdict => verdict.kind === 'approved' && verdict.instruction === id)
-      // An approval dated after the instruction's life was given to nothing.
-      .filter(({ timeUnixMs }) => timeUnixMs <= instruction.expiresUnixMs)
-    return new Set(approvers.map(({ approver }) => approver)).size >= Math.max(1, genesis.quorum)
-  }
+  return id => approved.has(id)
 }

@@ -1,0 +1,97 @@
+/**
+ * A region's own copy of who may sign for its tenants: the genesis that each joined with, and the changes that came
+ * into force here. No table of the provider decides it: every look judges the links anew, or is the same as one that did.
+ */
+import { concat, equalBytes, u32be, utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
+import { type EnvelopeJson, parseEnvelope } from '../crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { type Catalog, type Check, type Put, prefixEnd } from '../store/catalog.ts'
+import { decodeRow, encodeRow } from '../store/rows.ts'
+import { findTenant } from '../store/tenants.ts'
+import { followChain, parseLinks } from '../verify/approver-chain.ts'
+import type { ApproverSet } from '../verify/approver-set.ts'
+import { openGenesis } from '../verify/genesis.ts'
+
+/** As it stands in entries: what anybody needs to follow the change. */
+export type LinkJson = { readonly envelope: EnvelopeJson; readonly approvals: readonly EnvelopeJson[] }
+
+interface LinkRow {
+  readonly v: 1
+  readonly instruction: InstructionId
+  readonly link: LinkJson
+}
+
+export interface ApproverChain {
+  /** The set in force here; `not-found` for a tenant that has not joined. */
+  setOf(tenant: TenantId): Promise<ApproverSet>
+  linksOf(tenant: TenantId): Promise<LinkJson[]>
+  /** What makes a link the next of the chain, once, along with whatever belongs to the same transaction. */
+  append(
+    tenant: TenantId,
+    number: number,
+    instruction: InstructionId,
+    link: LinkJson,
+  ): { readonly check: Check; readonly put: Put }
+  isWithdrawn(delegation: string): Promise<boolean>
+}
+
+const linkPrefix = (tenant: TenantId): Uint8Array => utf8(`${tenant}/`)
+const linkKey = (tenant: TenantId, number: number): Uint8Array => concat(linkPrefix(tenant), u32be(number))
+export const withdrawalKey = (delegation: string): Uint8Array => utf8(`withdrawn/${delegation}`)
+/** Nobody changes approvers so often; a chain that is longer is not read. */
+const maxLinks = 1000
+
+export function createApproverChain(region: RegionId, catalog: Catalog): ApproverChain {
+  const seen = new Map<
+    TenantId,
+    { readonly genesis: string; readonly last: Uint8Array; readonly set: ApproverSet }
+  >()
+
+  const rowsOf = async (tenant: TenantId) => {
+    const from = linkPrefix(tenant)
+    return catalog.scan('approvers', { from, to: prefixEnd(from)!, limit: maxLinks })
+  }
+
+  const damaged = (tenant: TenantId, what: string): HoldfastError =>
+    new HoldfastError('store-damaged', `the approvers of tenant ${tenant} in ${region}: ${what}`)
+
+  return {
+    async setOf(tenant) {
+      const row = await findTenant(catalog, tenant)
+      if (row === null) throw new HoldfastError('not-found', `the tenant has not joined ${region}`)
+      const rows = await rowsOf(tenant)
+      const last = rows.at(-1)?.value ?? new Uint8Array(0)
+      const known = seen.get(tenant)
+      if (known?.genesis === row.genesis && known.set.number === rows.length && equalBytes(known.last, last))
+        return known.set
+      const envelope = parseEnvelope(JSON.parse(row.genesis))
+      const genesis = envelope === null ? 'unreadable' : openGenesis(envelope, nodeVerifyCrypto)
+      if (typeof genesis === 'string' || genesis.tenant !== tenant)
+        throw damaged(tenant, `the genesis is not the tenant’s`)
+      const links = parseLinks(rows.map(({ value }) => decodeRow<LinkRow>(value).link))
+      const set = links === null ? 'a row is no change' : followChain(genesis, links, nodeVerifyCrypto)
+      if (typeof set === 'string') throw damaged(tenant, set)
+      seen.set(tenant, { genesis: row.genesis, last, set })
+      return set
+    },
+
+    async linksOf(tenant) {
+      return (await rowsOf(tenant)).map(({ value }) => decodeRow<LinkRow>(value).link)
+    },
+
+    append(tenant, number, instruction, link) {
+      const key = linkKey(tenant, number)
+      const row: LinkRow = { v: 1, instruction, link }
+      return {
+        check: { table: 'approvers', key, expected: null },
+        put: { table: 'approvers', key, value: encodeRow(row) },
+      }
+    },
+
+    async isWithdrawn(delegation) {
+      return (await catalog.get('approvers', withdrawalKey(delegation))) !== null
+    },
+  }
+}
