@@ -20,7 +20,8 @@ const commands: Readonly<Record<string, Command>> = {
   },
   tenant: {
     usage:
-      'holdfast tenant create --name NAME --home REGION [--customer DIR] [--approvers N --quorum K]\n' +
+      'holdfast tenant create --name NAME --home REGION [--customer DIR] [--approvers N --quorum K] [--abroad N]\n' +
+      '                        [--recovery KEY… --recovery-quorum K]\n' +
       '                              [--user-id ID] [--account-id ID] [--display-name NAME] [--email ADDRESS]\n' +
       '                              [--access-key KEY --secret-key SECRET] [--user NAME] [--classic-buckets]\n' +
       '       holdfast tenant list',

@@ -4,7 +4,7 @@ import type { Json } from '../core/canonical-json.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { followChain, parseLinks } from '../verify/approver-chain.ts'
-import type { ApproverSet, SetBody } from '../verify/approver-set.ts'
+import type { ApproverRules, ApproverSet, SetBody } from '../verify/approver-set.ts'
 import { printApprover } from '../verify/approvers.ts'
 import { parseTrust } from '../verify/trust.ts'
 import { callApi } from './api-client.ts'
@@ -39,11 +39,15 @@ export function printSet({ approvers, quorum, recovery, rules }: SetBody): { [fi
     approvers: approvers.map(printApprover),
     quorum,
     recovery: { approvers: recovery.approvers.map(printApprover), quorum: recovery.quorum },
-    rules: {
-      abroad: rules.abroad,
-      drafters: rules.drafters.map(printApprover),
-      quorums: Object.fromEntries([...rules.quorums].sort()),
-      separateDuties: rules.separateDuties,
-    },
+    rules: printRules(rules),
+  }
+}
+
+export function printRules(rules: ApproverRules): { [field: string]: Json } {
+  return {
+    abroad: rules.abroad,
+    drafters: rules.drafters.map(printApprover),
+    quorums: Object.fromEntries([...rules.quorums].sort()),
+    separateDuties: rules.separateDuties,
   }
 }

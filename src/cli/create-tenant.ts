@@ -13,8 +13,11 @@ import { generatePrivateKey } from '../crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../crypto/signed-document.ts'
 import { createTlsIdentity } from '../crypto/tls-identity.ts'
 import { createKeyring } from '../keys/keyring.ts'
+import type { ApproverRules } from '../verify/approver-set.ts'
+import { type Approver, printApprover } from '../verify/approvers.ts'
 import { genesisPayloadType } from '../verify/genesis.ts'
 import { callApi, fetchApi } from './api-client.ts'
+import { printRules } from './approver-set.ts'
 import {
   type CustomerCredentials,
   customerFiles,
@@ -35,6 +38,9 @@ export interface NewTenant {
   /** How many approver keys are made, and how many of them must agree. */
   readonly approvers: number
   readonly quorum: number
+  /** Kept offline, by others or in another place; left out: none. */
+  readonly recovery?: { readonly approvers: readonly Approver[]; readonly quorum: number }
+  readonly rules?: ApproverRules
   readonly nowUnixMs: number
   readonly randomBytes: RandomBytes
   /** What it brings along; each that is left out is made. */
@@ -94,7 +100,11 @@ export async function createTenant(options: NewTenant): Promise<CustomerCredenti
     name: options.name,
     nonce: toHex(randomBytes(16)),
     quorum: options.quorum,
-    recovery: { approvers: [], quorum: 0 },
+    recovery: {
+      approvers: (options.recovery?.approvers ?? []).map(printApprover),
+      quorum: options.recovery?.quorum ?? 0,
+    },
+    ...(options.rules && { rules: printRules(options.rules) }),
     v: 1,
   })
   const genesis = printEnvelope(signDocument(draft, ...keys))

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { HoldfastError } from '../core/errors.ts'
 import { callApi } from './api-client.ts'
+import { noRules } from '../verify/approver-set.ts'
+import { readPublicKey } from './approvers.ts'
 import { createTenant, type GivenAccount } from './create-tenant.ts'
 import { customerFolder, loadHolderConfig, tenantFolders, tenantsFolder } from './customer-folder.ts'
 import { createIamClient } from './iam-client.ts'
@@ -17,6 +19,9 @@ const options = {
   customer: { type: 'string' },
   approvers: { type: 'string', default: '1' },
   quorum: { type: 'string', default: '1' },
+  recovery: { type: 'string', multiple: true },
+  'recovery-quorum': { type: 'string', default: '1' },
+  abroad: { type: 'string', default: '0' },
   'user-id': { type: 'string' },
   'account-id': { type: 'string' },
   'display-name': { type: 'string' },
@@ -76,6 +81,15 @@ export async function tenantCommand(argv: string[], io: CommandIo): Promise<Exit
         holder: { host, port },
         approvers: count(values.approvers, '--approvers'),
         quorum: count(values.quorum, '--quorum'),
+        ...(values.recovery && {
+          recovery: {
+            approvers: values.recovery.map(readPublicKey),
+            quorum: count(values['recovery-quorum'], '--recovery-quorum'),
+          },
+        }),
+        ...(values.abroad !== '0' && {
+          rules: { ...noRules, abroad: count(values.abroad, '--abroad') },
+        }),
         nowUnixMs: Date.now(),
         randomBytes: length => randomBytes(length),
         account,

@@ -5,7 +5,6 @@ import {
   canonicalFields,
   changedSet,
   isRecord,
-  noRules,
   readApproversChange,
 } from './approver-set.ts'
 import { approverSigned } from './approvers.ts'
@@ -24,8 +23,8 @@ export interface ChainLink {
 }
 
 export function genesisSet(genesis: Genesis): ApproverSet {
-  const { tenant, approvers, quorum, recovery } = genesis
-  return { tenant, number: 0, id: tenant, approvers, quorum, recovery, rules: noRules }
+  const { tenant, approvers, quorum, recovery, rules } = genesis
+  return { tenant, number: 0, id: tenant, approvers, quorum, recovery, rules }
 }
 
 /** The set after these changes, each judged by the one before it; or which of them nobody may have ordered. */

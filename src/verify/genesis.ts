@@ -2,6 +2,7 @@ import { fromUtf8, toHex } from '../core/bytes.ts'
 import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae } from '../crypto/dsse.ts'
+import { type ApproverRules, noRules, parseRules } from './approver-set.ts'
 import { type Approver, approverSigned, parseApproverSet } from './approvers.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
 
@@ -16,6 +17,7 @@ export interface Genesis {
   readonly approvers: readonly Approver[]
   readonly quorum: number
   readonly recovery: { readonly approvers: readonly Approver[]; readonly quorum: number }
+  readonly rules: ApproverRules
 }
 
 /**
@@ -40,7 +42,8 @@ export function openGenesis(envelope: Envelope, crypto: VerifyCrypto): Genesis |
 function parseGenesis(payload: Uint8Array, tenant: string): Genesis | string {
   const value = parseCanonical(payload)
   if (!isRecord(value)) return 'the genesis is not a canonical JSON object'
-  if (Object.keys(value).join() !== 'approvers,created,name,nonce,quorum,recovery,v') {
+  const { rules: given, ...rest } = value
+  if (Object.keys(rest).join() !== 'approvers,created,name,nonce,quorum,recovery,v') {
     return 'the genesis has other fields than the format'
   }
   const { v, name, created, nonce, recovery } = value
@@ -56,7 +59,10 @@ function parseGenesis(payload: Uint8Array, tenant: string): Genesis | string {
   }
   const spare = parseApproverSet(recovery.approvers, recovery.quorum)
   if (typeof spare === 'string') return `the recovery set: ${spare}`
-  return { tenant, name, created, ...main, recovery: spare }
+  // A genesis of before has none, and says so by leaving them out.
+  const rules = given === undefined ? noRules : parseRules(given, main)
+  if (typeof rules === 'string') return `the genesis: ${rules}`
+  return { tenant, name, created, ...main, recovery: spare, rules }
 }
 
 function parseCanonical(payload: Uint8Array): Json | null {

@@ -5,7 +5,7 @@ import type { Server } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, startApp } from '../../src/app.ts'
-import { createTenant, type GivenAccount } from '../../src/cli/create-tenant.ts'
+import { createTenant, type GivenAccount, type NewTenant } from '../../src/cli/create-tenant.ts'
 import { type CustomerCredentials, customerFiles, loadHolderConfig } from '../../src/cli/customer-folder.ts'
 import type { Config } from '../../src/config.ts'
 import type { CountryCode, RegionId, TenantId } from '../../src/core/ids.ts'
@@ -36,7 +36,13 @@ export interface TestApp extends AsyncDisposable {
   readonly app: App
   readonly folder: string
   readonly api: string
-  customer(name: string, approvers: number, quorum: number, account?: GivenAccount): Promise<Customer>
+  customer(
+    name: string,
+    approvers: number,
+    quorum: number,
+    account?: GivenAccount,
+    more?: Pick<NewTenant, 'recovery' | 'rules'>,
+  ): Promise<Customer>
   /** Stops and starts the provider on the same folder, with another configuration if need be. */
   restart(change?: Partial<Config>, clock?: () => number): Promise<void>
 }
@@ -107,7 +113,7 @@ export async function startTestApp(
       app = await startApp({ ...config, ...change }, { log: silentLog, clock })
     },
 
-    async customer(name, approvers, quorum, account) {
+    async customer(name, approvers, quorum, account, more = {}) {
       const own = join(folder, name)
       const holder = { host: '127.0.0.1', port: (await freePorts(1))[0]! }
       const credentials = await createTenant({
@@ -123,6 +129,7 @@ export async function startTestApp(
         nowUnixMs: Date.now(),
         randomBytes: length => randomBytes(length),
         ...(account && { account }),
+        ...more,
       })
       const files = customerFiles(own)
       const journal = await openJournal(files.journal, Date.now)

@@ -9,9 +9,9 @@ import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
 import type { PrivateKey } from '../../src/crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
 import { instructionPayloadType } from '../../src/instructions/instruction.ts'
-import { type VerdictKind, verdictTypes } from '../../src/verify/verdict-document.ts'
 import { verifyStatement } from '../../src/verify/statement.ts'
 import { parseTrust } from '../../src/verify/trust.ts'
+import { type VerdictKind, verdictTypes } from '../../src/verify/verdict-document.ts'
 import type { Customer } from './app.ts'
 
 export type InstructionFields = { [field: string]: Json }
