@@ -54,8 +54,12 @@ function readAssertion(bytes: Uint8Array): Assertion | null {
   return { authenticatorData, clientDataJSON, signature }
 }
 
+/** Ten times what browsers write. It bounds how deep it can be nested, past which parsers differ. */
+const maxClientDataBytes = 4096
+
 /** Section 5.8.1. Fields that nobody knows yet are passed over; one that stands there twice could be read either way. */
 function isClientDataFor(bytes: Uint8Array, { origins }: Passkey, challenge: string): boolean {
+  if (bytes.length > maxClientDataBytes) return false
   const client = readObject(bytes, text => {
     const value = JSON.parse(text) as Json
     const names = topLevelNames(text)

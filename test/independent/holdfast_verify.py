@@ -13,6 +13,7 @@ Exit 0: everything verified; 1: something did not, and every fault is printed; 2
 """
 import argparse
 import base64
+import collections
 import datetime
 import functools
 import hashlib
@@ -27,6 +28,9 @@ MAX_PAYLOAD = 1 << 20
 MAX_LINE = 2 << 20
 MAX_DEPTH = 64
 MAX_SIGNATURES = 64
+
+# Client data of 4096 bytes can be nested 2048 deep.
+sys.setrecursionlimit(8192)
 
 
 class Fault(Exception):
@@ -107,6 +111,132 @@ def ed25519(public_key, message, signature):
     minus = (P - key[0], key[1], key[2], P - key[3])
     # The encoded point is compared, so another encoding of R is refused with it.
     return point_encode(point_double_multiply(s, BASE, k, minus)) == signature[:32]
+
+
+# --- ECDSA on P-256 (FIPS 186-5, SP 800-186) and RSASSA-PSS (RFC 8017), with SHA-256 ---------------
+
+P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_BASE = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+
+
+def to_int(data):
+    return int.from_bytes(data, "big")
+
+
+def p256_add(p, q):
+    """Of points (x, y); None is the one at infinity."""
+    if p is None or q is None:
+        return p or q
+    if p[0] == q[0]:
+        if (p[1] + q[1]) % P256 == 0:
+            return None
+        slope = 3 * (p[0] * p[0] - 1) * pow(2 * p[1], -1, P256)
+    else:
+        slope = (q[1] - p[1]) * pow(q[0] - p[0], -1, P256)
+    x = (slope * slope - p[0] - q[0]) % P256
+    return x, (slope * (p[0] - x) - p[1]) % P256
+
+
+def p256_multiply(n, p):
+    result = None
+    for bit in bin(n)[2:]:
+        result = p256_add(result, result)
+        if bit == "1":
+            result = p256_add(result, p)
+    return result
+
+
+def p256_point(data):
+    """(x, y) of 0x04 and two coordinates of 32 bytes; None when that is no point on the curve."""
+    if len(data) != 65 or data[0] != 4:
+        return None
+    x, y = to_int(data[1:33]), to_int(data[33:])
+    on_curve = (y * y - (x**3 - 3 * x + P256_B)) % P256 == 0
+    return (x, y) if x < P256 and y < P256 and on_curve else None
+
+
+def der(tag, *content):
+    body = b"".join(content)
+    size = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([len(body)]) if len(body) < 128 else bytes([128 | len(size)]) + size) + body
+
+
+def der_integer(n):
+    return der(2, n.to_bytes(n.bit_length() // 8 + 1, "big"))
+
+
+def der_content(data, at):
+    """(start, end) of what stands in the element at `at`, or an empty place when there is none. What
+    was read is always written again and compared, which finds every other spelling."""
+    head = data[at : at + 2]
+    if len(head) < 2:
+        return at, at
+    start = at + 2 + (head[1] & 127 if head[1] >= 128 else 0)
+    return start, start + (to_int(data[at + 2 : start]) if head[1] >= 128 else head[1])
+
+
+@functools.lru_cache(maxsize=65536)
+def ecdsa_p256(public_key, message, signature):
+    key = p256_point(public_key)
+    if key is None or len(signature) > 72:
+        return False
+    first = der_content(signature, der_content(signature, 0)[0])
+    second = der_content(signature, first[1])
+    r, s = to_int(signature[slice(*first)]), to_int(signature[slice(*second)])
+    if der(0x30, der_integer(r), der_integer(s)) != signature:
+        return False
+    if not (0 < r < P256_ORDER and 0 < s < P256_ORDER):
+        return False
+    w = pow(s, -1, P256_ORDER)
+    u, v = to_int(sha256(message)) * w % P256_ORDER, r * w % P256_ORDER
+    point = p256_add(p256_multiply(u, P256_BASE), p256_multiply(v, key))
+    return point is not None and point[0] % P256_ORDER == r
+
+
+RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
+
+
+def rsa_key(spki):
+    """(modulus, exponent); None when it is no key that an approver may have."""
+    if len(spki) > 1200:
+        return None
+    algorithm = der_content(spki, der_content(spki, 0)[0])
+    modulus = der_content(spki, der_content(spki, der_content(spki, algorithm[1])[0] + 1)[0])
+    exponent = der_content(spki, modulus[1])
+    n, e = to_int(spki[slice(*modulus)]), to_int(spki[slice(*exponent)])
+    key = der(0x30, der_integer(n), der_integer(e))
+    if der(0x30, RSA_ENCRYPTION, der(3, b"\0", key)) != spki:
+        return None
+    return (n, e) if 2048 <= n.bit_length() <= 8192 and n & e & 1 and 65537 <= e < 2**64 else None
+
+
+@functools.lru_cache(maxsize=65536)
+def rsa_pss(public_key, message, signature):
+    """RSASSA-PSS-VERIFY (8.1.2) and EMSA-PSS-VERIFY (9.1.2), with a salt of 32 bytes."""
+    key = rsa_key(public_key)
+    if key is None:
+        return False
+    n, e = key
+    bits = n.bit_length() - 1
+    size = (bits + 7) // 8
+    if len(signature) != (bits + 8) // 8 or to_int(signature) >= n:
+        return False
+    opened = pow(to_int(signature), e, n)
+    if opened >> bits:
+        return False
+    encoded = opened.to_bytes(size, "big")
+    masked, hashed, trailer = encoded[:-33], encoded[-33:-1], encoded[-1:]
+    mask = b"".join(sha256(hashed + counter.to_bytes(4, "big")) for counter in range(len(masked) // 32 + 1))
+    block = (to_int(masked) ^ to_int(mask[: len(masked)])) & (1 << bits - 8 * 33) - 1
+    if trailer != b"\xbc" or block >> 256 != 1:
+        return False
+    salt = (block & (1 << 256) - 1).to_bytes(32, "big")
+    return sha256(bytes(8) + sha256(message) + salt) == hashed
 
 
 # --- JSON: RFC 8785 with whole numbers only, read without recursion -----------------------------
@@ -469,6 +599,100 @@ class LogKeys:
         return size, root
 
 
+# --- approvers and what they sign (instruction.md; WebAuthn Level 2 and 3, section 7.2) ------------
+
+Approver = collections.namedtuple("Approver", "algorithm key rp_id origins")
+
+HOST = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+ORIGIN = re.compile(r"(https?)://(%s)(?::([1-9][0-9]{0,4}))?" % HOST)
+
+
+def is_host(value):
+    return is_text(value) and len(value) <= 253 and re.fullmatch(HOST, value) is not None
+
+
+def is_origin(value):
+    match = ORIGIN.fullmatch(value) if is_text(value) else None
+    if match is None or len(match[2]) > 253 or int(match[3] or 1) > 65535:
+        return False
+    return match[3] != {"https": "443", "http": "80"}[match[1]] and (match[1] == "https" or match[2] == "localhost")
+
+
+def read_approver(value):
+    passkey = isinstance(value, dict) and value.get("algorithm") == "webauthn-es256"
+    fields(value, "algorithm publicKey" + (" origins rpId" if passkey else ""), "an approver")
+    algorithm, text = value["algorithm"], value["publicKey"]
+    need(is_text(text) and re.fullmatch("(?:[0-9a-f]{2})*", text), "a public key is not hex")
+    key = bytes.fromhex(text)
+    if algorithm == "ed25519":
+        need(len(key) == 32, "an Ed25519 key is malformed")
+    elif algorithm == "rsa-pss-sha256":
+        need(rsa_key(key), "an RSA key is malformed")
+    else:
+        need(passkey or algorithm == "ecdsa-p256-sha256", "an approver has an unknown algorithm")
+        need(p256_point(key), "a P-256 key is malformed")
+    if not passkey:
+        return Approver(algorithm, key, None, None)
+    origins = value["origins"]
+    need(is_host(value["rpId"]), "an rpId is malformed")
+    need(isinstance(origins, list) and 1 <= len(origins) <= 8, "an approver has no origins, or too many")
+    need(all(is_origin(origin) for origin in origins), "an origin is malformed")
+    need(all(a < b for a, b in zip(origins, origins[1:])), "origins do not ascend")
+    return Approver(algorithm, key, value["rpId"], tuple(origins))
+
+
+def signed_by_approver(approver, message, signature):
+    """The approver's algorithm and key decide, whatever the envelope says."""
+    if approver.algorithm == "webauthn-es256":
+        try:
+            return assertion(approver, message, signature)
+        except Fault:
+            return False
+    verify = {"ed25519": ed25519, "ecdsa-p256-sha256": ecdsa_p256, "rsa-pss-sha256": rsa_pss}
+    return verify[approver.algorithm](approver.key, message, signature)
+
+
+class Members(list):
+    """Of a JSON object, (name, value) as often as they stand there."""
+
+
+def client_data(data):
+    need(len(data) <= 4096, "the client data is too long")
+
+    def refused(_):
+        raise ValueError
+
+    try:
+        text = decode_utf8(data, "the client data")
+        members = json.loads(text, parse_int=float, parse_constant=refused, object_pairs_hook=Members)
+    except ValueError:
+        raise Fault("the client data is not JSON") from None
+    need(isinstance(members, Members), "the client data is no object")
+    names = [name for name, _ in members]
+    need(len(set(names)) == len(names), "a field of the client data stands there twice")
+    return dict(members)
+
+
+def assertion(approver, message, signature):
+    value = canonical(signature, "the assertion")
+    fields(value, "authenticatorData clientDataJSON signature", "the assertion")
+    data, client_json, ecdsa = (b64(value[name]) for name in ("authenticatorData", "clientDataJSON", "signature"))
+    need(None not in (data, client_json, ecdsa), "the assertion is not base64")
+    client = client_data(client_json)
+    challenge = base64.urlsafe_b64encode(sha256(message)).decode().rstrip("=")
+    need(client.get("type") == "webauthn.get", "it is no assertion")
+    need(client.get("challenge") == challenge, "it is for something else")
+    need(is_text(client.get("origin")) and client["origin"] in approver.origins, "it is from another site")
+    need(client.get("crossOrigin", False) is False and "topOrigin" not in client, "it is from within another page")
+    need(len(data) >= 37 and data[:32] == sha256(approver.rp_id.encode()), "it is for another domain")
+    flags = data[32]
+    need(flags & 0x01 and flags & 0x04, "nobody was present, or verified")
+    need(flags & 0x08 or not flags & 0x10, "it is backed up and not eligible for it")
+    need(not flags & 0x40, "there is a credential in it")
+    need((len(data) > 37) == (flags & 0x80 != 0), "there are extensions, or none, against what is said")
+    return ecdsa_p256(approver.key, data + sha256(client_json), ecdsa)
+
+
 # --- DSSE, genesis, instruction, approval --------------------------------------------------------
 
 KIND = "application/vnd.holdfast.%s+json"
@@ -500,28 +724,25 @@ def read_envelope(envelope, kind):
 
 def read_approvers(value, least):
     need(isinstance(value["approvers"], list) and type(value["quorum"]) is int, "the approvers are malformed")
-    keys = []
-    for approver in value["approvers"]:
-        fields(approver, "algorithm publicKey", "an approver")
-        need(approver["algorithm"] == "ed25519" and is_hex(approver["publicKey"], 64), "an approver is malformed")
-        keys.append(bytes.fromhex(approver["publicKey"]))
-    need(len(set(keys)) == len(keys) and len(keys) >= least, "the approvers are malformed")
-    need((1 if keys else 0) <= value["quorum"] <= len(keys), "the quorum is not one of these approvers")
-    return keys, value["quorum"]
+    approvers = [read_approver(each) for each in value["approvers"]]
+    # One key under two algorithms would be one person counted as two.
+    need(len({each.key for each in approvers}) == len(approvers) >= least, "the approvers are malformed")
+    need((1 if approvers else 0) <= value["quorum"] <= len(approvers), "the quorum is not one of these approvers")
+    return approvers, value["quorum"]
 
 
 def read_genesis(envelope):
-    """(tenant id, approvers' keys, quorum)"""
+    """(tenant id, approvers, quorum)"""
     genesis, tenant, pae, sigs = read_envelope(envelope, "genesis")
     fields(genesis, "approvers created name nonce quorum recovery v", "genesis")
     need(is_one(genesis["v"]), "genesis is of another version")
     need(millis(genesis["created"]) is not None, "genesis has no time")
     need(is_text(genesis["name"]) and is_hex(genesis["nonce"], 32), "genesis is malformed")
     read_approvers(fields(genesis["recovery"], "approvers quorum", "genesis"), 0)
-    keys, quorum = read_approvers(genesis, 1)
-    for key in keys:
-        need(any(ed25519(key, pae, sig) for sig in sigs), "genesis is not signed by each of its approvers")
-    return tenant, keys, quorum
+    approvers, quorum = read_approvers(genesis, 1)
+    for approver in approvers:
+        need(any(signed_by_approver(approver, pae, sig) for sig in sigs), "genesis is not signed by each of its approvers")
+    return tenant, approvers, quorum
 
 
 def read_pairs(value):
@@ -533,7 +754,7 @@ def read_pairs(value):
 
 
 def approver_of(envelope, instruction, trust, expires):
-    """The approver's key, or None when this is no approval that counts."""
+    """The approver, or None when this is no approval that counts."""
     try:
         approval, _, pae, sigs = read_envelope(envelope, "approval")
     except Fault:
@@ -543,7 +764,7 @@ def approver_of(envelope, instruction, trust, expires):
     time = millis(approval.get("time"))
     if time is None or time >= expires:
         return None
-    return next((key for key in trust.approvers if any(ed25519(key, pae, sig) for sig in sigs)), None)
+    return next((each for each in trust.approvers if any(signed_by_approver(each, pae, sig) for sig in sigs)), None)
 
 
 def covered(body, trust, region):
