@@ -1,5 +1,6 @@
 import { equalBytes, toHex } from '../core/bytes.ts'
 import { parseIsoTime } from '../core/time.ts'
+import { ApproverBook } from './approver-book.ts'
 import { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 import { ErasureBook } from './erasure.ts'
 import { chainKeyCommitment, commitmentOfBytes, hashOfLeaf, labelsOf, parseLeaf } from './leaf.ts'
@@ -123,6 +124,7 @@ interface Opened {
   readonly checkpoint: OpenedCheckpoint
   readonly walk: MultiProofWalk
   readonly erasures: ErasureBook
+  readonly approvers: ApproverBook
   readonly labels: (seq: number) => Uint8Array
 }
 
@@ -207,8 +209,9 @@ class Check {
     this.#prev = header.prev
     const walk = new MultiProofWalk(checkpoint.size, this.#crypto)
     const erasures = new ErasureBook(this.#trust, region.log, this.#crypto)
+    const approvers = new ApproverBook(this.#trust, header.first === 0, this.#crypto)
     const labels = labelsOf(region.chainKey, this.#crypto)
-    return { header, region, checkpoint, walk, erasures, labels }
+    return { header, region, checkpoint, walk, erasures, approvers, labels }
   }
 
   #row(line: string, bytes: Uint8Array, opened: Opened): void {
@@ -241,7 +244,7 @@ class Check {
   #entry(
     row: EntryRow,
     bytes: Uint8Array,
-    { header, region, erasures, labels }: Opened,
+    { header, region, erasures, approvers, labels }: Opened,
     seq: number,
     fail: (fault: string) => void,
   ) {
@@ -258,8 +261,7 @@ class Check {
     if (payload.tenant !== header.tenant) fail(`an entry of tenant ${payload.tenant}`)
     if (payload.region !== header.region) fail(`an entry of region ${payload.region}`)
     if (seq === 0) for (const fault of joinFaults(payload, region, this.#crypto)) fail(fault)
-    const fault = erasures.read(payload)
-    if (fault !== null) fail(fault)
+    for (const fault of [approvers.read(payload), erasures.read(payload)]) if (fault !== null) fail(fault)
     const commitment = commitmentOfBytes(
       row.salt,
       bytes.subarray(row.payloadAt, row.payloadEnd),
