@@ -18,28 +18,25 @@ export function rsaPssHolds(
   const bits = bitLength(modulus)
   const s = readInteger(signature)
   if (signature.length !== Math.ceil(bits / 8) || s >= modulus) return false
-  // A modulus of 8n + 1 bits leaves n bytes to the encoded message: what is above them must be nothing.
-  const encodedBytes = Math.ceil((bits - 1) / 8)
-  const opened = modPow(s, exponent, modulus)
-  if (bitLength(opened) > 8 * encodedBytes) return false
-  return pssHolds(printInteger(opened, encodedBytes), bits - 1, sha256(message), sha256)
+  return pssHolds(modPow(s, exponent, modulus), bits - 1, sha256(message), sha256)
 }
 
 /** EMSA-PSS-VERIFY (section 9.1.2), of at least 2047 bits, so that there is room enough. */
 function pssHolds(
-  encoded: Uint8Array,
+  opened: bigint,
   bits: number,
   messageHash: Uint8Array,
   sha256: (bytes: Uint8Array) => Uint8Array,
 ): boolean {
+  // Of a modulus of 8n + 1 bits, a whole byte too.
+  if (bitLength(opened) > bits) return false
+  const encoded = printInteger(opened, Math.ceil(bits / 8))
   const maskedBytes = encoded.length - hashBytes - 1
   const hash = encoded.subarray(maskedBytes, -1)
   if (encoded.at(-1) !== 0xbc) return false
-  const unusedBits = 8 * encoded.length - bits
-  if (encoded[0]! >> (8 - unusedBits) !== 0) return false
   const mask = mgf1(hash, maskedBytes, sha256)
   const block = encoded.subarray(0, maskedBytes).map((byte, at) => byte ^ mask[at]!)
-  block[0]! &= 0xff >> unusedBits
+  block[0]! &= 0xff >> (8 * encoded.length - bits)
   const paddingBytes = maskedBytes - saltBytes - 1
   if (block.subarray(0, paddingBytes).some(byte => byte !== 0) || block[paddingBytes] !== 1) return false
   const salt = block.subarray(paddingBytes + 1)

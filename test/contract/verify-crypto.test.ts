@@ -6,7 +6,7 @@ import { concat, fromHex, toHex, utf8 } from '../../src/core/bytes.ts'
 import { printInteger, readInteger } from '../../src/crypto/big-integer.ts'
 import { printEcdsaSignature, readEcdsaSignature } from '../../src/crypto/der.ts'
 import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
-import { rsaKeyFault } from '../../src/crypto/public-keys.ts'
+import { isP256Point, rsaKeyFault } from '../../src/crypto/public-keys.ts'
 import { pureVerifyCrypto } from '../../src/crypto/pure-verify-crypto.ts'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import type { VerifyCrypto } from '../../src/verify/verify-crypto.ts'
@@ -99,7 +99,21 @@ describe.each(adapters)('P-256 of %s', (_, { verifyP256 }) => {
     expect(
       (five * five - (125n - 15n + 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn)) % p,
     ).toBe(0n)
+    expect(isP256Point(point(4, 5n, five))).toBe(true)
+    expect(isP256Point(point(4, 5n + p, five))).toBe(false)
     expect(verifyP256(point(4, 5n + p, five), message, signed)).toBe(false)
+  })
+
+  it('refuses a point without the zero that its y begins with', () => {
+    for (;;) {
+      const key = generatePrivateKey('ecdsa-p256-sha256')
+      if (key.publicKey[33] !== 0) continue
+      const short = concat(key.publicKey.subarray(0, 33), key.publicKey.subarray(34))
+      expect(isP256Point(key.publicKey)).toBe(true)
+      expect(isP256Point(short)).toBe(false)
+      expect(verifyP256(short, message, key.sign(message))).toBe(false)
+      return
+    }
   })
 })
 
@@ -161,6 +175,13 @@ describe.each(adapters)('RSA-PSS of %s', (_, { verifyRsaPss }) => {
     ['its first byte, a zero, left out', () => led().subarray(1)],
   ])('refuses as a signature %s', (_, signature) => {
     expect(verifyRsaPss(key.spki, message, signature())).toBe(false)
+  })
+
+  it.each<[string, RawRsaKey]>([
+    ['1024 bits', makeRsaKey(1024)],
+    ['an exponent of 3', makeRsaKey(2048, 3n)],
+  ])('refuses a right signature by a key of %s', (_, weak) => {
+    expect(verifyRsaPss(weak.spki, message, opensslPss(weak, 32))).toBe(false)
   })
 
   it('refuses what stands above the block of a modulus of 8n + 1 bits', () => {
