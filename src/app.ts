@@ -19,7 +19,7 @@ import type { Config } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { messageOf } from './core/errors.ts'
 import { createHolds } from './core/holds.ts'
-import { newSortableId, type RegionId, type TenantId } from './core/ids.ts'
+import { type InstructionId, newSortableId, type RegionId, type TenantId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import { printMetrics } from './core/metrics.ts'
 import { createRandomPool } from './core/random-pool.ts'
@@ -43,6 +43,7 @@ import { httpLimits, startS3Face } from './s3-face.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken } from './store/tenants.ts'
 import { createExecutor } from './transfers/executor.ts'
+import { createKnowledgeExchange } from './transfers/knowledge.ts'
 import { createPeerServer } from './transfers/peer-server.ts'
 import type { Peer, Peers } from './transfers/peers.ts'
 import { createReceiver } from './transfers/receiver.ts'
@@ -172,7 +173,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
 
-  const peers = createPeers(regions)
+  const peers = createPeers(regions, config.peers)
   const packs = loadPackBook(config.packsFolder ?? packsFolder)
   const countries = new Map([...peers.values()].map(({ id, country }) => [id, country] as const))
   const working = new Map<RegionId, InstructionRegion>()
@@ -181,10 +182,22 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     const { lawfulNow } = region
     const book = createInstructionBook({ id, catalog, drafts, countries, clock, lawfulNow })
     const transferRegion = { ...region, book, packs }
+    const { door } = region
+    const wake = (instruction: InstructionId): void => executor.wake(instruction)
+    const knowledge = createKnowledgeExchange({
+      region: transferRegion,
+      peers,
+      door,
+      clock,
+      randomBytes,
+      log,
+      wake,
+    })
     const executor = createExecutor({
       region: transferRegion,
-      door: region.door,
+      door,
       peers,
+      knowledge,
       clock,
       randomBytes,
       log,
@@ -194,12 +207,13 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     })
     stack.use(executor)
     working.set(id, { ...transferRegion, executor })
-    const receiver = createReceiver(transferRegion, clock, randomBytes)
+    const receiver = createReceiver(transferRegion, knowledge, clock, randomBytes)
     const { server, settle } = createPeerServer({
       region: transferRegion,
       identity: region.identity,
       peers,
       receiver,
+      knowledge,
       clock,
       randomBytes,
       log,
@@ -307,8 +321,8 @@ export function reloadCertificate(app: App, log: Log): void {
 }
 
 /** The regions of this process know each other by what they opened with; nothing is learnt over the network. */
-function createPeers(regions: ReadonlyMap<RegionId, Region>): Peers {
-  const peers = new Map<RegionId, Peer>()
+function createPeers(regions: ReadonlyMap<RegionId, Region>, others: Config['peers']): Peers {
+  const peers = new Map<RegionId, Peer>(others.map(peer => [peer.id, peer]))
   for (const { id, country, operator, peer, identity, logKey } of regions.values()) {
     peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, log: logKey.log })
   }

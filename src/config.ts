@@ -7,7 +7,8 @@ import { z } from 'zod'
 import { HoldfastError } from './core/errors.ts'
 import { type CountryCode, parseCountryCode, parseRegionId, type RegionId } from './core/ids.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
-import { parseTypedVerifierKey, type TypedVerifierKey } from './verify/verifier-key.ts'
+import { followRotations, type LogKeys } from './verify/log-keys.ts'
+import { parseTypedVerifierKey, parseVerifierKey, type TypedVerifierKey } from './verify/verifier-key.ts'
 
 export interface Config {
   readonly dataFolder: string
@@ -53,6 +54,8 @@ export interface Config {
   /** How long a period of the books is. */
   readonly closeBooksMs: number
   readonly regions: readonly RegionConfig[]
+  /** Regions of other processes, with the keys that they are pinned to. */
+  readonly peers: readonly PeerConfig[]
   readonly witnesses: readonly WitnessConfig[]
   readonly places: readonly { readonly cidr: string; readonly country: CountryCode }[]
   /** Loopback clients count as at home; for trying things on one machine only. */
@@ -96,6 +99,18 @@ export interface WitnessConfig {
   readonly country: CountryCode | null
   /** PEM; empty: what public authorities vouch for. */
   readonly certificate: string
+}
+
+/** A region that another process runs, as its operator told of it (`holdfast region show`). */
+export interface PeerConfig {
+  readonly id: RegionId
+  readonly country: CountryCode
+  readonly operator: string
+  readonly host: string
+  readonly port: number
+  /** PEM. */
+  readonly certificate: string
+  readonly log: LogKeys
 }
 
 export interface RegionConfig {
@@ -206,6 +221,21 @@ const schema = z.strictObject({
   remotes: z.array(remote).default([]),
   publish,
   witnesses: z.array(witness).max(32).default([]),
+  peers: z
+    .array(
+      z.strictObject({
+        id: regionId,
+        country,
+        operator: z.string().default('unnamed'),
+        host: z.string().min(1),
+        port: z.int().min(1).max(65_535),
+        certificate: z.string().regex(/^-----BEGIN CERTIFICATE-----/, 'must be a certificate in PEM'),
+        vkey: z.string(),
+        rotations: z.array(z.string()).default([]),
+      }),
+    )
+    .max(256)
+    .default([]),
   regions: z
     .array(
       z.strictObject({
@@ -265,6 +295,24 @@ function regionsTwice(value: unknown): string[] {
   )
 }
 
+/** A peer is another region than those here, and its log can be checked. */
+function peerFaults({ peers, regions }: z.infer<typeof schema>): string[] {
+  return peers.flatMap((peer, at) => {
+    const faults: string[] = []
+    if (regions.some(({ id }) => id === peer.id)) faults.push('it is a region of this process')
+    if (peers.findIndex(({ id }) => id === peer.id) < at) faults.push('it is there twice')
+    const log = peerLog(peer)
+    if (typeof log === 'string') faults.push(log)
+    else if (!log.origin.endsWith(`/log/${peer.id}`)) faults.push(`its vkey is of the log ${log.origin}`)
+    return faults.map(fault => `✖ peer ${peer.id}: ${fault}\n  → at peers[${at}]`)
+  })
+}
+
+function peerLog({ vkey, rotations }: z.infer<typeof schema>['peers'][number]): LogKeys | string {
+  const first = parseVerifierKey(vkey, nodeVerifyCrypto)
+  return first === null ? 'its vkey is no verifier key' : followRotations(first, rotations, nodeVerifyCrypto)
+}
+
 /** Names that nothing has, and remotes that are there twice. */
 function remoteFaults(config: z.infer<typeof schema>): string[] {
   const names = config.remotes.map(({ name }) => name)
@@ -322,7 +370,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
   const faults: string[] = parsed.success ? [] : [z.prettifyError(parsed.error)]
   faults.push(...regionsTwice(value))
   if (parsed.success) faults.push(...witnessFaults(parsed.data))
-  if (parsed.success) faults.push(...remoteFaults(parsed.data))
+  if (parsed.success) faults.push(...remoteFaults(parsed.data), ...peerFaults(parsed.data))
   const envNumber = (key: string, min: number, max: number, what: string): number | undefined => {
     const text = env[key]
     if (text === undefined || text === '') return undefined
@@ -395,6 +443,10 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
       operator,
       country,
       certificate: certificate === undefined ? '' : readCertificate(resolve(base, certificate)),
+    })),
+    peers: config.peers.map(({ vkey, rotations, ...peer }) => ({
+      ...peer,
+      log: peerLog({ ...peer, vkey, rotations }) as LogKeys,
     })),
     places: config.places,
     packsFolder: config.packs === undefined ? null : resolve(base, config.packs),

@@ -52,7 +52,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/webhook.ts')).webhookCommand,
   },
   keygen: {
-    usage: 'holdfast keygen -o approver.key',
+    usage: 'holdfast keygen -o approver.key [--algorithm ed25519|ecdsa-p256-sha256|rsa-pss-sha256]',
     load: async () => (await import('./cli/keygen.ts')).keygenCommand,
   },
   instruct: {
@@ -92,16 +92,23 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/classify/command.ts')).classifyCommand,
   },
   approve: {
-    usage: 'holdfast approve ID --key approver.key [--delegation FILE] [--reason TEXT]',
-    load: async () => (await import('./cli/instruct.ts')).approveCommand,
+    usage:
+      'holdfast approve ID --key approver.key [--delegation FILE] [--reason TEXT]\n' +
+      '       holdfast approve ID --signature FILE --request request.json',
+    load: async () => (await import('./cli/verdict.ts')).approveCommand,
   },
   reject: {
     usage: 'holdfast reject ID --key approver.key [--reason TEXT]',
-    load: async () => (await import('./cli/instruct.ts')).rejectCommand,
+    load: async () => (await import('./cli/verdict.ts')).rejectCommand,
   },
   revoke: {
     usage: 'holdfast revoke ID --key approver.key [--reason TEXT]',
-    load: async () => (await import('./cli/instruct.ts')).revokeCommand,
+    load: async () => (await import('./cli/verdict.ts')).revokeCommand,
+  },
+  'sign-request': {
+    usage:
+      'holdfast sign-request ID --as approve|reject|revoke --approver KEYID [--delegation FILE] [--reason TEXT] -o request.json',
+    load: async () => (await import('./cli/verdict.ts')).signRequestCommand,
   },
   approvers: {
     usage: 'holdfast approvers [--customer DIR] [--json]',

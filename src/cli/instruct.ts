@@ -1,14 +1,9 @@
-/** `instruct`, and what an approver says of an instruction. */
-import { readFileSync } from 'node:fs'
+/** `instruct`, `instructions`, `transfers`: what was ordered and what became of it. */
 import type { Json } from '../core/canonical-json.ts'
-import { isoTime } from '../core/time.ts'
 import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
-import { parsePrivateKey } from '../crypto/signatures.ts'
-import { createDocument, signDocument } from '../crypto/signed-document.ts'
 import type { Instruction } from '../instructions/instruction.ts'
 import type { DryRun } from '../transfers/dry-run.ts'
-import { type VerdictKind, verdictTypes } from '../verify/verdict-document.ts'
-import { callApi, orderApi } from './api-client.ts'
+import { callApi } from './api-client.ts'
 import { instructApproversCommand } from './approvers.ts'
 import { customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructClassCommand } from './instruct-class.ts'
@@ -126,52 +121,6 @@ function limit(text: string | undefined, name: string): number | null {
   return Number(text)
 }
 
-export const approveCommand = verdictCommand('approved')
-export const rejectCommand = verdictCommand('rejected')
-export const revokeCommand = verdictCommand('revoked')
-
-/** Shows what is signed, as computed from the bytes that are signed, before the key is used. */
-function verdictCommand(kind: VerdictKind): (argv: string[], io: CommandIo) => Promise<ExitCode> {
-  return async (argv, io) => {
-    const { values, positionals } = parseOptions({
-      args: argv,
-      allowPositionals: true,
-      options: {
-        key: { type: 'string' },
-        delegation: { type: 'string' },
-        reason: { type: 'string', default: '' },
-        customer: { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    })
-    const id = required(positionals[0], 'ID')
-    const key = parsePrivateKey(readFileSync(required(values.key, '--key FILE'), 'utf8'))
-    const folder = values.customer ?? customerFolder(io.env)
-    const credentials = loadCredentials(folder)
-    const current = await fetchInstruction(credentials, id)
-    if (!values.json) io.stdout.write(`${describeInstruction(opened(current))}\n`)
-    const verdict = createDocument(verdictTypes[kind], {
-      ...(values.delegation !== undefined && { delegation: readDelegation(values.delegation) }),
-      instruction: id,
-      reason: values.reason,
-      tenant: credentials.tenant,
-      time: isoTime(Date.now()),
-      v: 1,
-    })
-    const envelope = printEnvelope(signDocument(verdict, key))
-    const answer = (await orderApi(credentials, folder, `/instructions/${encodeURIComponent(id)}/verdicts`, {
-      envelope,
-    })) as InstructionAnswer
-    if (values.json)
-      io.stdout.write(
-        `${JSON.stringify({ id, state: answer.state, approvals: answer.approvals, quorum: answer.quorum })}\n`,
-      )
-    else
-      io.stdout.write(`${kind}: ${answer.approvals} of ${answer.quorum} approvals, state ${answer.state}\n`)
-    return 0
-  }
-}
-
 export async function instructionsCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
     args: argv,
@@ -230,10 +179,4 @@ function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }
     end => `  ${end.region.padEnd(16)} ${end.state.padEnd(9)} ${end.objects} objects, ${end.bytes} bytes\n`,
   )
   return `${id}: ${state}${reason === null || reason === '' ? '' : ` (${reason})`}, ${objects} objects, ${bytes} bytes, ${approvals} of ${quorum} approvals\n${places.join('')}`
-}
-
-function readDelegation(file: string): Json {
-  const envelope = parseEnvelope(JSON.parse(readFileSync(file, 'utf8')))
-  if (envelope === null) throw new UsageError(`${file} holds no delegation`)
-  return printEnvelope(envelope) as Json
 }

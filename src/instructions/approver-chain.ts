@@ -34,12 +34,23 @@ export interface ApproverChain {
     instruction: InstructionId,
     link: LinkJson,
   ): { readonly check: Check; readonly put: Put }
+  /** As `append`, for a delegation that is taken back. */
+  withdraw(
+    tenant: TenantId,
+    delegation: string,
+    envelope: EnvelopeJson,
+  ): { readonly check: Check; readonly puts: readonly Put[] }
   isWithdrawn(delegation: string): Promise<boolean>
+  /** Every delegation of the tenant that was taken back, as signed. */
+  withdrawals(tenant: TenantId): Promise<EnvelopeJson[]>
 }
 
 const linkPrefix = (tenant: TenantId): Uint8Array => utf8(`${tenant}/`)
 const linkKey = (tenant: TenantId, number: number): Uint8Array => concat(linkPrefix(tenant), u32be(number))
-export const withdrawalKey = (delegation: string): Uint8Array => utf8(`withdrawn/${delegation}`)
+const withdrawalKey = (delegation: string): Uint8Array => utf8(`withdrawn/${delegation}`)
+/** Beside it by tenant, so that one tenant's can be told without reading all. */
+const withdrawalsOf = (tenant: TenantId, delegation = ''): Uint8Array =>
+  utf8(`withdrawals/${tenant}/${delegation}`)
 /** Nobody changes approvers so often; a chain that is longer is not read. */
 const maxLinks = 1000
 
@@ -88,6 +99,24 @@ export function createApproverChain(region: RegionId, catalog: Catalog): Approve
         check: { table: 'approvers', key, expected: null },
         put: { table: 'approvers', key, value: encodeRow(row) },
       }
+    },
+
+    withdraw(tenant, delegation, envelope) {
+      const key = withdrawalKey(delegation)
+      const value = utf8(JSON.stringify(envelope))
+      return {
+        check: { table: 'approvers', key, expected: null },
+        puts: [
+          { table: 'approvers', key, value },
+          { table: 'approvers', key: withdrawalsOf(tenant, delegation), value },
+        ],
+      }
+    },
+
+    async withdrawals(tenant) {
+      const from = withdrawalsOf(tenant)
+      const rows = await catalog.scan('approvers', { from, to: prefixEnd(from)!, limit: maxLinks })
+      return rows.map(({ value }) => JSON.parse(Buffer.from(value).toString('utf8')) as EnvelopeJson)
     },
 
     async isWithdrawn(delegation) {

@@ -26,7 +26,8 @@ const kept: Readonly<Record<string, string>> = {
 
 /** Why an entry cannot be erased; `null` when it can. */
 export function whyKept({ type, body }: Pick<EntryPayload, 'type' | 'body'>): string | null {
-  if (type === 'connection' && body.role === 'transfer') return 'the other region has its counterpart'
+  if (type === 'connection' && (body.role === 'transfer' || body.role === 'knowledge'))
+    return 'the other region has its counterpart'
   return kept[type] ?? null
 }
 

@@ -17,7 +17,7 @@ import { rowsOf } from '../store/rows-of.ts'
 import { openWithdrawal } from '../verify/delegation.ts'
 import { isApproved } from '../verify/judge.ts'
 import { openVerdict, type Verdict } from '../verify/verdict-document.ts'
-import { type ApproverChain, createApproverChain, withdrawalKey } from './approver-chain.ts'
+import { type ApproverChain, createApproverChain } from './approver-chain.ts'
 import { type Instruction, openInstruction } from './instruction.ts'
 import type { TransferInstruction } from './kinds/transfer.ts'
 import { checkDrafter, checkSeat, checkTime, endStates, orderOf, standingOf } from './standing.ts'
@@ -99,6 +99,8 @@ export interface InstructionBook {
   /** As `find`, for somebody who looks at it: a draft that has expired is entered as such. */
   look(id: InstructionId): Promise<KnownInstruction | null>
   list(tenant: TenantId): Promise<InstructionRow[]>
+  /** Changes of the tenant's approvers that have been drafted and have not ended. */
+  waitingChanges(tenant: TenantId): Promise<KnownInstruction[]>
   /** Every instruction that is approved or running: what an executor goes on with after a start. */
   active(): Promise<InstructionId[]>
   /**
@@ -118,6 +120,8 @@ export interface StateChange {
 const rowKey = (id: InstructionId): Uint8Array => utf8(id)
 /** Index by tenant: `00` ‖ tenant id ‖ instruction id. Ids are hexadecimal, so that the rows come after it. */
 const tenantPrefix = (tenant: TenantId): Uint8Array => concat(Uint8Array.of(0), utf8(tenant))
+/** Index of the changes of a tenant's approvers, few among thousands of instructions. */
+const changesPrefix = (tenant: TenantId): Uint8Array => utf8(`changes/${tenant}/`)
 const firstRow = utf8('0')
 const verdictKey = (id: InstructionId, { kind, approver, signer }: Verdict): Uint8Array =>
   utf8(`${id}${kind}/${approver}${signer === approver ? '' : `/${signer}`}`)
@@ -259,6 +263,9 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         puts: [
           { table: 'instructions', key: rowKey(id), value: encodeRow(row) },
           { table: 'instructions', key: concat(tenantPrefix(tenant), utf8(id)), value: utf8(id) },
+          ...(instruction.kind === 'approvers'
+            ? [{ table: 'approvers' as const, key: concat(changesPrefix(tenant), utf8(id)), value: utf8(id) }]
+            : []),
           entry.put,
         ],
       })
@@ -308,12 +315,12 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       if (typeof opened === 'string') throw new HoldfastError('not-verified', `the withdrawal: ${opened}`)
       const { delegation, approver } = opened
       const json = printEnvelope(envelope)
-      const key = withdrawalKey(delegation)
+      const { check, puts } = approvers.withdraw(tenant, delegation, json)
       const body = { delegation, approver, envelope: json }
       const entry = drafts.draft({ tenant, type: 'delegation.withdrawn', body })
       const held = await catalog.commit({
-        checks: [{ table: 'approvers', key, expected: null }],
-        puts: [{ table: 'approvers', key, value: utf8(JSON.stringify(json)) }, entry.put],
+        checks: [check],
+        puts: [...puts, entry.put],
       })
       if (held) onEntered(entry)
       return delegation
@@ -335,6 +342,15 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         rows.push(row.state === 'drafted' ? (await settle(id)).row : row)
       }
       return rows
+    },
+
+    async waitingChanges(tenant) {
+      const waiting: KnownInstruction[] = []
+      for await (const { value } of rowsOf(catalog, 'approvers', { prefix: changesPrefix(tenant) })) {
+        const known = await settle(fromUtf8(value) as InstructionId)
+        if (!endStates.includes(known.row.state)) waiting.push(known)
+      }
+      return waiting
     },
 
     async active() {

@@ -184,7 +184,7 @@ type EntryBodies = {
   }
   connection: {
     readonly connection: string
-    readonly role: 's3' | 'transfer' | 'webhook'
+    readonly role: 's3' | 'transfer' | 'knowledge' | 'webhook'
     readonly local: Endpoint
     readonly remote: Endpoint
     readonly start: string

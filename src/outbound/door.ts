@@ -22,6 +22,8 @@ export interface OutboundRequest {
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
   /** No answer, or no progress, for so long ends it. */
   readonly idleMs: number
+  /** It gets a connection of its own, which is closed after the answer. */
+  readonly isAlone?: boolean
   /** Told of the TCP socket once, when it is connected: for its record. */
   readonly onSocket?: (socket: Socket) => void
 }
@@ -48,50 +50,58 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   const agents = new Map<string, Agent>()
   const wires = new WeakMap<Duplex, Socket>()
 
-  const agentOf = ({ host, port, certificate, instruction, webhook, remote, witness }: Outbound): Agent => {
+  const newAgent = (op: Outbound): Agent => {
+    const { host, port, certificate, webhook, remote, witness } = op
     // Named by its owner, and not by a region's pinned key.
+    const named = webhook ?? remote ?? witness
+    const agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets })
+    // TLS on a TCP socket of our own making: only that one counts the bytes that are on the wire.
+    agent.createConnection = () => {
+      const tcp = connectTcp({
+        host,
+        port,
+        noDelay: true,
+        ...(localAddress !== undefined && { localAddress }),
+      })
+      if (named?.isPlain === true) {
+        wires.set(tcp, tcp)
+        return tcp
+      }
+      if (named !== undefined && certificate === '') {
+        const vouched = connectTls({
+          socket: tcp,
+          host: named.name,
+          servername: named.name,
+          minVersion: 'TLSv1.2',
+        })
+        tcp.once('error', error => vouched.destroy(error))
+        wires.set(vouched, tcp)
+        return vouched
+      }
+      const secure = connectTls({
+        socket: tcp,
+        key: identity.key,
+        cert: identity.certificate,
+        // The pinned certificate is its own authority: no other chain can lead to it, so its name says nothing more.
+        ca: [certificate],
+        checkServerIdentity: () => undefined,
+        minVersion: 'TLSv1.3',
+      })
+      tcp.once('error', error => secure.destroy(error))
+      wires.set(secure, tcp)
+      return secure
+    }
+    return agent
+  }
+
+  const agentOf = (op: Outbound): Agent => {
+    const { host, port, certificate, instruction, webhook, remote, witness } = op
     const named = webhook ?? remote ?? witness
     // Connections of one instruction carry nothing else, so that their bytes are wholly its own.
     const key = `${host}:${port} ${instruction} ${named?.name ?? ''} ${named?.isPlain ?? false} ${certificate}`
     let agent = agents.get(key)
     if (agent === undefined) {
-      agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, maxSockets })
-      // TLS on a TCP socket of our own making: only that one counts the bytes that are on the wire.
-      agent.createConnection = () => {
-        const tcp = connectTcp({
-          host,
-          port,
-          noDelay: true,
-          ...(localAddress !== undefined && { localAddress }),
-        })
-        if (named?.isPlain === true) {
-          wires.set(tcp, tcp)
-          return tcp
-        }
-        if (named !== undefined && certificate === '') {
-          const vouched = connectTls({
-            socket: tcp,
-            host: named.name,
-            servername: named.name,
-            minVersion: 'TLSv1.2',
-          })
-          tcp.once('error', error => vouched.destroy(error))
-          wires.set(vouched, tcp)
-          return vouched
-        }
-        const secure = connectTls({
-          socket: tcp,
-          key: identity.key,
-          cert: identity.certificate,
-          // The pinned certificate is its own authority: no other chain can lead to it, so its name says nothing more.
-          ca: [certificate],
-          checkServerIdentity: () => undefined,
-          minVersion: 'TLSv1.3',
-        })
-        tcp.once('error', error => secure.destroy(error))
-        wires.set(secure, tcp)
-        return secure
-      }
+      agent = newAgent(op)
       agents.set(key, agent)
     }
     return agent
@@ -100,6 +110,17 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   return {
     async send({ op }, outbound) {
       try {
+        if (outbound.isAlone) {
+          const agent = newAgent(op)
+          try {
+            const answer = await exchange(op, agent, outbound, wires)
+            if (answer === 'stale') throw new Error('a new connection was closed before an answer')
+            return answer
+          } finally {
+            // Closed at this end first: then both ends have counted the same bytes.
+            agent.destroy()
+          }
+        }
         for (let stale = 0; ; stale++) {
           const answer = await exchange(op, agentOf(op), outbound, wires)
           if (answer !== 'stale') return answer

@@ -23,7 +23,7 @@ export function decideOutbound(op: Outbound): Authorized<Outbound> | Refusal {
   if (!op.registered) {
     return refuse('outbound-not-registered', `${op.host}:${op.port} is not registered as a ${op.purpose}.`)
   }
-  if (op.purpose === 'transfer' && op.instruction === null) {
+  if ((op.purpose === 'transfer' || op.purpose === 'knowledge') && op.instruction === null) {
     return refuse(
       'transfer-needs-an-instruction',
       `Data leaves for ${op.host} only under a customer's instruction.`,

@@ -83,7 +83,8 @@ export type ClientOperation =
 /** A connection out: to whom, why, and what was registered for that. */
 export interface Outbound {
   readonly action: 'outbound'
-  readonly purpose: 'key-holder' | 'transfer' | 'webhook' | 'remote-store' | 'witness'
+  /** `knowledge`: regions tell each other what a tenant said, on connections of their own. */
+  readonly purpose: 'key-holder' | 'transfer' | 'knowledge' | 'webhook' | 'remote-store' | 'witness'
   readonly host: string
   readonly port: number
   /**

@@ -4,8 +4,8 @@ import { HoldfastError, hasCode, messageOf, unreachable } from '../core/errors.t
 import { type InstructionId, parseInstructionId } from '../core/ids.ts'
 import { runChangeOfApprovers } from '../instructions/change-approvers.ts'
 import { runClassification } from '../instructions/classify.ts'
-import { runErasure } from '../instructions/erase.ts'
 import { dueUnixMs } from '../instructions/due.ts'
+import { runErasure } from '../instructions/erase.ts'
 import { placeOf } from '../instructions/instruction.ts'
 import { runPermission } from '../instructions/permission.ts'
 import { runResidency } from '../instructions/reside.ts'
@@ -27,6 +27,8 @@ const longestRetryMs = 30_000
 export function createExecutor(deps: SenderDeps): Executor {
   const running = new Map<InstructionId, Promise<void>>()
   const sleepers = new Set<(error: Error) => void>()
+  /** How many verdicts every region has heard. */
+  const told = new Map<InstructionId, number>()
   let stopped = false
 
   /** Rejects at the stop: an undo window may outlast the process by days. */
@@ -48,6 +50,10 @@ export function createExecutor(deps: SenderDeps): Executor {
       if (found === null || (placeOf(found.instruction) ?? deps.region.id) !== deps.region.id) return
       const { state } = found.row
       const active = state === 'approved' || state === 'running'
+      if (found.instruction.kind === 'approvers' && told.get(id) !== found.envelopes.length) {
+        // Every region waits from when it hears of it; one that cannot be reached is told again.
+        if (await deps.knowledge.tellAll(found.row.tenant, id)) told.set(id, found.envelopes.length)
+      }
       // Ended with a batch on its way (revoked, then killed): both books must still say what became of it.
       if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
       const wait = active ? dueUnixMs(found) - deps.region.lawfulNow() : 0

@@ -1,6 +1,6 @@
 /** The source's calls to a peer, through the one door out, each with policy's leave for this instruction. */
 import type { Socket } from 'node:net'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { EntryId, InstructionId } from '../core/ids.ts'
@@ -18,6 +18,7 @@ import {
   type ObjectHead,
   type PeerProof,
   paths,
+  refusalSchema,
   type TransferItem,
 } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
@@ -38,7 +39,6 @@ export interface PeerClient {
 }
 
 const idleMs = 30_000
-const refusalSchema = z.object({ rule: z.string(), message: z.string() })
 
 export function createPeerClient(
   door: Door,

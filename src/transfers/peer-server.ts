@@ -13,12 +13,14 @@ import {
   type OriginId,
   parseInstructionId,
   type RandomBytes,
+  type TenantId,
 } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import type { TlsIdentity } from '../crypto/tls-identity.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { openFrame } from './frame.ts'
+import type { KnowledgeExchange } from './knowledge.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
 import { batchSchema, challengeSchema, endSchema, offerSchema, type TransferItem } from './protocol.ts'
 import type { Receiver } from './receiver.ts'
@@ -29,6 +31,7 @@ export interface PeerServerOptions {
   readonly identity: TlsIdentity
   readonly peers: Peers
   readonly receiver: Receiver
+  readonly knowledge: Pick<KnowledgeExchange, 'hear'>
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -100,16 +103,22 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   })
 
   /** The sender gives a connection to one instruction only; bytes of another on it are not counted as ours. */
-  const charge = async (message: IncomingMessage, peer: Peer, id: InstructionId): Promise<void> => {
+  const charge = async (
+    message: IncomingMessage,
+    peer: Peer,
+    id: InstructionId,
+    role: 'transfer' | 'knowledge',
+    ofTenant?: TenantId,
+  ): Promise<void> => {
     const key = socketKey(message.socket)
-    const known = await region.book.find(id)
+    const tenant = ofTenant ?? (await region.book.find(id))?.row.tenant
     const socket = sockets.get(key)
-    if (known === null || socket === undefined || peer.country === region.country) return
+    if (tenant === undefined || socket === undefined || peer.country === region.country) return
     let connection = tracked.get(key)
     if (connection === undefined) {
       const facts = {
         id: newSortableId(clock(), options.randomBytes),
-        role: 'transfer',
+        role,
         initiator: 'remote',
         instruction: id,
         remoteCountry: peer.country,
@@ -124,7 +133,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       catalog: region.catalog,
       drafts: region.drafts,
     }
-    connection.charge(book, known.row.tenant, [])
+    connection.charge(book, tenant, [])
   }
 
   const serve = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -137,6 +146,16 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       const { instruction, verdicts } = parse(offerSchema, await readJson(message))
       await receiver.offer(peer, instruction, verdicts)
       return sendJson(response, 200, {})
+    }
+    const asked = /^\/v1\/tenants\/([0-9a-f]{64})\/knowledge\/([0-9a-f]{64})$/.exec(path)
+    if (message.method === 'POST' && asked !== null) {
+      const [tenant, instruction] = [asked[1] as TenantId, asked[2] as InstructionId]
+      const told = await options.knowledge.hear(peer, tenant, instruction, await readJson(message))
+      if (told !== null) await charge(message, peer, instruction, 'knowledge', tenant)
+      // No word of whether it is known: whoever asks is a region that has it.
+      if (told === null)
+        throw new TransferRefused('instruction-out-of-scope', 'There is no such tenant here.')
+      return sendJson(response, 200, told)
     }
     const match =
       /^\/v1\/transfers\/([0-9a-f]{64})\/(end|batches\/(\d{1,9})(?:\/(close|arrival|challenge|[0-9a-f]{32}))?)$/.exec(
@@ -182,7 +201,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
         }
       }
     } finally {
-      await charge(message, peer, id)
+      await charge(message, peer, id, 'transfer')
     }
   }
 

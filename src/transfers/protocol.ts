@@ -21,6 +21,9 @@ export type TransferItem = Omit<z.infer<typeof itemSchema>, 'originId'> & { read
 const proofSchema = z.strictObject({ receipt: z.string().max(4 << 20), leaf: z.string().max(200) })
 export type PeerProof = z.infer<typeof proofSchema>
 
+/** What a peer answers that says no. */
+export const refusalSchema = z.object({ rule: z.string(), message: z.string() })
+
 export const offerSchema = z.strictObject({
   instruction: z.unknown(),
   verdicts: z.array(z.unknown()).max(1000),

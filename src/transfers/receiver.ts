@@ -36,6 +36,7 @@ import { type BucketKeyRow, type Encryption, encodeRow, isMarker, type ObjectRow
 import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
 import { checkClass, checkDeparture, checkHead } from './check-source.ts'
 import type { Frame } from './frame.ts'
+import type { KnowledgeExchange } from './knowledge.ts'
 import { lawOf, type TransferLaw } from './law.ts'
 import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
 import { itemsDigest, type PeerProof, type TransferItem } from './protocol.ts'
@@ -64,7 +65,12 @@ export interface Receiver {
   end(peer: Peer, id: InstructionId, state: 'completed' | 'failed', reason: string | null): Promise<void>
 }
 
-export function createReceiver(region: TransferRegion, clock: Clock, randomBytes: RandomBytes): Receiver {
+export function createReceiver(
+  region: TransferRegion,
+  knowledge: Pick<KnowledgeExchange, 'demand'>,
+  clock: Clock,
+  randomBytes: RandomBytes,
+): Receiver {
   const { catalog, blobs, book, drafts } = region
 
   /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
@@ -129,6 +135,7 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
       if (envelope === null)
         throw new TransferRefused('transfer-needs-an-instruction', 'What was offered is no instruction.')
       const { row } = await book.draft(envelope)
+      await knowledge.demand(peer, row.tenant, row.id)
       for (const json of verdicts) {
         const verdict = parseEnvelope(json)
         if (verdict === null) continue
@@ -141,7 +148,8 @@ export function createReceiver(region: TransferRegion, clock: Clock, randomBytes
     },
 
     async openBatch(peer, id, batch, items, departure) {
-      await known(peer, id)
+      const { row: asked } = await known(peer, id)
+      await knowledge.demand(peer, asked.tenant, id)
       const before = await findBatch(catalog, id, batch)
       if (before !== null && before.row.state !== 'departed') return []
       const { current, bucket } = await authorize(peer, id, items)

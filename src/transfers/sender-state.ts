@@ -11,6 +11,7 @@ import { findBucket } from '../store/buckets.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { type TransferRow, transferKey } from './batches.ts'
+import type { KnowledgeExchange } from './knowledge.ts'
 import { lawOf, type TransferLaw } from './law.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
 import type { PeerProof } from './protocol.ts'
@@ -23,6 +24,7 @@ export interface SenderDeps {
   readonly region: TransferRegion
   readonly door: Door
   readonly peers: Peers
+  readonly knowledge: Pick<KnowledgeExchange, 'demand' | 'tellAll'>
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log

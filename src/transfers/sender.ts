@@ -7,6 +7,7 @@
  * departed or is found again by its row; sending is asked for object by object (`wanted`), closing answers the same
  * twice, deleting names the version. Started again at any point, it goes on at the first step that is not done.
  */
+import { HoldfastError } from '../core/errors.ts'
 import { type InstructionId, newSortableId } from '../core/ids.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { openBatchOf } from './batches.ts'
@@ -58,6 +59,9 @@ export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<
     await walk(deps, peer, client, id)
   } catch (error) {
     if (!(error instanceof TransferRefused)) throw error
+    // Nobody has said no: it goes on once both ends know the same of the tenant's will.
+    if (error.rule === 'approvers-differ' || error.rule === 'approvers-stale')
+      throw new HoldfastError('peer-unavailable', error.message, {}, error)
     await stop(deps, client, id, error)
   } finally {
     clearInterval(hourly)
@@ -72,11 +76,13 @@ async function walk(deps: SenderDeps, peer: Peer, client: PeerClient, id: Instru
   if (!(await isSent(deps, id))) {
     await checkLimitsAhead(deps, peer, id)
     const offered = await known(deps, id)
+    await deps.knowledge.demand(peer, offered.row.tenant, id)
     await client.offer(offered.row.envelope, offered.envelopes)
   }
   while (!(await isSent(deps, id))) {
     const row = await transferRow(deps, id)
     const open = await openBatchOf(region.catalog, row)
+    if (open === null) await deps.knowledge.demand(peer, (await known(deps, id)).row.tenant, id)
     if (open === null) await depart(deps, peer, id, row)
     else await sendBatch(deps, peer, client, id, open)
   }

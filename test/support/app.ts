@@ -90,6 +90,7 @@ export async function startTestApp(
     lifecycleDayMs: 86_400_000,
     limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: null },
     regions,
+    peers: [],
     witnesses: [],
     places: [],
     packsFolder: null,

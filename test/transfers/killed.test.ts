@@ -172,7 +172,13 @@ describe('a transfer of a provider that is killed', () => {
       ['in-mumbai', source],
     ] as const) {
       const drafts = createDraftBox(region as RegionId, Date.now, randomBytes)
-      const book = createInstructionBook({ id: region as RegionId, catalog, drafts, countries: new Map(), clock: Date.now })
+      const book = createInstructionBook({
+        id: region as RegionId,
+        catalog,
+        drafts,
+        countries: new Map(),
+        clock: Date.now,
+      })
       await book.say(revocation)
     }
     await holdfast.server.start()

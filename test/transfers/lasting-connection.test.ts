@@ -31,7 +31,9 @@ afterAll(() => test?.[Symbol.asyncDispose]())
 
 async function connections(region: string): Promise<any[]> {
   const entries = await booksOf(customer.credentials, region)
-  return entries.filter(({ type }) => type === 'connection').map(({ body }) => body)
+  return entries
+    .filter(({ type, body }) => type === 'connection' && body.role === 'transfer')
+    .map(({ body }) => body)
 }
 
 it('a connection between regions that lasts is entered every hour at both ends', async () => {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InstructionId, RegionId, TenantId } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
-import type { VerdictKind } from '../../src/verify/verdict-document.ts'
 import { createInstructionBook, type InstructionBook } from '../../src/instructions/instruction-book.ts'
+import type { VerdictKind } from '../../src/verify/verdict-document.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
   api,
@@ -108,7 +108,13 @@ describe('a verdict', () => {
     const envelope = draft(instructionFields(acme))
     const id = await instruct(acme, envelope)
     const { id: region, catalog, drafts } = test.app.regions.get('de-frankfurt' as RegionId)!
-    const destination = createInstructionBook({ id: region, catalog, drafts, countries: new Map(), clock: Date.now })
+    const destination = createInstructionBook({
+      id: region,
+      catalog,
+      drafts,
+      countries: new Map(),
+      clock: Date.now,
+    })
     // As if the process had been killed between the two.
     await destination.say(verdict('revoked', envelope, acme.tenant, acme.approvers[0]!))
     const { status, json } = await tell(envelope, id, 'revoked', 1)

@@ -73,7 +73,7 @@ export function readWords(entries: readonly BookEntry[]): Words {
         region: entry.region,
         tenant: entry.tenant,
         connection,
-        role: body.role === 'transfer' ? 'transfer' : 's3',
+        role: body.role === 'transfer' || body.role === 'knowledge' ? 'transfer' : 's3',
         instruction: textOf(body.instruction),
         isSender,
         entryIds: [entry.id],
