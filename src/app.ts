@@ -188,6 +188,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       region: transferRegion,
       peers,
       door,
+      staleMs: config.staleMs,
       clock,
       randomBytes,
       log,
@@ -262,7 +263,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   })
   const api = createApiHandler({
     routes: [
-      ...tenantRoutes(regions, clock, randomBytes),
+      ...tenantRoutes(regions, new Set(config.peers.map(({ id }) => id)), clock, randomBytes),
       ...quotaRoutes(regions),
       ...webhookRoutes(regions, clock),
       ...bookRoutes(regions, clock),

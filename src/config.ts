@@ -29,6 +29,8 @@ export interface Config {
   /** Stands in front of `/log/<region>` in the origins of the logs. Must never change for a data folder. */
   readonly publicHost: string
   readonly leaseMs: number
+  /** What another region knows of a tenant's approvers and verdicts counts as old after so long: nothing goes abroad. */
+  readonly staleMs: number
   /** How long a moved object stays at its source after its arrival is in the books. */
   readonly moveUndoMs: number
   /** How long bytes that were given up stay readable for whoever began to read them. */
@@ -187,6 +189,7 @@ const schema = z.strictObject({
   api: z.strictObject({ port: port.default(9001) }).prefault({}),
   workers: z.int().min(0).max(256).optional(),
   leaseSeconds: z.int().min(1).max(3600).default(300),
+  staleSeconds: z.int().min(1).max(86_400).default(300),
   moveUndoSeconds: z
     .int()
     .min(0)
@@ -414,6 +417,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     workers: workers ?? config.workers ?? Math.min(availableParallelism(), 16),
     publicHost: config.publicHost ?? `${host}:${apiPort ?? config.api.port}`,
     leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
+    staleMs: config.staleSeconds * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,
     trashGraceMs: config.trashGraceSeconds * 1000,
     limits: config.limits,

@@ -24,8 +24,13 @@ const commands: Readonly<Record<string, Command>> = {
       '                        [--recovery KEY… --recovery-quorum K]\n' +
       '                              [--user-id ID] [--account-id ID] [--display-name NAME] [--email ADDRESS]\n' +
       '                              [--access-key KEY --secret-key SECRET] [--user NAME] [--classic-buckets]\n' +
+      '       holdfast tenant join --api URL [--endpoint URL] --operator-token FILE --customer DIR --site NAME\n' +
       '       holdfast tenant list',
     load: async () => (await import('./cli/tenant.ts')).tenantCommand,
+  },
+  region: {
+    usage: 'holdfast region show [--region R] [--config holdfast.yaml] [--json]',
+    load: async () => (await import('./region-command.ts')).regionCommand,
   },
   user: {
     usage:
@@ -57,7 +62,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   instruct: {
     usage:
-      'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 --mode copy|move --purpose TEXT [--expires 24h]\n' +
+      'holdfast instruct transfer --bucket b [--prefix p] --to-bucket b2 [--to-region R] --mode copy|move --purpose TEXT [--expires 24h]\n' +
       '                                   [--versions current|all] [--list DIGEST] [--max-objects N] [--max-bytes N]\n' +
       '                                   [--mechanism NAME[: TEXT],…] [--dry-run]\n' +
       '       holdfast instruct erase --region R (--entry ID … | --bucket B [--key K | --prefix P]) --purpose TEXT\n' +

@@ -311,7 +311,7 @@ function startHousekeeping(
 const format = 'holdfast/region/v1'
 
 /** Says what the folder is, so that a later version knows what it reads, and no folder is opened as another region. */
-async function claimFolder(folder: string, id: string): Promise<void> {
+export async function claimFolder(folder: string, id: string): Promise<void> {
   const path = join(folder, 'region.json')
   if (!existsSync(path)) {
     await writeFileDurable(path, utf8(`${JSON.stringify({ format, region: id })}\n`))
@@ -328,13 +328,18 @@ async function claimFolder(folder: string, id: string): Promise<void> {
 }
 
 /** The log's name is for ever: it is written down at the first start, whatever the host is called later. */
-async function logOrigin(folder: string, publicHost: string, id: string): Promise<string> {
+export async function logOrigin(folder: string, publicHost: string, id: string): Promise<string> {
   const path = join(folder, 'log.origin')
   if (!existsSync(path)) await writeFileDurable(path, utf8(`${publicHost}/log/${id}\n`))
   return readFileSync(path, 'utf8').trim()
 }
 
-async function loadIdentity(folder: string, id: string, host: string, clock: Clock): Promise<TlsIdentity> {
+export async function loadIdentity(
+  folder: string,
+  id: string,
+  host: string,
+  clock: Clock,
+): Promise<TlsIdentity> {
   const path = join(folder, 'tls.json')
   if (!existsSync(path)) {
     const made = await createTlsIdentity(`holdfast region ${id}`, [host, 'localhost'], clock())

@@ -9,6 +9,7 @@ import { parseRegionId, type RandomBytes, type RegionId, type TenantId } from '.
 import type { Clock } from '../core/time.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { chainRows, type LinkJson } from '../instructions/approver-chain.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { ownedKeyKey } from '../store/iam.ts'
@@ -26,6 +27,7 @@ import {
   type TenantRow,
   tenantRowKey,
 } from '../store/tenants.ts'
+import { followChain, parseLinks } from '../verify/approver-chain.ts'
 import { openGenesis } from '../verify/genesis.ts'
 import { chainKeyCommitment } from '../verify/leaf.ts'
 import { type ApiAnswer, type ApiRoute, parseBody } from './routes.ts'
@@ -67,6 +69,8 @@ const joinSchema = z.strictObject({
   genesis: z.unknown(),
   home: z.string(),
   account: accountSchema.optional(),
+  /** The changes of its approvers since the genesis, as regions that it joined before tell them. */
+  chain: z.array(z.unknown()).max(1000).default([]),
   /** Hex, one for each region that is joined. */
   chainKeys: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
   holder: z.strictObject({
@@ -83,6 +87,8 @@ const joinSchema = z.strictObject({
 
 export function tenantRoutes(
   regions: ReadonlyMap<RegionId, TenantRegion>,
+  /** Regions of other processes that this one knows: a tenant may be at home in one of them. */
+  peers: ReadonlySet<RegionId>,
   clock: Clock,
   randomBytes: RandomBytes,
 ): ApiRoute[] {
@@ -112,7 +118,7 @@ export function tenantRoutes(
       caller: 'operator',
       summary: 'A tenant joins, by its signed genesis; answers its first access key and API token',
       body: joinSchema,
-      run: ({ body }) => join(regions, parseBody(joinSchema, body), clock, randomBytes),
+      run: ({ body }) => join(regions, peers, parseBody(joinSchema, body), clock, randomBytes),
     },
     {
       method: 'GET',
@@ -141,6 +147,7 @@ async function listTenants(regions: ReadonlyMap<RegionId, TenantRegion>): Promis
 
 async function join(
   regions: ReadonlyMap<RegionId, TenantRegion>,
+  peers: ReadonlySet<RegionId>,
   request: z.infer<typeof joinSchema>,
   clock: Clock,
   randomBytes: RandomBytes,
@@ -151,8 +158,11 @@ async function join(
   if (typeof genesis === 'string') throw new HoldfastError('not-verified', genesis)
   const tenant = genesis.tenant as TenantId
   const home = parseRegionId(request.home)
-  if (home === null || !regions.has(home))
-    throw new HoldfastError('bad-input', `home ${request.home} is not a region here`)
+  if (home === null || (!regions.has(home) && !peers.has(home)))
+    throw new HoldfastError('bad-input', `home ${request.home} is not a region here, nor a peer`)
+  const links = parseLinks(request.chain)
+  const set = links === null ? 'it is no chain of changes' : followChain(genesis, links, nodeVerifyCrypto)
+  if (typeof set === 'string') throw new HoldfastError('not-verified', `the approvers: ${set}`)
   const joined = Object.entries(request.chainKeys).map(([id, chainKey]) => {
     const region = regions.get(id as RegionId)
     const credentials = request.holder.credentials[id]
@@ -160,7 +170,7 @@ async function join(
     if (credentials === undefined) throw new HoldfastError('bad-input', `no key holder credentials for ${id}`)
     return { region, chainKey, credentials }
   })
-  if (!joined.some(({ region }) => region.id === home))
+  if (regions.has(home) && !joined.some(({ region }) => region.id === home))
     throw new HoldfastError('bad-input', 'the home region must be joined')
   const given = request.account ?? {}
   if ((given.accessKeyId === undefined) !== (given.secretAccessKey === undefined))
@@ -239,6 +249,7 @@ async function join(
         { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), value: encodeRow(key) },
         { table: 'apitokens', key: apiTokenRowKey(apiToken), value: encodeRow(token) },
         ...index.map(key => ({ table: 'accounts' as const, key, value: tenantRowKey(tenant) })),
+        ...chainRows(tenant, request.chain as LinkJson[]),
         { table: 'iam', key: ownedKeyKey(tenant, 'root', accessKeyId), value: utf8(accessKeyId) },
         ...entries.map(({ put }) => put),
       ],

@@ -8,29 +8,30 @@ import type { ApproverRules, ApproverSet, SetBody } from '../verify/approver-set
 import { printApprover } from '../verify/approvers.ts'
 import { parseTrust } from '../verify/trust.ts'
 import { callApi } from './api-client.ts'
-import { customerFiles } from './customer-folder.ts'
 import type { Orderer } from './order.ts'
 
 export interface RegionSet {
   readonly region: string
   readonly ledger: string
   readonly set: ApproverSet
+  /** As it was told, and followed. */
+  readonly chain: readonly unknown[]
 }
 
 /** Nobody's word is taken: each region's chain is followed here, and one that does not hold is an error. */
-export async function fetchApproverSets({ folder, credentials }: Orderer): Promise<RegionSet[]> {
-  const files = customerFiles(folder)
-  const trust = parseTrust(readFileSync(files.trust, 'utf8'), nodeVerifyCrypto)
-  if (typeof trust === 'string') throw new HoldfastError('not-verified', `${files.trust}: ${trust}`)
+export async function fetchApproverSets({ credentials }: Pick<Orderer, 'credentials'>): Promise<RegionSet[]> {
+  const path = credentials.trust
+  const trust = parseTrust(readFileSync(path, 'utf8'), nodeVerifyCrypto)
+  if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
   const answer = (await callApi(credentials.api, 'GET', '/approvers', credentials.apiToken)) as {
-    regions: { region: string; ledger: string; chain: unknown }[]
+    regions: { region: string; ledger: string; chain: unknown[] }[]
   }
   return answer.regions.map(({ region, ledger, chain }) => {
     const links = parseLinks(chain)
     const set = links === null ? 'it is no chain' : followChain(trust.genesis, links, nodeVerifyCrypto)
     if (typeof set === 'string')
       throw new HoldfastError('not-verified', `the approvers that ${region} tells of: ${set}`)
-    return { region, ledger, set }
+    return { region, ledger, set, chain }
   })
 }
 

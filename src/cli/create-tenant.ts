@@ -57,7 +57,7 @@ export interface GivenAccount {
   readonly newBuckets?: 'classic'
 }
 
-interface RegionAnswer {
+export interface RegionAnswer {
   readonly id: string
   readonly country: string
   readonly origin: string
@@ -65,7 +65,7 @@ interface RegionAnswer {
   readonly certificate: string
 }
 
-interface JoinAnswer {
+export interface JoinAnswer {
   readonly tenant: string
   readonly accessKeyId: string
   readonly secretAccessKey: string

@@ -59,6 +59,7 @@ async function instructTransferCommand(
       bucket: { type: 'string' },
       prefix: { type: 'string', default: '' },
       'to-bucket': { type: 'string' },
+      'to-region': { type: 'string' },
       mode: { type: 'string', default: 'copy' },
       mechanism: { type: 'string' },
       'max-objects': { type: 'string' },
@@ -81,7 +82,12 @@ async function instructTransferCommand(
   const orderer = ordererOf(values, io)
   const { credentials } = orderer
   const from = await findBucketPlace(credentials, required(values.bucket, '--bucket'))
-  const to = await findBucketPlace(credentials, required(values['to-bucket'], '--to-bucket'))
+  const toBucket = required(values['to-bucket'], '--to-bucket')
+  // One of another process, which this one cannot look up; the region that it is in judges it.
+  const to =
+    values['to-region'] === undefined
+      ? await findBucketPlace(credentials, toBucket)
+      : { bucket: toBucket, region: values['to-region'] }
   const purpose = values.purpose ?? (values['dry-run'] ? 'a dry run' : undefined)
   const scope: { [field: string]: Json } = {
     prefix: values.prefix,

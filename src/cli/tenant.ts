@@ -10,6 +10,7 @@ import { createTenant, type GivenAccount } from './create-tenant.ts'
 import { customerFolder, loadHolderConfig, tenantFolders, tenantsFolder } from './customer-folder.ts'
 import { createIamClient } from './iam-client.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
+import { joinTenant } from './join-tenant.ts'
 import { operatorOf, operatorOptions } from './operator.ts'
 import { parseOptions, required } from './options.ts'
 
@@ -32,6 +33,7 @@ const options = {
   'classic-buckets': { type: 'boolean' },
   ...operatorOptions,
   endpoint: { type: 'string' },
+  site: { type: 'string' },
   keyholder: { type: 'string' },
   json: { type: 'boolean' },
 } as const
@@ -123,8 +125,26 @@ export async function tenantCommand(argv: string[], io: CommandIo): Promise<Exit
       }
       return 0
     }
+    case 'join': {
+      const joined = await joinTenant({
+        folder: values.customer ?? customerFolder(io.env),
+        site: required(values.site, '--site NAME'),
+        api,
+        endpoint: values.endpoint ?? api,
+        operatorToken,
+        randomBytes: length => randomBytes(length),
+      })
+      if (values.json) {
+        const { folder: customer, regions } = joined
+        io.stdout.write(`${JSON.stringify({ customer, regions })}\n`)
+      } else
+        io.stdout.write(
+          `joined ${joined.regions.join(', ')}\n  credentials for there are in ${joined.folder}; the trust file knows the new logs\n  start the key holder again: it answers the new regions from then on\n`,
+        )
+      return 0
+    }
     default:
-      throw new UsageError('create or list')
+      throw new UsageError('create, join or list')
   }
 }
 

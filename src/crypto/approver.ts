@@ -1,7 +1,7 @@
 /**
  * The algorithms that an approver may sign with: the one table. Algorithm and key come from the tenant's approver set;
  * an envelope never chooses. Nothing here needs Node: the cryptography is passed in.
- * `docs/formats/instruction.md`, "Approvers".
+ * `docs/formats/instruction.md`, "Algorithms".
  */
 import { concat, utf8 } from '../core/bytes.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'

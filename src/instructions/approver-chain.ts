@@ -7,6 +7,7 @@ import { HoldfastError } from '../core/errors.ts'
 import type { InstructionId, RegionId, TenantId } from '../core/ids.ts'
 import { type EnvelopeJson, parseEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { documentId } from '../crypto/signed-document.ts'
 import { type Catalog, type Check, type Put, prefixEnd } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { findTenant } from '../store/tenants.ts'
@@ -53,6 +54,18 @@ const withdrawalsOf = (tenant: TenantId, delegation = ''): Uint8Array =>
   utf8(`withdrawals/${tenant}/${delegation}`)
 /** Nobody changes approvers so often; a chain that is longer is not read. */
 const maxLinks = 1000
+
+/** The rows of a chain that a tenant brings along when it joins, once it has been followed. */
+export function chainRows(tenant: TenantId, links: readonly LinkJson[]): Put[] {
+  return links.map((link, at): Put => {
+    const instruction = documentId(parseEnvelope(link.envelope)!) as InstructionId
+    return {
+      table: 'approvers',
+      key: linkKey(tenant, at + 1),
+      value: encodeRow({ v: 1, instruction, link } as LinkRow),
+    }
+  })
+}
 
 export function createApproverChain(region: RegionId, catalog: Catalog): ApproverChain {
   const seen = new Map<

@@ -27,19 +27,23 @@ const longestRetryMs = 30_000
 export function createExecutor(deps: SenderDeps): Executor {
   const running = new Map<InstructionId, Promise<void>>()
   const sleepers = new Set<(error: Error) => void>()
+  /** Cuts the waiting of one short: something was said about it. */
+  const nudges = new Map<InstructionId, () => void>()
   /** How many verdicts every region has heard. */
   const told = new Map<InstructionId, number>()
   let stopped = false
 
   /** Rejects at the stop: an undo window may outlast the process by days. */
-  const sleep = (ms: number): Promise<void> =>
+  const sleep = (ms: number, id?: InstructionId): Promise<void> =>
     new Promise((resolve, reject) => {
       if (stopped) return reject(shuttingDown())
       sleepers.add(reject)
-      deps.sleep(ms).then(() => {
+      const wakeUp = (): void => {
         sleepers.delete(reject)
         resolve()
-      }, reject)
+      }
+      if (id !== undefined) nudges.set(id, wakeUp)
+      deps.sleep(ms).then(wakeUp, reject)
     })
 
   const run = async (id: InstructionId): Promise<void> => {
@@ -58,7 +62,7 @@ export function createExecutor(deps: SenderDeps): Executor {
       if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
       const wait = active ? dueUnixMs(found) - deps.region.lawfulNow() : 0
       if (wait > 0) {
-        await sleep(Math.min(wait, longestRetryMs))
+        await sleep(Math.min(wait, longestRetryMs), id)
         continue
       }
       try {
@@ -98,20 +102,24 @@ export function createExecutor(deps: SenderDeps): Executor {
           error: messageOf(error),
           retryMs,
         })
-        await sleep(retryMs)
+        await sleep(retryMs, id)
         retryMs = Math.min(2 * retryMs, longestRetryMs)
       }
     }
   }
 
   const wake = (id: InstructionId): void => {
+    if (running.has(id)) nudges.get(id)?.()
     if (stopped || running.has(id)) return
     const run1 = run(id)
       .catch(error => {
         if (!hasCode(error, 'shutting-down'))
           deps.log('error', 'instruction-stopped', { instruction: id, error: messageOf(error) })
       })
-      .finally(() => running.delete(id))
+      .finally(() => {
+        running.delete(id)
+        nudges.delete(id)
+      })
     running.set(id, run1)
   }
 

@@ -35,15 +35,12 @@ export const knowledgeSchema = z.strictObject({
 })
 export type Knowledge = z.infer<typeof knowledgeSchema>
 
-/** The tenant's will may have changed where it was not heard for so long. */
-export const staleMs = 5 * 60e3
-/** Asked anew before it is stale, so that a transfer that lasts is not stopped in between. */
-const askAgainMs = 60e3
-
 export interface KnowledgeDeps {
   readonly region: TransferRegion
   readonly peers: Peers
   readonly door: Door
+  /** The tenant's will may have changed where it was not heard for so long. */
+  readonly staleMs: number
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -64,7 +61,9 @@ export interface KnowledgeExchange {
 }
 
 export function createKnowledgeExchange(deps: KnowledgeDeps): KnowledgeExchange {
-  const { region, peers, clock, log } = deps
+  const { region, peers, staleMs, clock, log } = deps
+  /** Asked anew before it is stale, so that a transfer that lasts is not stopped in between. */
+  const askAgainMs = staleMs / 5
   const { book, catalog } = region
   /** When each was last heard of a tenant, and at which change it was. */
   const heard = new Map<string, { readonly atUnixMs: number; readonly head: string }>()

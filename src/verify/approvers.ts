@@ -5,7 +5,7 @@ import type { VerifyCrypto } from './verify-crypto.ts'
 
 export type { Approver } from '../crypto/approver.ts'
 
-/** A list of approvers and how many of them it takes, or what is wrong; `docs/formats/instruction.md`, "Approvers". */
+/** A list of approvers and how many of them it takes, or what is wrong; `docs/formats/instruction.md`, "Algorithms". */
 export function parseApproverSet(
   list: unknown,
   quorum: unknown,

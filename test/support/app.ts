@@ -78,6 +78,7 @@ export async function startTestApp(
     workers: 0,
     publicHost: 'holdfast.test',
     leaseMs: 60_000,
+    staleMs: 300_000,
     moveUndoMs: 0,
     trashGraceMs: 120_000,
     diskReserveBytes: 0,

@@ -1,0 +1,124 @@
+/** Each region in a process of its own: what crosses is checked at both ends, and what was not heard stops it. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generatePrivateKey } from '../../src/crypto/signatures.ts'
+import { type Site, type Sites, startSites } from '../support/sites.ts'
+
+let sites: Sites
+let mumbai: Site
+let frankfurt: Site
+let singapore: Site
+beforeAll(async () => {
+  // What was heard two seconds ago counts for nothing any more.
+  const config = { staleSeconds: 2 }
+  sites = await startSites(
+    [
+      { region: 'in-mumbai', country: 'IN', config },
+      { region: 'de-frankfurt', country: 'DE', config },
+      { region: 'sg-singapore', country: 'SG', config },
+    ],
+    { approvers: [2, 2] },
+  )
+  mumbai = sites.at('in-mumbai')
+  frankfurt = sites.at('de-frankfurt')
+  singapore = sites.at('sg-singapore')
+  await mumbai.s3.makeBucket('source', 'in-mumbai')
+  await frankfurt.s3.makeBucket('target', 'de-frankfurt')
+  await singapore.s3.makeBucket('far', 'sg-singapore')
+  for (const key of ['a', 'b', 'c']) await mumbai.s3.put(`/source/${key}`, `content of ${key}`)
+}, 120_000)
+afterAll(() => sites?.[Symbol.asyncDispose](), 30_000)
+
+const json = async (site: Site, ...args: string[]): Promise<any> => {
+  const { code, stdout, stderr } = await site.cli(...args, '--json')
+  if (code !== 0) throw new Error(`${args.join(' ')}: ${code} ${stdout} ${stderr}`)
+  return JSON.parse(stdout)
+}
+const orderTo = async (to: Site, bucket: string, ...more: string[]): Promise<string> =>
+  (
+    await json(
+      mumbai,
+      ...['instruct', 'transfer', '--bucket', 'source', '--to-bucket', bucket, '--to-region', to.region],
+      ...['--purpose', 'a test', ...more],
+    )
+  ).id
+const approve = async (id: string, at = mumbai): Promise<void> => {
+  for (const key of sites.approverFiles) await json(at, 'approve', id, '--key', key)
+}
+const stateOf = async (id: string, at = mumbai): Promise<string> => (await json(at, 'transfers', id)).state
+
+describe('regions in processes of their own', () => {
+  it('carry out an approved transfer, each by its own books', async () => {
+    const id = await orderTo(frankfurt, 'target')
+    await approve(id)
+    await expect.poll(() => stateOf(id), { timeout: 20_000 }).toBe('completed')
+    expect((await frankfurt.s3.call('GET', '/target/b')).body.toString()).toBe('content of b')
+    // Frankfurt was told of it by Mumbai alone, and has entered what it judged.
+    expect((await json(frankfurt, 'transfers', id)).objects).toBe(3)
+    for (const site of [mumbai, frankfurt]) {
+      const file = `${site.region}.json`
+      expect((await site.cli('statement', '--region', site.region, '-o', file)).code).toBe(0)
+      expect((await site.cli('verify', file)).code).toBe(0)
+    }
+  })
+
+  it('know nothing of an order that was not told, and take no verdict on it', async () => {
+    const id = await orderTo(frankfurt, 'target', '--prefix', 'none')
+    await json(mumbai, 'approve', id, '--key', sites.approverFiles[0]!)
+    // Nothing has gone there yet, so Frankfurt does not know it: a revocation there is refused, and said at the source.
+    expect((await frankfurt.cli('revoke', id, '--key', sites.approverFiles[0]!)).code).toBe(1)
+    await json(mumbai, 'revoke', id, '--key', sites.approverFiles[0]!)
+    expect(await stateOf(id)).toBe('revoked')
+  })
+
+  it('tell each other of a change of the approvers as soon as it is approved', async () => {
+    const key = Buffer.from(generatePrivateKey('ed25519').publicKey).toString('hex')
+    const { id } = await json(
+      mumbai,
+      ...['instruct', 'approvers', '--add', `ed25519:${key}`, '--purpose', 'one more'],
+    )
+    await approve(id)
+    for (const site of [frankfurt, singapore])
+      await expect
+        .poll(async () => (await site.cli('instructions', id, '--json')).stdout, { timeout: 15_000 })
+        .toContain('"state":"approved"')
+    // Stopped in one, it is stopped in all that hear of it.
+    await json(mumbai, 'revoke', id, '--key', sites.approverFiles[1]!)
+    for (const site of [frankfurt, singapore])
+      await expect
+        .poll(async () => (await site.cli('instructions', id, '--json')).stdout, { timeout: 15_000 })
+        .toContain('"state":"revoked"')
+  })
+
+  it('let nothing go between two others while the home region is away, and go on when it is back', async () => {
+    await singapore.s3.put('/far/x', 'from Singapore')
+    const { id } = await json(
+      singapore,
+      ...['instruct', 'transfer', '--bucket', 'far', '--to-bucket', 'target', '--to-region', 'de-frankfurt'],
+      ...['--purpose', 'a test', '--mechanism', 'reviewed'],
+    )
+    await mumbai.stop()
+    await approve(id, singapore)
+    await expect.poll(() => singapore.said(), { timeout: 15_000 }).toContain('has not heard for too long')
+    expect(await stateOf(id, singapore)).toMatch(/approved|running/)
+    expect((await frankfurt.s3.call('GET', '/target/x')).status).toBe(404)
+    await mumbai.start()
+    await expect.poll(() => stateOf(id, singapore), { timeout: 60_000 }).toBe('completed')
+    expect((await frankfurt.s3.call('GET', '/target/x')).body.toString()).toBe('from Singapore')
+  }, 90_000)
+
+  it('survive a kill of either end in the middle', async () => {
+    for (let at = 0; at < 40; at++) await mumbai.s3.put(`/source/many/${at}`, `value ${at}`)
+    const id = await orderTo(frankfurt, 'target', '--prefix', 'many/')
+    await approve(id)
+    await frankfurt.kill()
+    await mumbai.kill()
+    await mumbai.start()
+    await frankfurt.start()
+    await expect.poll(() => stateOf(id), { timeout: 60_000 }).toBe('completed')
+    const { body } = await frankfurt.s3.call('GET', '/target', {
+      query: { 'list-type': '2', prefix: 'many/' },
+    })
+    expect(body.toString().match(/<Key>/g)).toHaveLength(40)
+    for (const site of [mumbai, frankfurt]) expect((await site.fsck()).code).toBe(0)
+  }, 90_000)
+})
