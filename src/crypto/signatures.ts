@@ -7,7 +7,7 @@ import {
   sign,
 } from 'node:crypto'
 import { HoldfastError } from '../core/errors.ts'
-import { type Approver, approverHolds, type KeyApprover, keyIdPreimage } from './approver.ts'
+import { type Approver, approverHolds, type KeyApprover, keyIdPreimage, readApprover } from './approver.ts'
 import { nodeVerifyCrypto, pssOptions } from './node-verify-crypto.ts'
 
 /** Algorithms whose private keys may be in a file; what is verified is the table of `approver.ts`. */
@@ -71,7 +71,11 @@ export function parsePrivateKey(pem: string): PrivateKey {
     throw new HoldfastError('bad-input', 'not a PKCS#8 private key in PEM', {}, error)
   }
   for (const algorithm of Object.keys(algorithms) as SignatureAlgorithm[]) {
-    if (algorithms[algorithm].owns(key)) return privateKeyFrom(algorithm, key)
+    if (!algorithms[algorithm].owns(key)) continue
+    const owned = privateKeyFrom(algorithm, key)
+    const approver = readApprover({ algorithm, publicKey: null }, owned.publicKey)
+    if (typeof approver === 'string') throw new HoldfastError('bad-input', approver)
+    return owned
   }
   throw new HoldfastError('bad-input', `no signature algorithm for a key of type ${key.asymmetricKeyType}`)
 }

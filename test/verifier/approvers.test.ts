@@ -247,6 +247,26 @@ describe('a private key', () => {
     expect(verifyApprover(key, message, again.sign(message))).toBe(true)
   })
 
+  it('of RSA is refused where no approver may have it', () => {
+    const pem = (bits: number, exponent?: bigint): string =>
+      makeRsaKey(bits, exponent).key.export({ format: 'pem', type: 'pkcs8' }).toString()
+    expect(parsePrivateKey(pem(2048)).algorithm).toBe('rsa-pss-sha256')
+    expect(() => parsePrivateKey(pem(1024))).toThrow('is of 1024 bits')
+    expect(() => parsePrivateKey(pem(2048, 3n))).toThrow('an exponent')
+  })
+})
+
+describeWith('openssl', 'a private key by openssl', () => {
+  it('of P-256 is read whatever form its public key has', async () => {
+    const made = ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256']
+    const { stdout: pem } = await run('openssl', made)
+    const compressed = ['pkey', '-ec_conv_form', 'compressed']
+    const { stdout: again } = await run('openssl', compressed, { input: pem })
+    expect(again).not.toBe(pem)
+    expect(parsePrivateKey(again).publicKey).toEqual(parsePrivateKey(pem).publicKey)
+    expect(parsePrivateKey(again).publicKey).toHaveLength(65)
+  })
+
   it('of another kind is refused', async () => {
     for (const options of [
       ['-algorithm', 'X25519'],
