@@ -76,7 +76,7 @@ export function createSums(catalog: Catalog, drafts: DraftBox, clock: Clock, log
 
     async refusal(tenant, facts) {
       const bucket = facts.resource.split('/', 1)[0]
-      const id = `${facts.principal}\0${facts.rule}\0${facts.operation}\0${bucket}`
+      const id = `${tenant}\0${facts.principal}\0${facts.rule}\0${facts.operation}\0${bucket}`
       const sum = refusals.get(id)
       if (sum !== undefined) {
         sum.count++

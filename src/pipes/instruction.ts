@@ -15,6 +15,7 @@ import { type Instruction, openInstruction, placeOf } from '../instructions/inst
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import type { Drafted } from '../ledger/drafts.ts'
+import type { Sums } from '../ledger/sums.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
 import { toldStop } from '../policy/packs/verdict.ts'
 import { findBucket } from '../store/buckets.ts'
@@ -31,6 +32,7 @@ export interface InstructionRegion extends RegionStores {
   readonly logKey: { readonly name: string }
   readonly packs: PackBook
   readonly lawfulNow: Clock
+  readonly sums: Pick<Sums, 'refusal'>
 }
 
 export interface InstructionPipe {
@@ -66,13 +68,15 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
   /** Of the regions here those whose books it is written into; the one that carries it out comes last. */
   const regionsOf = async (instruction: Instruction): Promise<InstructionRegion[]> => {
     const place = placeOf(instruction)
-    if (place === null) {
-      const joined: InstructionRegion[] = []
-      for (const region of regions.values())
-        if ((await findTenant(region.catalog, instruction.tenant)) !== null) joined.push(region)
-      return joined
-    }
+    if (place === null) return joinedBy(instruction.tenant)
     return [destinationOf(instruction), regions.get(place)].filter(region => region !== undefined)
+  }
+
+  const joinedBy = async (tenant: TenantId): Promise<InstructionRegion[]> => {
+    const joined: InstructionRegion[] = []
+    for (const region of regions.values())
+      if ((await findTenant(region.catalog, tenant)) !== null) joined.push(region)
+    return joined
   }
 
   const destinationOf = (instruction: Instruction): InstructionRegion | undefined =>
@@ -123,13 +127,22 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
 
   return {
     async instruct(tenant, envelope) {
-      const { instruction, at } = await openDraft(tenant, envelope)
-      await checkOrder(instruction, at, destinationOf(instruction))
-      const entered: Drafted[] = []
-      const onEntered = (entry: Drafted): void => void entered.push(entry)
-      for (const region of (await regionsOf(instruction)).reverse())
-        await region.book.draft(envelope, onEntered)
-      return { view: await view(tenant, instruction.id), entered }
+      const unread = { tenant, operation: 'instruct', resource: 'instruction/unread' }
+      const { instruction, at } = await entering(await joinedBy(tenant), unread, () =>
+        openDraft(tenant, envelope),
+      )
+      const involved = (await regionsOf(instruction)).reverse()
+      return entering(
+        involved,
+        { tenant, operation: 'instruct', resource: `instruction/${instruction.id}` },
+        async () => {
+          await checkOrder(instruction, at, destinationOf(instruction))
+          const entered: Drafted[] = []
+          const onEntered = (entry: Drafted): void => void entered.push(entry)
+          for (const region of involved) await region.book.draft(envelope, onEntered)
+          return { view: await view(tenant, instruction.id), entered }
+        },
+      )
     },
 
     async dryRun(tenant, envelope) {
@@ -152,14 +165,16 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       const onEntered = (entry: Drafted): void => void entered.push(entry)
       const involved = await regionsOf(known.instruction)
       // The destination hears of it first: what stops a transfer must not reach the end that sends alone.
-      for (const [index, region] of involved.entries()) {
-        const isLast = index === involved.length - 1
-        if (!isLast && known.standing.ended) continue
-        await region.book.say(envelope, onEntered).catch(error => {
-          // One that was told before, when the other could not be: the last must hear of it all the more.
-          if (isLast || !hasCode(error, 'conflict')) throw error
-        })
-      }
+      await entering(involved, { tenant, operation: 'verdict', resource: `instruction/${id}` }, async () => {
+        for (const [index, region] of involved.entries()) {
+          const isLast = index === involved.length - 1
+          if (!isLast && known.standing.ended) continue
+          await region.book.say(envelope, onEntered).catch(error => {
+            // One that was told before, when the other could not be: the last must hear of it all the more.
+            if (isLast || !hasCode(error, 'conflict')) throw error
+          })
+        }
+      })
       for (const { executor } of involved) executor.wake(id)
       return { view: await view(tenant, id), entered }
     },
@@ -167,8 +182,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     async withdraw(tenant, envelope) {
       const entered: Drafted[] = []
       let delegation: string | null = null
-      for (const { catalog, book } of regions.values()) {
-        if ((await findTenant(catalog, tenant)) === null) continue
+      for (const { book } of await joinedBy(tenant)) {
         delegation = await book.withdraw(tenant, envelope, entry => void entered.push(entry))
       }
       if (delegation === null) throw new HoldfastError('not-found', 'the tenant has joined no region here')
@@ -191,6 +205,25 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
     },
   }
 }
+
+/** What is not let through is in the books of every region that it was for, as whose it was and why. */
+async function entering<Answer>(
+  regions: readonly InstructionRegion[],
+  { tenant, operation, resource }: { tenant: TenantId; operation: string; resource: string },
+  run: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof HoldfastError && refusing.has(error.code)) {
+      const refusal = { principal: 'api', rule: error.code, operation, resource }
+      await Promise.all(regions.map(({ sums }) => sums.refusal(tenant, refusal)))
+    }
+    throw error
+  }
+}
+
+const refusing: ReadonlySet<string> = new Set(['bad-input', 'law-refused', 'not-verified'])
 
 function isTransfer(instruction: Instruction): instruction is TransferInstruction {
   return instruction.kind === 'transfer' || instruction.kind === 'standing-transfer'

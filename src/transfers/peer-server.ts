@@ -17,8 +17,11 @@ import {
 } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
+import { parseEnvelope } from '../crypto/dsse.ts'
 import type { TlsIdentity } from '../crypto/tls-identity.ts'
+import { openInstruction } from '../instructions/instruction.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
+import { findTenant } from '../store/tenants.ts'
 import { openFrame } from './frame.ts'
 import type { KnowledgeExchange } from './knowledge.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
@@ -45,6 +48,13 @@ export interface PeerServer {
 
 const maxJsonBytes = 8 << 20
 
+/** What is known of a request so far, for the books when it is refused. */
+interface Asked {
+  peer: Peer | null
+  tenant: TenantId | null
+  instruction: InstructionId | null
+}
+
 export function createPeerServer(options: PeerServerOptions): PeerServer {
   const { region, peers, receiver, clock, log } = options
   const byFingerprint = new Map(
@@ -65,7 +75,8 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       minVersion: 'TLSv1.3',
     },
     (message, response) => {
-      serve(message, response).catch(error => {
+      const asked: Asked = { peer: null, tenant: null, instruction: null }
+      serve(message, response, asked).catch(error => {
         const refused = error instanceof TransferRefused
         const rule = refused ? error.rule : error instanceof HoldfastError ? error.code : 'internal'
         const status = refused
@@ -79,6 +90,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
           error: messageOf(error),
           url: message.url ?? '',
         })
+        if (refused) void enterRefusal(asked, rule)
         message.resume()
         if (!response.headersSent) sendJson(response, status, { rule, message: messageOf(error) })
         else response.destroy()
@@ -136,20 +148,35 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     connection.charge(book, tenant, [])
   }
 
-  const serve = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+  /** A tenant sees in its own books what a peer was refused in its name. */
+  const enterRefusal = async ({ peer, tenant, instruction }: Asked, rule: string): Promise<void> => {
+    if (peer === null) return
+    const of = tenant ?? (instruction === null ? null : (await region.book.find(instruction))?.row.tenant)
+    if (of === null || of === undefined || (await findTenant(region.catalog, of)) === null) return
+    // In front of the slash what they are summed by: no peer makes an entry of each request.
+    const resource = `instruction/${instruction ?? 'unknown'}`
+    await region.sums.refusal(of, { principal: `region/${peer.id}`, rule, operation: 'transfer', resource })
+  }
+
+  const serve = async (message: IncomingMessage, response: ServerResponse, asked: Asked): Promise<void> => {
     const certificate = (message.socket as TLSSocket).getPeerX509Certificate()
     const peer = byFingerprint.get(certificate?.fingerprint256 ?? '')
     if (peer === undefined)
       throw new TransferRefused('outbound-not-registered', 'This certificate is not a peer’s.')
+    asked.peer = peer
     const path = message.url ?? ''
     if (message.method === 'POST' && path === '/v1/offers') {
       const { instruction, verdicts } = parse(offerSchema, await readJson(message))
+      const envelope = parseEnvelope(instruction)
+      const opened = envelope === null ? null : openInstruction(envelope)
+      if (opened !== null && typeof opened !== 'string')
+        Object.assign(asked, { tenant: opened.tenant, instruction: opened.id })
       await receiver.offer(peer, instruction, verdicts)
       return sendJson(response, 200, {})
     }
-    const asked = /^\/v1\/tenants\/([0-9a-f]{64})\/knowledge\/([0-9a-f]{64})$/.exec(path)
-    if (message.method === 'POST' && asked !== null) {
-      const [tenant, instruction] = [asked[1] as TenantId, asked[2] as InstructionId]
+    const knowledge = /^\/v1\/tenants\/([0-9a-f]{64})\/knowledge\/([0-9a-f]{64})$/.exec(path)
+    if (message.method === 'POST' && knowledge !== null) {
+      const [tenant, instruction] = [knowledge[1] as TenantId, knowledge[2] as InstructionId]
       const told = await options.knowledge.hear(peer, tenant, instruction, await readJson(message))
       if (told !== null) await charge(message, peer, instruction, 'knowledge', tenant)
       // No word of whether it is known: whoever asks is a region that has it.
@@ -162,6 +189,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
         path,
       )
     const id = parseInstructionId(match?.[1] ?? '')
+    asked.instruction = id
     if (match === null || id === null)
       throw new TransferRefused('instruction-out-of-scope', 'There is no such request.')
     const batch = Number(match[3] ?? 0)

@@ -8,6 +8,7 @@ import type { InstructionBook } from '../instructions/instruction-book.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
 import { receiptOf } from '../ledger/receipts.ts'
+import type { Sums } from '../ledger/sums.ts'
 import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
@@ -29,6 +30,7 @@ export interface TransferRegion extends RegionStores {
   readonly drafts: DraftBox
   readonly tiles: TileStore
   readonly logKey: LogKey
+  readonly sums: Pick<Sums, 'refusal'>
   readonly book: InstructionBook
   /** By which an expiry is judged: a clock that was turned back gives no instruction its life again. */
   readonly lawfulNow: Clock

@@ -31,6 +31,7 @@ import {
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
   api,
+  booksOf,
   draft,
   type InstructionFields,
   instruct,
@@ -614,5 +615,28 @@ describe('the destination, spoken to by a dishonest source', () => {
       }
     }
     expect(await clientFor(envelope).challenge(0, sent.originId, 0, 10)).toMatch(/^[0-9a-f]{64}$/)
+  })
+})
+
+describe('what was refused above', () => {
+  it('is in the books of both ends, as whose it was and by which rule', async () => {
+    const refusals = async (region: string) =>
+      (await booksOf(acme.credentials, region))
+        .filter(({ type }) => type === 'refusal')
+        .map(({ body }) => `${body.principal} ${body.rule} ${body.operation}`)
+    const source = new Set(await refusals('in-mumbai'))
+    const destination = new Set(await refusals('de-frankfurt'))
+    for (const said of ['api bad-input instruct', 'api not-verified verdict'])
+      expect([said, source.has(said)]).toEqual([said, true])
+    for (const rule of [
+      'instruction-not-approved',
+      'instruction-out-of-scope',
+      'instruction-over-limit',
+      'instruction-expired',
+      'instruction-revoked',
+      'transfer-needs-an-instruction',
+      'class-would-be-lost',
+    ])
+      expect([rule, destination.has(`region/in-mumbai ${rule} transfer`)]).toEqual([rule, true])
   })
 })
