@@ -203,6 +203,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       randomBytes,
       log,
       undoMs: config.moveUndoMs,
+      bytesPerSecond: config.transferBytesPerSecond,
       isHalted: () => faults.has(id),
       sleep: ms => setTimeout(ms, undefined, { ref: false }),
     })

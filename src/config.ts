@@ -33,6 +33,8 @@ export interface Config {
   readonly staleMs: number
   /** How long a moved object stays at its source after its arrival is in the books. */
   readonly moveUndoMs: number
+  /** Of all transfers out of one region together; 0: without limit. */
+  readonly transferBytesPerSecond: number
   /** How long bytes that were given up stay readable for whoever began to read them. */
   readonly trashGraceMs: number
   /** Over all processes that serve S3 together; `null`: none. */
@@ -189,6 +191,7 @@ const schema = z.strictObject({
   api: z.strictObject({ port: port.default(9001) }).prefault({}),
   workers: z.int().min(0).max(256).optional(),
   leaseSeconds: z.int().min(1).max(3600).default(300),
+  transferBytesPerSecond: z.int().min(0).default(0),
   staleSeconds: z.int().min(1).max(86_400).default(300),
   moveUndoSeconds: z
     .int()
@@ -419,6 +422,7 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
     leaseMs: (leaseSeconds ?? config.leaseSeconds) * 1000,
     staleMs: config.staleSeconds * 1000,
     moveUndoMs: config.moveUndoSeconds * 1000,
+    transferBytesPerSecond: config.transferBytesPerSecond,
     trashGraceMs: config.trashGraceSeconds * 1000,
     limits: config.limits,
     segmentBytes: config.segmentMiB * 2 ** 20,

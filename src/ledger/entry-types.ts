@@ -238,6 +238,9 @@ type EntryBodies = {
     readonly peer: string
     readonly objects: readonly (readonly [originId: OriginId, reason: string])[]
   }
+  'transfer.paused': { readonly instruction: InstructionId }
+  'transfer.resumed': { readonly instruction: InstructionId }
+  'transfer.limited': { readonly instruction: InstructionId; readonly bytesPerSecond: number | null }
 }
 
 type Link = { readonly envelope: EnvelopeJson; readonly approvals: readonly EnvelopeJson[] }

@@ -3,8 +3,9 @@
  * `versions` the others, and `nullversions` says which of those is the null version. So a bucket that was never
  * versioned reads and writes one table, and a list of objects meets nothing else.
  */
+import { createHash } from 'node:crypto'
 import { equalBytes, fromUtf8, utf8 } from '../core/bytes.ts'
-import { isSortableId } from '../core/ids.ts'
+import { isSortableId, type OriginId } from '../core/ids.ts'
 import { type Catalog, type Check, prefixEnd, type Table } from './catalog.ts'
 import {
   type BucketRow,
@@ -132,6 +133,13 @@ export async function* noncurrentVersions(
     yield { row: decodeRow<VersionRow>(value), bytes: value }
 }
 
+/** A delete marker that was made here has none of its own: it follows from where it was made. */
+export function originIdOf(bucketId: string, key: string, row: VersionRow): OriginId {
+  if (row.originId !== undefined) return row.originId
+  const name = `holdfast/marker/v1\n${bucketId}\n${row.versionId}\n${key}`
+  return createHash('sha256').update(name).digest('hex').slice(0, 32) as OriginId
+}
+
 /** The version that keeps this origin id, current or not. Costs the versions of the key when it is not current. */
 export async function findOrigin(
   catalog: Catalog,
@@ -139,7 +147,7 @@ export async function findOrigin(
   key: string,
   originId: string,
 ): Promise<FoundVersion | null> {
-  const isIt = ({ row }: KnownVersion): boolean => !isMarker(row) && row.originId === originId
+  const isIt = ({ row }: KnownVersion): boolean => originIdOf(bucket.id, key, row) === originId
   for (let look = 0; look < maxLooks; look++) {
     const current = await readCurrent(catalog, bucket, key)
     if (current !== null && isIt(current)) return { ...current, isCurrent: true }

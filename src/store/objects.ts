@@ -9,7 +9,7 @@ import type { Authorized } from '../policy/authorized.ts'
 import type { LifecycleStep } from '../policy/decide-lifecycle.ts'
 import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { ObjectCopy, ObjectDelete, ObjectWrite } from '../policy/operations.ts'
-import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
+import type { Catalog, CatalogBatch, Check, Put } from './catalog.ts'
 import { placeContent } from './content.ts'
 import {
   currentChecks,
@@ -32,7 +32,7 @@ import {
   type VersionRow,
 } from './rows.ts'
 import { putOnTop, type Transition, takeVersion } from './transitions.ts'
-import { counted, exceedsQuota, type Usage } from './usage.ts'
+import { counted, exceedsQuota } from './usage.ts'
 
 /** A bucket with the exact bytes of its row: what a batch checks, so that no write outlives its bucket. */
 export interface KnownBucket {
@@ -209,7 +209,7 @@ async function checkCurrent(
 }
 
 /** Ids for a version that goes on top of `current`; a null version while versioning is not enabled. */
-function versionIds(
+export function versionIds(
   { clock, randomBytes }: VersionMaking,
   bucket: BucketRow,
   current: VersionRow | null,
@@ -228,54 +228,6 @@ export async function findObject(catalog: Catalog, bucketId: string, key: string
   return bytes === null ? null : decodeRow<ObjectRow>(bytes)
 }
 
-export interface Arrival {
-  readonly key: string
-  /** `content` inline, whatever the number of parts. Its version id is given when it is published. */
-  readonly row: ObjectRow
-}
-
-/**
- * Publishes versions that arrived from another region, all or none, with what else belongs to the transaction. False
- * when something changed meanwhile: the caller looks again.
- */
-export async function publishArrivals(
-  catalog: Catalog,
-  making: VersionMaking,
-  _authorized: Authorized<TransferStep>,
-  bucket: KnownBucket,
-  arrivals: readonly Arrival[],
-  also: CatalogBatch & {
-    /** Enters that a version was given up for one that arrived. */
-    readonly replacedEntry?: (key: string, replaced: ObjectRow) => Put
-  },
-): Promise<boolean | 'over-quota'> {
-  let usage: Usage = { objects: 0, bytes: 0 }
-  const checks: Check[] = [bucketCheck(bucket)]
-  const removes: Remove[] = []
-  const puts: Put[] = []
-  for (const { key, row } of arrivals) {
-    const current = await readCurrent(catalog, bucket.row, key)
-    const ids = versionIds(making, bucket.row, current?.row ?? null)
-    const placed = placeContent({ ...row, ...ids }, row.content!)
-    const change = await putOnTop(catalog, bucket.row, key, current, placed.row, making.clock())
-    checks.push(...change.checks)
-    removes.push(...change.removes)
-    puts.push(...change.puts, ...placed.puts)
-    if (change.destroyed !== null && also.replacedEntry) puts.push(also.replacedEntry(key, change.destroyed))
-    const { objects, bytes } = change.usage
-    usage = { objects: usage.objects + objects, bytes: usage.bytes + bytes }
-  }
-  const count = await counted(catalog, bucket.row, usage)
-  const held = await catalog.commit({
-    checks: [...checks, ...count.checks, ...(also.checks ?? [])],
-    adds: count.adds,
-    removes: [...removes, ...(also.removes ?? [])],
-    puts: [...puts, ...(also.puts ?? [])],
-  })
-  if (!held && (await exceedsQuota(catalog, count))) return 'over-quota'
-  return held
-}
-
 /** The bucket as it is now; `null` when it is gone, or another stands under its name. */
 export async function sameBucket(catalog: Catalog, { row }: KnownBucket): Promise<KnownBucket | null> {
   const bytes = await catalog.get('buckets', bucketRowKey(row.name))
@@ -284,7 +236,7 @@ export async function sameBucket(catalog: Catalog, { row }: KnownBucket): Promis
   return now.id === row.id ? { row: now, bytes } : null
 }
 
-function bucketCheck({ row, bytes }: KnownBucket): Check {
+export function bucketCheck({ row, bytes }: KnownBucket): Check {
   return { table: 'buckets', key: bucketRowKey(row.name), expected: bytes }
 }
 

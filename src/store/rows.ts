@@ -140,6 +140,8 @@ export interface MarkerRow {
   readonly marker: true
   readonly versionId: string
   readonly versioned?: true
+  /** Of one that came from another region. */
+  readonly originId?: OriginId
   readonly modifiedUnixMs: number
 }
 

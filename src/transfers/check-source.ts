@@ -8,7 +8,7 @@ import type { KnownBucket } from '../store/objects.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
 import { classLost } from './law.ts'
 import type { Peer } from './peers.ts'
-import { itemsDigest, type ObjectHead, type PeerProof, rowDigest, type TransferItem } from './protocol.ts'
+import { type MarkerHead, type ObjectHead, type PeerProof, rowDigest, type TransferItem } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
 
 /** The departure must be in the source's log, for exactly this; what its entry says. */
@@ -17,7 +17,7 @@ export function checkDeparture(
   peer: Peer,
   { instruction, row }: KnownTransfer,
   batch: number,
-  items: readonly TransferItem[],
+  itemsSha256: string,
   departure: PeerProof,
 ): Readonly<Record<string, unknown>> {
   const refusal = (what: string): TransferRefused =>
@@ -33,7 +33,7 @@ export function checkDeparture(
     throw refusal('it is another entry')
   const body = entry.body as Readonly<Record<string, unknown>>
   const says = [body.instruction, body.batch, body.peer, body.bucket, body.toBucket, body.manifestSha256]
-  const wanted = [row.id, batch, here, instruction.from.bucket, instruction.to.bucket, itemsDigest(items)]
+  const wanted = [row.id, batch, here, instruction.from.bucket, instruction.to.bucket, itemsSha256]
   if (says.some((value, index) => value !== wanted[index])) throw refusal('it says something else')
   return body
 }
@@ -43,6 +43,22 @@ export function checkClass({ law }: Readonly<Record<string, unknown>>, { row }: 
   const said = (law as { readonly dataClass?: unknown } | undefined)?.dataClass
   const lost = classLost(typeof said === 'string' ? said : 'unknown', row)
   if (lost !== null) throw new TransferRefused('class-would-be-lost', lost)
+}
+
+/** A delete marker is all description. */
+export function checkMarkerHead(head: MarkerHead, item: TransferItem, { instruction }: KnownTransfer): null {
+  const isIt =
+    head.key === item.key &&
+    head.row.originId === item.originId &&
+    item.ciphertextBytes === 0 &&
+    rowDigest(head.row) === item.rowSha256
+  if (isIt && instruction.versions === 'all') return null
+  throw new TransferRefused(
+    'instruction-out-of-scope',
+    isIt
+      ? 'A delete marker goes only where all versions go.'
+      : `Object ${item.originId} is not what departed: another delete marker.`,
+  )
 }
 
 /** The source describes the object; every claim must agree with the departure that it is bound to. */

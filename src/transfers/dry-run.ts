@@ -1,12 +1,12 @@
 /** What a transfer would move, and under which rules, before anybody orders it. Reads only. */
-import { concat, utf8 } from '../core/bytes.ts'
 import type { RegionId } from '../core/ids.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import { type VerdictJson, verdictJson } from '../policy/packs/verdict-json.ts'
-import { type BucketRow, bucketPrefix, decodeRow, type ObjectRow } from '../store/rows.ts'
-import { rowsOf } from '../store/rows-of.ts'
+import type { BucketRow } from '../store/rows.ts'
 import { classLost, lawOf } from './law.ts'
+import { listDigest, pageDigest } from './list.ts'
 import type { TransferRegion } from './peers.ts'
+import { listedPages } from './plan.ts'
 
 /** One end, with the bucket that it has. */
 export interface DryRunEnd {
@@ -22,6 +22,8 @@ export interface DryRun {
   /** The first keys, in their order. */
   readonly first: readonly string[]
   readonly withinLimits: boolean
+  /** Hex SHA-256 of what would go, for an instruction that is to be bound to exactly this (docs/formats/transfer.md). */
+  readonly list: string
   /** What each end's packs say, of its own bucket. */
   readonly law: readonly (VerdictJson & { readonly region: RegionId; readonly bucket: string })[]
   /** `null`, or why what would come loses the rules that it is under. */
@@ -41,14 +43,16 @@ export async function dryRun(
   let bytes = 0
   let contentBytes = 0
   const first: string[] = []
-  const base = bucketPrefix(source.bucket.id)
-  const range = { prefix: concat(base, utf8(instruction.prefix)) }
-  for await (const { key, value } of rowsOf(source.region.catalog, 'objects', range)) {
-    const row = decodeRow<ObjectRow>(value)
-    objects++
-    bytes += row.ciphertextBytes
-    contentBytes += row.sizeBytes
-    if (first.length < shownKeys) first.push(Buffer.from(key.subarray(base.length)).toString('utf8'))
+  const pages: string[] = []
+  const { catalog } = source.region
+  for await (const page of listedPages(catalog, source.bucket, instruction)) {
+    pages.push(pageDigest(page))
+    objects += page.length
+    for (const item of page) {
+      bytes += item.ciphertextBytes
+      contentBytes += item.sizeBytes
+      if (first.length < shownKeys) first.push(item.key)
+    }
   }
   const { limits } = instruction
   const withinLimits =
@@ -66,5 +70,6 @@ export async function dryRun(
   })
   const lost = classLost(source.bucket.dataClass, destination.bucket)
   const allowed = withinLimits && lost === null && law.every(({ outcome }) => outcome === 'allowed')
-  return { objects, bytes, contentBytes, first, withinLimits, law, classLost: lost, allowed }
+  const list = listDigest(pages)
+  return { objects, bytes, contentBytes, first, list, withinLimits, law, classLost: lost, allowed }
 }

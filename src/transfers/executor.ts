@@ -11,6 +11,8 @@ import { runPermission } from '../instructions/permission.ts'
 import { runResidency } from '../instructions/reside.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { hasOpenBatch } from './batches.ts'
+import { createThrottle } from './pace.ts'
+import { createMeter, type Meter } from './progress.ts'
 import { runTransfer } from './sender.ts'
 import type { SenderDeps } from './sender-state.ts'
 
@@ -19,6 +21,8 @@ export interface Executor extends AsyncDisposable {
   start(): Promise<void>
   /** Something was said about this instruction; if it may run now, it does. */
   wake(id: InstructionId): void
+  /** Sent of late, while the transfer runs here. */
+  bytesPerSecond(id: InstructionId): number | null
 }
 
 const firstRetryMs = 500
@@ -27,6 +31,7 @@ const longestRetryMs = 30_000
 export function createExecutor(deps: SenderDeps): Executor {
   const running = new Map<InstructionId, Promise<void>>()
   const sleepers = new Set<(error: Error) => void>()
+  const meters = new Map<InstructionId, Meter>()
   /** Cuts the waiting of one short: something was said about it. */
   const nudges = new Map<InstructionId, () => void>()
   /** How many verdicts every region has heard. */
@@ -45,6 +50,13 @@ export function createExecutor(deps: SenderDeps): Executor {
       if (id !== undefined) nudges.set(id, wakeUp)
       deps.sleep(ms).then(wakeUp, reject)
     })
+
+  const throttle = createThrottle(deps.clock, sleep)
+  const meterOf = (id: InstructionId): Meter => {
+    const meter = meters.get(id) ?? createMeter(deps.clock)
+    meters.set(id, meter)
+    return meter
+  }
 
   const run = async (id: InstructionId): Promise<void> => {
     let retryMs = firstRetryMs
@@ -72,7 +84,7 @@ export function createExecutor(deps: SenderDeps): Executor {
         switch (kind) {
           case 'transfer':
           case 'standing-transfer':
-            await runTransfer({ ...deps, sleep }, id)
+            await runTransfer({ ...deps, sleep }, id, { throttle, meter: meterOf(id) })
             break
           case 'erase':
             await runErasure(deps, id)
@@ -118,6 +130,7 @@ export function createExecutor(deps: SenderDeps): Executor {
       })
       .finally(() => {
         running.delete(id)
+        meters.delete(id)
         nudges.delete(id)
       })
     running.set(id, run1)
@@ -132,6 +145,7 @@ export function createExecutor(deps: SenderDeps): Executor {
       }
     },
     wake,
+    bytesPerSecond: id => meters.get(id)?.bytesPerSecond() ?? null,
     async [Symbol.asyncDispose]() {
       stopped = true
       for (const reject of sleepers) reject(shuttingDown())

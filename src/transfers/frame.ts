@@ -1,69 +1,82 @@
-/** One object on the wire between regions: u32be length, that many bytes of JSON, then its parts' ciphertext. */
+/** Versions on the wire between regions, one after the other: u32be length, that many bytes of JSON, then ciphertext. */
 import { utf8 } from '../core/bytes.ts'
-import { maxHeadBytes, type ObjectHead, objectHeadSchema } from './protocol.ts'
+import { type Head, headSchema, maxHeadBytes } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
 
-export interface Frame {
-  readonly head: ObjectHead
+export interface Frames {
+  /** The next version; `null` when the wire ends between two. What is left of the one before must have been read. */
+  next(): Promise<Head | null>
   /** The next `bytes` bytes of ciphertext; throws when the wire ends before. */
-  read(bytes: number): AsyncGenerator<Uint8Array, void>
-  /** Throws unless everything was read. */
-  end(): Promise<void>
+  read(bytes: number): AsyncGenerator<Buffer, void>
+  /** The same in one piece. */
+  readWhole(bytes: number): Promise<Buffer>
 }
 
-export async function* writeFrame(
-  head: ObjectHead,
-  ciphertext: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void> {
+export function frameHead(head: Head): Buffer {
   const json = utf8(JSON.stringify(head))
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(json.length)
-  yield Buffer.concat([length, json])
-  yield* ciphertext
+  const out = Buffer.allocUnsafe(4 + json.length)
+  out.writeUInt32BE(json.length)
+  out.set(json, 4)
+  return out
 }
 
-export async function openFrame(wire: AsyncIterable<Buffer>): Promise<Frame> {
+export function openFrames(wire: AsyncIterable<Buffer>): Frames {
   const source = wire[Symbol.asyncIterator]()
+  // What has come and is not read yet. Short frames come by the dozen in a chunk: `at` moves, and nothing is copied.
   let held: Buffer = Buffer.alloc(0)
+  let at = 0
+  // Only when all that is held was read.
   const more = async (): Promise<boolean> => {
     const step = await source.next()
     if (step.done === true) return false
-    held = held.length === 0 ? step.value : Buffer.concat([held, step.value])
+    held = step.value
+    at = 0
     return true
   }
-  const atLeast = async (bytes: number): Promise<void> => {
-    while (held.length < bytes) if (!(await more())) throw cut()
+  const take = async (bytes: number): Promise<Buffer> => {
+    if (held.length - at < bytes) {
+      const chunks = [held.subarray(at)]
+      let have = held.length - at
+      held = Buffer.alloc(0)
+      at = 0
+      while (have < bytes) {
+        const step = await source.next()
+        if (step.done === true) throw cut()
+        chunks.push(step.value)
+        have += step.value.length
+      }
+      held = Buffer.concat(chunks, have)
+    }
+    const taken = held.subarray(at, at + bytes)
+    at += bytes
+    return taken
   }
-  await atLeast(4)
-  const headBytes = held.readUInt32BE(0)
-  if (headBytes > maxHeadBytes)
-    throw new TransferRefused('instruction-out-of-scope', 'The object’s description is too long.')
-  await atLeast(4 + headBytes)
-  const head = parseHead(held.subarray(4, 4 + headBytes))
-  held = held.subarray(4 + headBytes)
 
   return {
-    head,
+    async next() {
+      if (at === held.length && !(await more())) return null
+      const headBytes = (await take(4)).readUInt32BE(0)
+      if (headBytes > maxHeadBytes)
+        throw new TransferRefused('instruction-out-of-scope', 'The object’s description is too long.')
+      return parseHead(await take(headBytes))
+    },
     async *read(bytes) {
       let left = bytes
       while (left > 0) {
-        if (held.length === 0 && !(await more())) throw cut()
-        const chunk = held.subarray(0, left)
-        held = held.subarray(chunk.length)
+        if (at === held.length && !(await more())) throw cut()
+        const chunk = held.subarray(at, at + left)
+        at += chunk.length
         left -= chunk.length
         yield chunk
       }
     },
-    async end() {
-      if (held.length > 0 || (await more()))
-        throw new TransferRefused('instruction-out-of-scope', 'More bytes came than departed.')
-    },
+    readWhole: take,
   }
 }
 
-function parseHead(bytes: Buffer): ObjectHead {
+function parseHead(bytes: Buffer): Head {
   try {
-    return objectHeadSchema.parse(JSON.parse(bytes.toString('utf8')))
+    return headSchema.parse(JSON.parse(bytes.toString('utf8')))
   } catch {
     throw new TransferRefused('instruction-out-of-scope', 'The object’s description does not parse.')
   }

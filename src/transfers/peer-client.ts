@@ -8,33 +8,38 @@ import type { EnvelopeJson } from '../crypto/dsse.ts'
 import type { Door } from '../outbound/door.ts'
 import { isRefusal } from '../policy/authorized.ts'
 import { decideOutbound } from '../policy/decide.ts'
-import { writeFrame } from './frame.ts'
 import type { Peer } from './peers.ts'
 import {
   arrivalAnswerSchema,
   batchAnswerSchema,
+  type ChallengeRange,
   challengeAnswerSchema,
   closeAnswerSchema,
-  type ObjectHead,
+  type Keeping,
+  objectsAnswerSchema,
+  offerAnswerSchema,
   type PeerProof,
   paths,
+  type RefusedObject,
   refusalSchema,
   type TransferItem,
 } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
 
 export interface PeerClient {
-  offer(instruction: EnvelopeJson, verdicts: readonly EnvelopeJson[]): Promise<void>
+  /** `pages`: of an instruction that is bound to a list. Answers what the bucket there can keep. */
+  offer(
+    instruction: EnvelopeJson,
+    verdicts: readonly EnvelopeJson[],
+    pages: readonly string[] | null,
+  ): Promise<Keeping>
   openBatch(batch: number, items: readonly TransferItem[], departure: PeerProof): Promise<string[]>
-  sendObject(
-    batch: number,
-    originId: string,
-    head: ObjectHead,
-    ciphertext: AsyncIterable<Uint8Array>,
-  ): Promise<void>
+  /** Versions one after the other, as frames; answers which were refused for themselves. */
+  sendObjects(batch: number, frames: AsyncIterable<Uint8Array>): Promise<RefusedObject[]>
   close(batch: number): Promise<{ arrived: string[]; entry: EntryId }>
   arrivalProof(batch: number): Promise<PeerProof | null>
-  challenge(batch: number, originId: string, start: number, end: number): Promise<string>
+  /** Of each range its SHA-256; `null` where the version is not there. */
+  challenge(batch: number, ranges: readonly ChallengeRange[]): Promise<(string | null)[]>
   end(state: 'completed' | 'failed', reason: string | null): Promise<void>
 }
 
@@ -47,7 +52,7 @@ export function createPeerClient(
   onSocket: (socket: Socket) => void,
 ): PeerClient {
   const call = async (
-    method: 'GET' | 'POST' | 'PUT',
+    method: 'GET' | 'POST',
     path: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<unknown> => {
@@ -84,14 +89,15 @@ export function createPeerClient(
   }
 
   return {
-    async offer(instruction, verdicts) {
-      await post(paths.offers, { instruction, verdicts })
+    async offer(instruction, verdicts, pages) {
+      return read(offerAnswerSchema, await post(paths.offers, { instruction, verdicts, pages })).bucket
     },
     async openBatch(batch, items, departure) {
       return read(batchAnswerSchema, await post(paths.batch(id, batch), { items, departure })).wanted
     },
-    async sendObject(batch, originId, head, ciphertext) {
-      await call('PUT', `${paths.batch(id, batch)}/${originId}`, writeFrame(head, ciphertext))
+    async sendObjects(batch, frames) {
+      const answer = await call('POST', `${paths.batch(id, batch)}/objects`, frames)
+      return read(objectsAnswerSchema, answer).refused
     },
     async close(batch) {
       const answer = read(closeAnswerSchema, await post(`${paths.batch(id, batch)}/close`, {}))
@@ -104,9 +110,10 @@ export function createPeerClient(
       )
       return 'state' in answer ? null : answer
     },
-    async challenge(batch, originId, start, end) {
-      const answer = await post(`${paths.batch(id, batch)}/challenge`, { originId, start, end })
-      return read(challengeAnswerSchema, answer).sha256
+    async challenge(batch, ranges) {
+      const answer = await post(`${paths.batch(id, batch)}/challenge`, { ranges })
+      const { digests } = read(challengeAnswerSchema, answer)
+      return ranges.map((_range, index) => digests[index] ?? null)
     },
     async end(state, reason) {
       await post(paths.end(id), { state, reason })

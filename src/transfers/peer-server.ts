@@ -10,7 +10,6 @@ import { HoldfastError, messageOf } from '../core/errors.ts'
 import {
   type InstructionId,
   newSortableId,
-  type OriginId,
   parseInstructionId,
   type RandomBytes,
   type TenantId,
@@ -22,10 +21,18 @@ import type { TlsIdentity } from '../crypto/tls-identity.ts'
 import { openInstruction } from '../instructions/instruction.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { findTenant } from '../store/tenants.ts'
-import { openFrame } from './frame.ts'
+import { openFrames } from './frame.ts'
 import type { KnowledgeExchange } from './knowledge.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
-import { batchSchema, challengeSchema, endSchema, offerSchema, type TransferItem } from './protocol.ts'
+import {
+  batchSchema,
+  challengeSchema,
+  endSchema,
+  offerSchema,
+  pathPattern,
+  paths,
+  type TransferItem,
+} from './protocol.ts'
 import type { Receiver } from './receiver.ts'
 import { TransferRefused } from './refused.ts'
 
@@ -47,6 +54,7 @@ export interface PeerServer {
 }
 
 const maxJsonBytes = 8 << 20
+const knowledgePattern = /^\/v1\/tenants\/([0-9a-f]{64})\/knowledge\/([0-9a-f]{64})$/
 
 /** What is known of a request so far, for the books when it is refused. */
 interface Asked {
@@ -165,16 +173,15 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       throw new TransferRefused('outbound-not-registered', 'This certificate is not a peer’s.')
     asked.peer = peer
     const path = message.url ?? ''
-    if (message.method === 'POST' && path === '/v1/offers') {
-      const { instruction, verdicts } = parse(offerSchema, await readJson(message))
+    if (message.method === 'POST' && path === paths.offers) {
+      const { instruction, verdicts, pages } = parse(offerSchema, await readJson(message))
       const envelope = parseEnvelope(instruction)
       const opened = envelope === null ? null : openInstruction(envelope)
       if (opened !== null && typeof opened !== 'string')
         Object.assign(asked, { tenant: opened.tenant, instruction: opened.id })
-      await receiver.offer(peer, instruction, verdicts)
-      return sendJson(response, 200, {})
+      return sendJson(response, 200, { bucket: await receiver.offer(peer, instruction, verdicts, pages) })
     }
-    const knowledge = /^\/v1\/tenants\/([0-9a-f]{64})\/knowledge\/([0-9a-f]{64})$/.exec(path)
+    const knowledge = knowledgePattern.exec(path)
     if (message.method === 'POST' && knowledge !== null) {
       const [tenant, instruction] = [knowledge[1] as TenantId, knowledge[2] as InstructionId]
       const told = await options.knowledge.hear(peer, tenant, instruction, await readJson(message))
@@ -184,10 +191,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
         throw new TransferRefused('instruction-out-of-scope', 'There is no such tenant here.')
       return sendJson(response, 200, told)
     }
-    const match =
-      /^\/v1\/transfers\/([0-9a-f]{64})\/(end|batches\/(\d{1,9})(?:\/(close|arrival|challenge|[0-9a-f]{32}))?)$/.exec(
-        path,
-      )
+    const match = pathPattern.exec(path)
     const id = parseInstructionId(match?.[1] ?? '')
     asked.instruction = id
     if (match === null || id === null)
@@ -217,15 +221,12 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
             (await receiver.arrivalProof(peer, id, batch)) ?? { state: 'pending' },
           )
         case 'challenge': {
-          const { originId, start, end } = parse(challengeSchema, await readJson(message))
-          return sendJson(response, 200, {
-            sha256: await receiver.challenge(peer, id, batch, originId, start, end),
-          })
+          const { ranges } = parse(challengeSchema, await readJson(message))
+          return sendJson(response, 200, { digests: await receiver.challenge(peer, id, batch, ranges) })
         }
         default: {
-          const frame = await openFrame(message.iterator({ destroyOnReturn: false }))
-          await receiver.takeObject(peer, id, batch, match[4] as OriginId, frame)
-          return sendJson(response, 200, {})
+          const frames = openFrames(message.iterator({ destroyOnReturn: false }))
+          return sendJson(response, 200, { refused: await receiver.takeObjects(peer, id, batch, frames) })
         }
       }
     } finally {

@@ -7,6 +7,7 @@ import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import type { InstructionBook } from '../instructions/instruction-book.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import type { LogKey } from '../ledger/log-keys.ts'
+import { chooseCheckpoint } from '../ledger/published-log.ts'
 import { receiptOf } from '../ledger/receipts.ts'
 import type { Sums } from '../ledger/sums.ts'
 import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
@@ -45,13 +46,21 @@ export async function peerProofOf(
   entryId: EntryId,
 ): Promise<PeerProof | null> {
   const { catalog, tiles, logKey } = region
+  // Asked again and again until it is there: what has no index yet is not looked for among the drafts.
+  const index = await catalog.get('entryids', entryIdKey(entryId))
+  if (index === null) return null
+  const need = { lastIndex: readU64be(index) }
+  const published = await chooseCheckpoint(
+    { catalog, tiles, log: logKey.log, crypto: nodeVerifyCrypto },
+    need,
+  )
+  if (published === null) return null
   const answer = await receiptOf(
     { catalog, tiles, log: logKey.log, crypto: nodeVerifyCrypto },
     tenant,
     entryId,
   )
   if (answer?.state !== 'entered') return null
-  const index = await catalog.get('entryids', entryIdKey(entryId))
-  const row = index === null ? null : await catalog.get('entries', entryKey(readU64be(index)))
+  const row = await catalog.get('entries', entryKey(readU64be(index)))
   return row === null ? null : { receipt: answer.receipt, leaf: toHex(decodeEntryRow(row).leaf) }
 }

@@ -4,17 +4,23 @@ import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { InstructionId, OriginId } from '../core/ids.ts'
 
-export const maxBatchObjects = 256
-export const maxBatchBytes = 256 * 2 ** 20
+/**
+ * A batch: short enough for its departure, arrival and voids to be an entry each (a mebibyte), for the request that
+ * announces it (eight), and for one transaction at the destination that nobody else waits for long.
+ */
+export const batchLimits = { objects: 2048, bytes: 256 * 2 ** 20, keyBytes: 2 ** 20 } as const
 
-/** An object as a departure names it, and as the destination must find it. */
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const originId = z.string().regex(/^[0-9a-f]{32}$/)
+
+/** A version as a departure names it, and as the destination must find it. */
 export const itemSchema = z.strictObject({
   key: z.string().min(1).max(1024),
-  originId: z.string().regex(/^[0-9a-f]{32}$/),
+  originId,
   ciphertextBytes: z.int().min(0),
-  ciphertextSha256: z.string().regex(/^[0-9a-f]{64}$/),
-  manifestSha256: z.string().regex(/^[0-9a-f]{64}$/),
-  rowSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  ciphertextSha256: sha256,
+  manifestSha256: sha256,
+  rowSha256: sha256,
 })
 export type TransferItem = Omit<z.infer<typeof itemSchema>, 'originId'> & { readonly originId: OriginId }
 
@@ -27,92 +33,137 @@ export const refusalSchema = z.object({ rule: z.string(), message: z.string() })
 export const offerSchema = z.strictObject({
   instruction: z.unknown(),
   verdicts: z.array(z.unknown()).max(1000),
+  /** Of an instruction that is bound to a list: the digests of its pages, in their order. */
+  pages: z.array(sha256).max(100_000).nullable(),
 })
+/** What the destination's bucket can keep. */
+export const offerAnswerSchema = z.object({
+  bucket: z.object({ versions: z.boolean(), locks: z.boolean(), acls: z.boolean(), publicAcls: z.boolean() }),
+})
+export type Keeping = z.infer<typeof offerAnswerSchema>['bucket']
+
 export const batchSchema = z.strictObject({
-  items: z.array(itemSchema).min(1).max(maxBatchObjects),
+  items: z.array(itemSchema).min(1).max(batchLimits.objects),
   departure: proofSchema,
 })
 export const batchAnswerSchema = z.object({ wanted: z.array(z.string()) })
+/** Objects that were refused for themselves; the others of the request are stored. */
+export const objectsAnswerSchema = z.object({
+  refused: z.array(z.object({ originId: z.string(), rule: z.string(), message: z.string() })),
+})
+export type RefusedObject = z.infer<typeof objectsAnswerSchema>['refused'][number]
 export const closeAnswerSchema = z.object({ arrived: z.array(z.string()), entry: z.string() })
 export const arrivalAnswerSchema = z.union([proofSchema, z.object({ state: z.literal('pending') })])
 export const challengeSchema = z.strictObject({
-  originId: z.string(),
-  start: z.int().min(0),
-  end: z.int().min(1),
+  ranges: z.array(z.tuple([originId, z.int().min(0), z.int().min(0)])).max(batchLimits.objects),
 })
-export const challengeAnswerSchema = z.object({ sha256: z.string() })
+/** Of each range its SHA-256; `null` where there is no such version. */
+export const challengeAnswerSchema = z.object({ digests: z.array(sha256.nullable()) })
+export type ChallengeRange = readonly [originId: string, start: number, end: number]
 export const endSchema = z.strictObject({
   state: z.enum(['completed', 'failed']),
   reason: z.string().nullable(),
 })
 
-/** What comes before an object's ciphertext: u32be length, then this as JSON. */
-export const objectHeadSchema = z.strictObject({
-  key: z.string().min(1).max(1024),
-  row: z.strictObject({
-    originId: z.string().regex(/^[0-9a-f]{32}$/),
-    sizeBytes: z.int().min(0),
-    ciphertextBytes: z.int().min(0),
-    etag: z.string().max(100),
-    modifiedUnixMs: z.int(),
-    headers: z.record(z.string(), z.string()),
-    metadata: z.record(z.string(), z.string()),
-    checksum: z
-      .strictObject({
-        algorithm: z.enum(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']),
-        value: z.string(),
-        type: z.enum(['FULL_OBJECT', 'COMPOSITE']),
-      })
-      .nullable(),
-    bucketKeyId: z.string().max(100),
-    wrappedDataKey: z.base64().max(200),
-    partCount: z.int().min(1).max(10_000),
-    tags: z
-      .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
-      .max(10)
-      .readonly()
-      .optional(),
-    encryption: z
-      .union([
-        z.strictObject({
-          algorithm: z.enum(['aws:kms', 'aws:kms:dsse']),
-          keyId: z.string().max(2048),
-          bucketKey: z.literal(true).optional(),
-          context: z.string().max(8192).optional(),
-        }),
-        z.strictObject({ algorithm: z.literal('customer') }),
-      ])
-      .optional(),
-  }),
-  manifest: z.base64().max(2 << 20),
-  bucketKey: z.strictObject({
-    v: z.literal(1),
-    bucketKeyId: z.string().max(100),
-    tenant: z.string(),
-    checkValue: z.string().max(64),
-    wrapped: z.strictObject({
-      holderKeyId: z.string().max(128),
-      ciphertext: z.base64().max(8192),
-      initializationVector: z.base64().max(64),
-      authenticationTag: z.base64().max(64),
-    }),
+const permission = z.enum(['FULL_CONTROL', 'READ', 'WRITE', 'READ_ACP', 'WRITE_ACP'])
+const grantee = z.union([
+  z.strictObject({ tenant: sha256 }),
+  z.strictObject({ group: z.enum(['AllUsers', 'AuthenticatedUsers', 'LogDelivery']) }),
+])
+
+const objectRowSchema = z.strictObject({
+  originId,
+  sizeBytes: z.int().min(0),
+  ciphertextBytes: z.int().min(0),
+  etag: z.string().max(100),
+  modifiedUnixMs: z.int(),
+  headers: z.record(z.string(), z.string()),
+  metadata: z.record(z.string(), z.string()),
+  checksum: z
+    .strictObject({
+      algorithm: z.enum(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']),
+      value: z.string(),
+      type: z.enum(['FULL_OBJECT', 'COMPOSITE']),
+    })
+    .nullable(),
+  bucketKeyId: z.string().max(100),
+  wrappedDataKey: z.base64().max(200),
+  partCount: z.int().min(1).max(10_000),
+  partChecksums: z.array(z.string().max(100)).max(10_000).optional(),
+  tags: z
+    .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
+    .max(10)
+    .readonly()
+    .optional(),
+  retention: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), untilUnixMs: z.int() }).optional(),
+  legalHold: z.enum(['ON', 'OFF']).optional(),
+  owner: sha256.optional(),
+  acl: z.array(z.strictObject({ grantee, permission })).max(100).readonly().optional(),
+  encryption: z
+    .union([
+      z.strictObject({
+        algorithm: z.enum(['aws:kms', 'aws:kms:dsse']),
+        keyId: z.string().max(2048),
+        bucketKey: z.literal(true).optional(),
+        context: z.string().max(8192).optional(),
+      }),
+      z.strictObject({ algorithm: z.literal('customer') }),
+    ])
+    .optional(),
+})
+export type SentObjectRow = z.infer<typeof objectRowSchema>
+
+/** A delete marker has a place among the versions of its key, and no bytes. */
+const markerRowSchema = z.strictObject({ originId, marker: z.literal(true), modifiedUnixMs: z.int() })
+export type SentRow = SentObjectRow | z.infer<typeof markerRowSchema>
+
+const bucketKeySchema = z.strictObject({
+  v: z.literal(1),
+  bucketKeyId: z.string().max(100),
+  tenant: z.string(),
+  checkValue: z.string().max(64),
+  wrapped: z.strictObject({
+    holderKeyId: z.string().max(128),
+    ciphertext: z.base64().max(8192),
+    initializationVector: z.base64().max(64),
+    authenticationTag: z.base64().max(64),
   }),
 })
-export type ObjectHead = z.infer<typeof objectHeadSchema>
+
+/** What comes before a version's ciphertext: u32be length, then this as JSON. */
+export const headSchema = z.union([
+  z.strictObject({
+    key: z.string().min(1).max(1024),
+    row: objectRowSchema,
+    manifest: z.base64().max(2 << 20),
+    bucketKey: bucketKeySchema,
+  }),
+  z.strictObject({ key: z.string().min(1).max(1024), row: markerRowSchema }),
+])
+export type ObjectHead = Extract<z.infer<typeof headSchema>, { manifest: string }>
+export type MarkerHead = Exclude<z.infer<typeof headSchema>, { manifest: string }>
+export type Head = ObjectHead | MarkerHead
 export const maxHeadBytes = 4 << 20
 
-/** Binds the departure entry to exactly these objects under exactly these keys. */
+export function isMarkerHead(head: Head): head is MarkerHead {
+  return 'marker' in head.row
+}
+
+/** Binds the departure entry to exactly these versions under exactly these keys. */
 export function itemsDigest(items: readonly TransferItem[]): string {
   return createHash('sha256').update(canonicalJson(items)).digest('hex')
 }
 
-/** Binds what the manifest does not say of a version (ETag, headers, metadata, wrapped key) to its departure. */
-export function rowDigest(row: ObjectHead['row']): string {
+/** Binds what the manifest does not say of a version (ETag, headers, metadata, locks, wrapped key) to its departure. */
+export function rowDigest(row: SentRow): string {
   return createHash('sha256').update(canonicalJson(row)).digest('hex')
 }
 
+const start = '/v2/transfers'
 export const paths = {
-  offers: '/v1/offers',
-  batch: (id: InstructionId, batch: number) => `/v1/transfers/${id}/batches/${batch}`,
-  end: (id: InstructionId) => `/v1/transfers/${id}/end`,
+  offers: '/v2/offers',
+  batch: (id: InstructionId, batch: number) => `${start}/${id}/batches/${batch}`,
+  end: (id: InstructionId) => `${start}/${id}/end`,
 }
+export const pathPattern =
+  /^\/v2\/transfers\/([0-9a-f]{64})\/(end|batches\/(\d{1,9})(?:\/(objects|close|arrival|challenge))?)$/

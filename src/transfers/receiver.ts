@@ -1,49 +1,66 @@
 /**
  * The destination's half. Nothing is taken on the source's word: instruction and quorum are judged by this region's
- * own copy of the tenant's approvers, the departure must be provably in the source's log, and every byte must hash
- * to what that departure says.
+ * own copy of the tenant's approvers, the departure must be provably in the source's log, what departs must be on the
+ * list if the instruction is bound to one, and every byte must hash to what the departure says.
  *
  * Crash points: an object whose bytes are here but whose staged row is not is an orphan that fsck lists, and is sent
  * again; staged and not published, it waits for `close`; `close` publishes a batch and its arrival entry in one
  * transaction, and answers the same when asked again; refused, it voids the batch and then gives up what is staged,
  * which `close` asked again does if it was cut off between the two.
  */
-import { createHash } from 'node:crypto'
-import { equalBytes, toHex, utf8 } from '../core/bytes.ts'
+import { utf8 } from '../core/bytes.ts'
 import { hasCode } from '../core/errors.ts'
-import {
-  type EntryId,
-  type InstructionId,
-  newSortableId,
-  type OriginId,
-  type RandomBytes,
-} from '../core/ids.ts'
+import type { EntryId, InstructionId, RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
-import { type Manifest, readManifest } from '../crypto/manifest.ts'
 import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import { deletionEntry } from '../ledger/deletion-entry.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
-import type { BlobId } from '../store/blob-store.ts'
+import { publishArrivals } from '../store/arrivals.ts'
 import { findBucket } from '../store/buckets.ts'
-import type { Put } from '../store/catalog.ts'
-import { contentOf } from '../store/content.ts'
-import { findOrigin } from '../store/key-versions.ts'
-import { type KnownBucket, publishArrivals } from '../store/objects.ts'
-import { claimSmall, type Place, readPlace, releasePlaces, smallBytes } from '../store/places.ts'
-import { type BucketKeyRow, type Encryption, encodeRow, isMarker, type ObjectRow } from '../store/rows.ts'
-import { type BatchRow, batchKey, findBatch, listStaged, stagedKey } from './batches.ts'
-import { checkClass, checkDeparture, checkHead } from './check-source.ts'
-import type { Frame } from './frame.ts'
+import type { KnownBucket } from '../store/objects.ts'
+import { releasePlaces } from '../store/places.ts'
+import { encodeRow, isMarker } from '../store/rows.ts'
+import { answerChallenge } from './answer-challenge.ts'
+import {
+  type BatchRow,
+  batchKey,
+  findBatch,
+  forgetItems,
+  itemsOf,
+  type KnownBatch,
+  listStaged,
+  putItems,
+  stagedOrigins,
+} from './batches.ts'
+import { checkClass, checkDeparture } from './check-source.ts'
+import type { Frames } from './frame.ts'
+import { demandVersions, keepingOf } from './keeping.ts'
 import type { KnowledgeExchange } from './knowledge.ts'
 import { lawOf, type TransferLaw } from './law.ts'
+import { demandPage, keepPages } from './listed-pages.ts'
 import { type Peer, peerProofOf, type TransferRegion } from './peers.ts'
-import { itemsDigest, type PeerProof, type TransferItem } from './protocol.ts'
+import {
+  type ChallengeRange,
+  itemsDigest,
+  type Keeping,
+  type PeerProof,
+  type RefusedObject,
+  type TransferItem,
+} from './protocol.ts'
 import { TransferRefused } from './refused.ts'
+import { createStanding } from './standing.ts'
+import { takeObjects } from './take-objects.ts'
 
 export interface Receiver {
-  offer(peer: Peer, instruction: unknown, verdicts: readonly unknown[]): Promise<void>
+  /** `pages`: of an instruction that is bound to a list. Answers what the bucket can keep. */
+  offer(
+    peer: Peer,
+    instruction: unknown,
+    verdicts: readonly unknown[],
+    pages: readonly string[] | null,
+  ): Promise<Keeping>
   openBatch(
     peer: Peer,
     id: InstructionId,
@@ -51,18 +68,24 @@ export interface Receiver {
     items: readonly TransferItem[],
     departure: PeerProof,
   ): Promise<string[]>
-  takeObject(peer: Peer, id: InstructionId, batch: number, originId: string, frame: Frame): Promise<void>
+  takeObjects(peer: Peer, id: InstructionId, batch: number, frames: Frames): Promise<RefusedObject[]>
   close(peer: Peer, id: InstructionId, batch: number): Promise<{ arrived: readonly string[]; entry: EntryId }>
   arrivalProof(peer: Peer, id: InstructionId, batch: number): Promise<PeerProof | null>
   challenge(
     peer: Peer,
     id: InstructionId,
     batch: number,
-    originId: string,
-    start: number,
-    end: number,
-  ): Promise<string>
+    ranges: readonly ChallengeRange[],
+  ): Promise<(string | null)[]>
   end(peer: Peer, id: InstructionId, state: 'completed' | 'failed', reason: string | null): Promise<void>
+}
+
+interface Allowed {
+  readonly current: KnownTransfer
+  readonly bucket: KnownBucket
+  readonly keeping: Keeping
+  readonly authorized: Authorized<TransferStep>
+  readonly law: TransferLaw
 }
 
 export function createReceiver(
@@ -71,7 +94,7 @@ export function createReceiver(
   clock: Clock,
   randomBytes: RandomBytes,
 ): Receiver {
-  const { catalog, blobs, book, drafts } = region
+  const { catalog, book, drafts } = region
 
   /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
   const known = async (peer: Peer, id: InstructionId): Promise<KnownTransfer> => {
@@ -92,12 +115,7 @@ export function createReceiver(
     peer: Peer,
     id: InstructionId,
     objects: readonly TransferItem[],
-  ): Promise<{
-    current: KnownTransfer
-    bucket: KnownBucket
-    authorized: Authorized<TransferStep>
-    law: TransferLaw
-  }> => {
+  ): Promise<Allowed> => {
     const current = await known(peer, id)
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
@@ -114,14 +132,12 @@ export function createReceiver(
       nowUnixMs,
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
-    return { current, bucket: bucket!, authorized: decision, law }
+    const keeping = await keepingOf(catalog, bucket!.row)
+    demandVersions(current.instruction, keeping, bucket!.row.name)
+    return { current, bucket: bucket!, keeping, authorized: decision, law }
   }
 
-  const openedBatch = async (
-    peer: Peer,
-    id: InstructionId,
-    batch: number,
-  ): Promise<{ row: BatchRow; bytes: Uint8Array }> => {
+  const openedBatch = async (peer: Peer, id: InstructionId, batch: number): Promise<KnownBatch> => {
     await known(peer, id)
     const found = await findBatch(catalog, id, batch)
     if (found === null)
@@ -130,7 +146,7 @@ export function createReceiver(
   }
 
   return {
-    async offer(peer, instruction, verdicts) {
+    async offer(peer, instruction, verdicts, pages) {
       const envelope = parseEnvelope(instruction)
       if (envelope === null)
         throw new TransferRefused('transfer-needs-an-instruction', 'What was offered is no instruction.')
@@ -144,7 +160,9 @@ export function createReceiver(
           if (!hasCode(error, 'conflict')) throw error
         })
       }
-      await authorize(peer, row.id, [])
+      const { current, keeping } = await authorize(peer, row.id, [])
+      await keepPages(catalog, current.instruction, pages)
+      return keeping
     },
 
     async openBatch(peer, id, batch, items, departure) {
@@ -153,8 +171,10 @@ export function createReceiver(
       const before = await findBatch(catalog, id, batch)
       if (before !== null && before.row.state !== 'departed') return []
       const { current, bucket } = await authorize(peer, id, items)
-      checkClass(checkDeparture(region.id, peer, current, batch, items, departure), bucket)
-      if (before !== null && itemsDigest(before.row.items) !== itemsDigest(items)) {
+      const itemsSha256 = itemsDigest(items)
+      checkClass(checkDeparture(region.id, peer, current, batch, itemsSha256, departure), bucket)
+      await demandPage(catalog, current.instruction, batch, items)
+      if (before !== null && before.row.itemsSha256 !== itemsSha256) {
         throw new TransferRefused(
           'instruction-out-of-scope',
           `Batch ${batch} was announced with other objects before.`,
@@ -162,85 +182,32 @@ export function createReceiver(
       }
       if (before === null) {
         const row: BatchRow = {
-          v: 1,
-          batch,
-          items,
-          state: 'departed',
-          departure: null,
-          arrival: null,
-          arrived: [],
-          deleteAfterUnixMs: null,
+          ...{ v: 1, batch, itemsSha256, state: 'departed' },
+          ...{ departure: null, arrival: null, arrived: [], deleteAfterUnixMs: null },
         }
         await catalog.commit({
           checks: [{ table: 'batches', key: batchKey(id, batch), expected: null }],
-          puts: [{ table: 'batches', key: batchKey(id, batch), value: encodeRow(row) }],
+          puts: [
+            { table: 'batches', key: batchKey(id, batch), value: encodeRow(row) },
+            putItems(id, batch, items),
+          ],
         })
         if (current.row.state === 'approved') await book.move(current, { state: 'running' })
       }
-      const here = new Set(
-        (await listStaged(catalog, id, batch)).map(({ staged }) => staged.row.originId as string),
-      )
+      const here = await stagedOrigins(catalog, id, batch)
       return items.map(item => item.originId as string).filter(originId => !here.has(originId))
     },
 
-    async takeObject(peer, id, batch, originId, frame) {
+    async takeObjects(peer, id, batch, frames) {
       const opened = await openedBatch(peer, id, batch)
-      const item = opened.row.items.find(candidate => candidate.originId === originId)
-      const notOpen = new TransferRefused(
-        'instruction-out-of-scope',
-        `Object ${originId} did not depart in batch ${batch}, or the batch is closed.`,
-      )
-      if (item === undefined || opened.row.state !== 'departed') throw notOpen
-      // Asked again for each object: a revocation stops the transfer here even if the source goes on.
-      const { current } = await authorize(peer, id, [])
-      const { head } = frame
-      const manifest = checkHead(head, item, current)
-      const { places, claims } = await takeParts(manifest, frame)
-      const { tags, encryption, ...described } = head.row
-      const row: ObjectRow = {
-        v: 1,
-        ...described,
-        ...(tags && { tags }),
-        ...(encryption && { encryption: encryption as Encryption }),
-        originId: originId as OriginId,
-        versionId: newSortableId(clock(), randomBytes),
-        content: { manifest: head.manifest, places },
-        arrivedBy: id,
-      }
-      const keyRow = utf8(head.bucketKey.bucketKeyId)
-      const keyBytes = encodeRow(head.bucketKey as BucketKeyRow)
-      const rowKey = stagedKey(id, batch, originId)
-      for (;;) {
-        const knownKey = await catalog.get('bucketkeys', keyRow)
-        const staged = await catalog.get('batches', rowKey)
-        const now = await openedBatch(peer, id, batch)
-        const otherKey = knownKey !== null && !equalBytes(knownKey, keyBytes)
-        if (otherKey || staged !== null || now.row.state !== 'departed') {
-          await removeBlobs(places)
-          if (otherKey)
-            throw new TransferRefused('instruction-out-of-scope', 'Another bucket key is known by this id.')
-          if (now.row.state !== 'departed') throw notOpen
-          // Sent twice at once, both hash to the departure: the first is kept.
-          return
-        }
-        const held = await catalog.commit({
-          checks: [
-            { table: 'bucketkeys', key: keyRow, expected: knownKey },
-            { table: 'batches', key: rowKey, expected: null },
-            { table: 'batches', key: batchKey(id, batch), expected: now.bytes },
-          ],
-          puts: [
-            ...claims,
-            { table: 'bucketkeys', key: keyRow, value: keyBytes },
-            {
-              table: 'batches',
-              key: rowKey,
-              value: encodeRow({ v: 1, key: item.key, row } as { v: 1 }),
-            },
-          ],
-        })
-        if (held) return
-      }
+      const { instruction } = await known(peer, id)
+      if (opened.row.state !== 'departed')
+        throw new TransferRefused('instruction-out-of-scope', `The batch is closed: ${batch}.`)
+      const { expiresUnixMs, to } = instruction
+      const of = { catalog, id, bucket: to.bucket, expiresUnixMs, lawfulNow: region.lawfulNow }
+      const items = new Map((await itemsOf(catalog, id, batch)).map(item => [item.originId as string, item]))
+      const standing = createStanding(of, () => authorize(peer, id, []))
+      return takeObjects({ region, clock, randomBytes, id, batch: opened, items, standing }, frames)
     },
 
     async close(peer, id, batch) {
@@ -251,12 +218,13 @@ export function createReceiver(
           if (opened.row.state === 'done') return { arrived: opened.row.arrived, entry: opened.row.arrival! }
           throw new TransferRefused('transfer-needs-an-instruction', `Batch ${batch} was given up.`)
         }
-        const staged = await listStaged(catalog, id, batch)
-        const arrived = opened.row.items.filter(item =>
-          staged.some(each => each.staged.row.originId === item.originId),
+        const staged = new Map(
+          (await listStaged(catalog, id, batch)).map(each => [each.staged.row.originId as string, each]),
         )
+        const items = await itemsOf(catalog, id, batch)
+        const arrived = items.filter(({ originId }) => staged.has(originId))
         const check = { table: 'batches', key: batchKey(id, batch), expected: opened.bytes } as const
-        let allowed: Awaited<ReturnType<typeof authorize>>
+        let allowed: Allowed
         try {
           // Batches announced side by side were each within the limits: here counts what is about to be published.
           allowed = await authorize(peer, id, arrived)
@@ -283,7 +251,7 @@ export function createReceiver(
             peer: peer.id,
             bucket: current.instruction.from.bucket,
             toBucket: current.instruction.to.bucket,
-            manifestSha256: itemsDigest(opened.row.items),
+            manifestSha256: opened.row.itemsSha256,
             objects: arrived.map(
               item => [item.originId, item.ciphertextBytes, item.ciphertextSha256] as const,
             ),
@@ -303,10 +271,14 @@ export function createReceiver(
           { clock, randomBytes },
           authorized,
           bucket,
-          staged.map(({ staged: { key, row } }) => ({ key, row })),
+          // In the order in which they departed, whatever the order in which they came.
+          arrived.map(({ originId }) => staged.get(originId)!.staged),
           {
             checks: [check, { table: 'instructions', key: utf8(id), expected: current.bytes }],
-            removes: staged.map(({ key }) => ({ table: 'batches' as const, key })),
+            removes: arrived.map(({ originId }) => ({
+              table: 'batches' as const,
+              key: staged.get(originId)!.key,
+            })),
             puts: [
               { table: 'batches', key: batchKey(id, batch), value: encodeRow(done) },
               { table: 'instructions', key: utf8(id), value: encodeRow(counted) },
@@ -335,25 +307,22 @@ export function createReceiver(
       return row.arrival === null ? null : peerProofOf(region, tenant, row.arrival)
     },
 
-    async challenge(peer, id, batch, originId, start, end) {
-      const { row } = await openedBatch(peer, id, batch)
-      const item = row.items.find(candidate => candidate.originId === originId)
+    async challenge(peer, id, batch, ranges) {
+      await openedBatch(peer, id, batch)
       const { instruction } = await known(peer, id)
       const bucket = await findBucket(catalog, instruction.to.bucket)
-      const object =
-        item === undefined || bucket === null
-          ? null
-          : await findOrigin(catalog, bucket.row, item.key, originId)
-      const content = object === null || isMarker(object.row) ? null : await contentOf(catalog, object.row)
-      if (content === null)
-        throw new TransferRefused('instruction-out-of-scope', `Object ${originId} is not here.`)
-      return hashCiphertext(region, readManifest(content.manifest), content.places, start, end)
+      if (bucket === null) return ranges.map(() => null)
+      const keys = new Map(
+        (await itemsOf(catalog, id, batch)).map(({ originId, key }) => [originId as string, key]),
+      )
+      return answerChallenge(region, bucket.row, originId => keys.get(originId) ?? null, ranges)
     },
 
     async end(peer, id, state, reason) {
       const current = await known(peer, id)
       if (current.row.state === 'running' || current.row.state === 'approved')
         await book.move(current, { state, reason })
+      await forgetItems(catalog, id)
     },
   }
 
@@ -361,82 +330,9 @@ export function createReceiver(
   async function giveUpStaged(id: InstructionId, batch: number): Promise<void> {
     const left = await listStaged(catalog, id, batch)
     if (left.length === 0) return
-    const places = left.flatMap(({ staged }) => staged.row.content?.places ?? [])
+    const places = left.flatMap(({ staged: { row } }) => (isMarker(row) ? [] : (row.content?.places ?? [])))
     const released = releasePlaces(places, clock())
     const removes = left.map(({ key }) => ({ table: 'batches' as const, key }))
     await catalog.commit({ removes: [...removes, ...released.removes], puts: released.puts })
   }
-
-  /** Reads the parts off the wire into their places. Whatever does not hash to its manifest row leaves nothing behind. */
-  async function takeParts(manifest: Manifest, frame: Frame): Promise<{ places: Place[]; claims: Put[] }> {
-    const places: Place[] = []
-    const claims: Put[] = []
-    try {
-      for (const part of manifest.parts) {
-        const digest = createHash('sha256')
-        if (part.cipherBytes <= smallBytes) {
-          const chunks: Uint8Array[] = []
-          for await (const chunk of frame.read(part.cipherBytes)) {
-            digest.update(chunk)
-            chunks.push(chunk)
-          }
-          const place: Place = { in: 'catalog', id: newSortableId(clock(), randomBytes) as BlobId }
-          places.push(place)
-          claims.push(claimSmall(place, Buffer.concat(chunks)))
-        } else {
-          // Not packed among several: a segment's record must be claimed soon, and other parts are still to come.
-          const writer = await blobs.create(manifest.parts.length === 1 ? part.cipherBytes : undefined)
-          try {
-            for await (const chunk of frame.read(part.cipherBytes)) {
-              digest.update(chunk)
-              await writer.write([Buffer.from(chunk)])
-            }
-            claims.push(...(await writer.finish()))
-          } catch (error) {
-            await writer.abandon()
-            throw error
-          }
-          places.push({ in: 'blobs', id: writer.id })
-        }
-        if (!digest.digest().equals(part.sha256)) {
-          throw new TransferRefused('instruction-out-of-scope', 'The bytes are not those that departed.')
-        }
-      }
-      await frame.end()
-      return { places, claims }
-    } catch (error) {
-      await removeBlobs(places)
-      throw error
-    }
-  }
-
-  /** Of places that no row refers to. */
-  async function removeBlobs(places: readonly Place[]): Promise<void> {
-    for (const place of places) if (place.in === 'blobs') await blobs.remove(place.id)
-  }
-}
-
-/** SHA-256 of a range of an object's ciphertext, its parts one after the other. */
-export async function hashCiphertext(
-  stores: Pick<TransferRegion, 'catalog' | 'blobs'>,
-  manifest: Manifest,
-  places: readonly Place[],
-  start: number,
-  end: number,
-): Promise<string> {
-  const hash = createHash('sha256')
-  let partStart = 0
-  for (const [index, part] of manifest.parts.entries()) {
-    const from = Math.max(0, start - partStart)
-    const to = Math.min(part.cipherBytes, end - partStart)
-    if (from < to) {
-      await using reader = await readPlace(stores.catalog, stores.blobs, places[index]!, {
-        start: from,
-        end: to,
-      })
-      for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) hash.update(chunk)
-    }
-    partStart += part.cipherBytes
-  }
-  return toHex(hash.digest())
 }

@@ -14,3 +14,8 @@ export class TransferRefused extends HoldfastError {
     return new TransferRefused(refusal.rule, refusal.message)
   }
 }
+
+/** The two ends do not know the same of the tenant's will yet; that passes. */
+export function waitsForKnowledge({ rule }: TransferRefused): boolean {
+  return rule === 'approvers-differ' || rule === 'approvers-stale'
+}

@@ -13,9 +13,13 @@ import { decodeRow, encodeRow } from '../store/rows.ts'
 import { type TransferRow, transferKey } from './batches.ts'
 import type { KnowledgeExchange } from './knowledge.ts'
 import { lawOf, type TransferLaw } from './law.ts'
+import type { Throttle } from './pace.ts'
+import type { PeerClient } from './peer-client.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
-import type { PeerProof } from './protocol.ts'
+import type { Extent, Meter } from './progress.ts'
+import type { Keeping, PeerProof } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
+import { createStanding } from './standing.ts'
 
 const pollMs = 50
 const proofMs = 60_000
@@ -30,9 +34,38 @@ export interface SenderDeps {
   readonly log: Log
   /** How long a moved object stays at its source after it has arrived. */
   readonly undoMs: number
+  /** Of all transfers out of the region together; 0: without limit. */
+  readonly bytesPerSecond: number
   readonly sleep: (ms: number) => Promise<void>
   /** Whether the region's ledger has stopped: what cannot be entered is not erased. Left out: it has not. */
   readonly isHalted?: () => boolean
+}
+
+/** A transfer that is being run. */
+export interface Run {
+  readonly deps: SenderDeps
+  readonly peer: Peer
+  readonly client: PeerClient
+  readonly id: InstructionId
+  /** Of the region, and of this transfer. */
+  readonly throttle: Throttle
+  readonly own: Throttle
+  readonly meter: Meter
+  /** What the bucket at the other end can keep, by the other end's word; it judges by itself as well. */
+  readonly keeping: () => Keeping
+  /** Whether it stands, at little cost: asked at every object. */
+  readonly standing: () => Promise<Allowed>
+  /** Whether it stands for deleting what has arrived. */
+  readonly deleting: () => Promise<Allowed>
+  /** Aborted when a step has failed: the others stop at their next object. */
+  readonly stopping: AbortController
+}
+
+export interface Allowed {
+  readonly current: KnownTransfer
+  readonly bucket: KnownBucket
+  readonly authorized: Authorized<TransferStep>
+  readonly law: TransferLaw
 }
 
 export async function known({ region }: SenderDeps, id: InstructionId): Promise<KnownTransfer> {
@@ -53,32 +86,31 @@ export async function transferRow({ region }: SenderDeps, id: InstructionId): Pr
   return row
 }
 
-/** The source's own judgement, with what would move next. */
+const nothing: Extent = { objects: 0, bytes: 0 }
+
+/** The source's own judgement, with what would move next. `ahead`: what is on its way and not counted yet. */
 export async function authorize(
   deps: SenderDeps,
   peer: Peer,
   id: InstructionId,
   objects: TransferStep['objects'],
   phase: TransferFacts['phase'] = 'send',
-): Promise<{
-  current: KnownTransfer
-  bucket: KnownBucket
-  authorized: Authorized<TransferStep>
-  law: TransferLaw
-}> {
+  ahead: Extent = nothing,
+): Promise<Allowed> {
   const { region } = deps
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)
   const nowUnixMs = region.lawfulNow()
   const places = { from: region.country, to: peer.country, dataClass: bucket?.row.dataClass ?? '' }
   const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
+  const { row } = current
   const decision = decideTransfer(
     { action: 'transfer', terms: current.instruction, objects },
     {
       end: { role: 'source', region: region.id, peer: peer.id },
       bucket: bucket === null ? null : bucket.row,
       standing: current.standing,
-      moved: current.row,
+      moved: { objects: row.objects + ahead.objects, bytes: row.bytes + ahead.bytes },
       phase,
       law: law.verdict,
       nowUnixMs,
@@ -92,6 +124,27 @@ export async function authorize(
     )
   }
   return { current, bucket: bucket!, authorized: decision, law }
+}
+
+export function sendersStanding(
+  deps: SenderDeps,
+  peer: Peer,
+  { id, from, expiresUnixMs }: KnownTransfer['instruction'],
+): Pick<Run, 'standing' | 'deleting'> {
+  const { catalog, lawfulNow } = deps.region
+  const of = { catalog, id, bucket: from.bucket, lawfulNow }
+  return {
+    standing: createStanding({ ...of, expiresUnixMs }, () => authorize(deps, peer, id, [])),
+    // Carried out what was ordered, and sent, in time: no expiry ends it.
+    deleting: createStanding({ ...of, expiresUnixMs: Number.POSITIVE_INFINITY }, () =>
+      authorize(deps, peer, id, [], 'delete'),
+    ),
+  }
+}
+
+/** Throws once a step of this run has failed. */
+export function demandGoing({ stopping }: Run): void {
+  if (stopping.signal.aborted) throw new HoldfastError('shutting-down', 'another step of the transfer failed')
 }
 
 export async function waitForProof(

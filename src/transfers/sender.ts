@@ -1,136 +1,160 @@
 /**
  * The source's half: one instruction, from its approval to its end.
  *
- *     offer → (batch: depart → send → close → arrive) … → delete, for a move → end
+ *     offer → (batches, several on their way: depart → send → close → arrive) … → verify → delete, for a move → end
  *
  * Crash points: a batch, its departure entry and the cursor behind it are one transaction, so a batch either has not
- * departed or is found again by its row; sending is asked for object by object (`wanted`), closing answers the same
- * twice, deleting names the version. Started again at any point, it goes on at the first step that is not done.
+ * departed or is found again by its mark; objects are asked for (`wanted`), closing answers the same twice, a batch
+ * that is not verified is verified again, deleting names the version. Started again at any point, it goes on at the
+ * first step that is not done.
  */
 import { HoldfastError } from '../core/errors.ts'
 import { type InstructionId, newSortableId } from '../core/ids.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
-import { openBatchOf } from './batches.ts'
-import { deleteMoved } from './delete-moved.ts'
-import { checkLimitsAhead, depart } from './departure.ts'
-import { createPeerClient, type PeerClient } from './peer-client.ts'
+import { findBatch, forgetItems, itemsOf, openBatchesOf } from './batches.ts'
+import { deleteArrived, waitForUndo } from './delete-moved.ts'
+import { countAhead } from './departure.ts'
+import { demandVersions } from './keeping.ts'
+import { createThrottle, type Throttle } from './pace.ts'
+import { createPeerClient } from './peer-client.ts'
 import type { Peer } from './peers.ts'
-import { TransferRefused } from './refused.ts'
-import { sendBatch, settleBatch } from './send-batch.ts'
-import { known, type SenderDeps, transferRow } from './sender-state.ts'
+import { forgetPlan, planned } from './plan.ts'
+import type { Meter } from './progress.ts'
+import type { Keeping } from './protocol.ts'
+import { TransferRefused, waitsForKnowledge } from './refused.ts'
+import { sendAll } from './send-all.ts'
+import { settleBatch } from './send-batch.ts'
+import { authorize, known, type Run, type SenderDeps, sendersStanding, transferRow } from './sender-state.ts'
+import { challengeItems, demandVerified, markVerified } from './verify-arrived.ts'
+
+const keepsAll: Keeping = { versions: true, locks: true, acls: true, publicAcls: true }
 
 /** Runs until the instruction has ended or a step fails; `peer-unavailable` may be tried again. */
-export async function runTransfer(deps: SenderDeps, id: InstructionId): Promise<void> {
-  const { region, peers, clock, log } = deps
+export async function runTransfer(
+  deps: SenderDeps,
+  id: InstructionId,
+  { throttle, meter }: { readonly throttle: Throttle; readonly meter: Meter },
+): Promise<void> {
+  const { peers, clock } = deps
   const first = await known(deps, id)
   const peer = peers.get(first.instruction.to.region)
-  if (peer === undefined)
-    return fail(deps, id, null, `no region ${first.instruction.to.region} is known here`)
-  const connections = new Map<unknown, TrackedConnection>()
-  const client = createPeerClient(deps.door, peer, id, socket => {
-    if (connections.has(socket) || peer.country === region.country) return
-    const facts = {
-      id: newSortableId(clock(), deps.randomBytes),
-      role: 'transfer',
-      initiator: 'local',
-      instruction: id,
-      remoteCountry: peer.country,
-      openedUnixMs: clock(),
-    } as const
-    const tracked = trackConnection(socket, facts, clock, log)
-    connections.set(socket, tracked)
-    const book = {
-      region: region.id,
-      country: region.country,
-      catalog: region.catalog,
-      drafts: region.drafts,
-    }
-    tracked.charge(book, first.row.tenant, [])
-    socket.once('close', () => {
-      connections.delete(socket)
-      void tracked.enter(false)
-    })
-  })
-  const hourly = setInterval(() => {
-    for (const tracked of connections.values()) void tracked.enter(true)
-  }, connectionEnteredEveryMs)
-  hourly.unref()
+  if (peer === undefined) return fail(deps, id, `no region ${first.instruction.to.region} is known here`, '')
+  const connections = trackConnections(deps, peer, id, first.row.tenant)
+  const client = createPeerClient(deps.door, peer, id, connections.onSocket)
+  let keeping = keepsAll
+  const run: Run = {
+    ...{ deps, peer, client, id, throttle, meter },
+    own: createThrottle(clock, deps.sleep),
+    keeping: () => keeping,
+    ...sendersStanding(deps, peer, first.instruction),
+    stopping: new AbortController(),
+  }
   try {
-    await walk(deps, peer, client, id)
+    // Nothing is left to send: an expiry since then does not stop what was ordered, and done, in time.
+    if (!(await isSent(run))) {
+      keeping = await offer(run)
+      await sendAll(run)
+    }
+    await finish(run)
   } catch (error) {
     if (!(error instanceof TransferRefused)) throw error
     // Nobody has said no: it goes on once both ends know the same of the tenant's will.
-    if (error.rule === 'approvers-differ' || error.rule === 'approvers-stale')
-      throw new HoldfastError('peer-unavailable', error.message, {}, error)
-    await stop(deps, client, id, error)
+    if (waitsForKnowledge(error)) throw new HoldfastError('peer-unavailable', error.message, {}, error)
+    await stop(run, error)
   } finally {
-    clearInterval(hourly)
+    connections[Symbol.dispose]()
     // Closing them is what has them entered, at this end and at the other.
     deps.door.release(id)
   }
 }
 
-async function walk(deps: SenderDeps, peer: Peer, client: PeerClient, id: InstructionId): Promise<void> {
-  const { region } = deps
-  // Nothing is left to send: an expiry since then does not stop what was ordered, and done, in time.
-  if (!(await isSent(deps, id))) {
-    await checkLimitsAhead(deps, peer, id)
-    const offered = await known(deps, id)
-    await deps.knowledge.demand(peer, offered.row.tenant, id)
-    await client.offer(offered.row.envelope, offered.envelopes)
-  }
-  while (!(await isSent(deps, id))) {
-    const row = await transferRow(deps, id)
-    const open = await openBatchOf(region.catalog, row)
-    if (open === null) await deps.knowledge.demand(peer, (await known(deps, id)).row.tenant, id)
-    if (open === null) await depart(deps, peer, id, row)
-    else await sendBatch(deps, peer, client, id, open)
-  }
-  const { instruction } = await known(deps, id)
-  if (instruction.mode === 'move') await deleteMoved(deps, peer, client, id)
-  for (;;) {
-    const current = await known(deps, id)
-    if (current.standing.ended || (await region.book.move(current, { state: 'completed', reason: null })))
-      break
-  }
-  await client.end('completed', null)
+/** Counts what is to go, plans it if it is bound to a list, and shows the order to the destination. */
+async function offer({ deps, peer, client, id }: Run): Promise<Keeping> {
+  const allowed = await authorize(deps, peer, id, [])
+  const { limits, list, versions, to, prefix } = allowed.current.instruction
+  const isLimited = limits.objects !== null || limits.bytes !== null
+  const pages = list === null ? null : await planned(deps, allowed)
+  if (isLimited) await countAhead(deps, peer, id)
+  else if (list === null)
+    countAhead(deps, peer, id).catch(error => {
+      deps.log('info', 'not-counted', { instruction: id, error: String(error) })
+    })
+  const offered = await known(deps, id)
+  await deps.knowledge.demand(peer, offered.row.tenant, id)
+  const keeping = await client.offer(offered.row.envelope, offered.envelopes, pages)
+  demandVersions({ versions, prefix }, keeping, to.bucket)
+  return keeping
 }
 
 /** The walk has come to its end, and every batch of it has been answered for. */
-async function isSent(deps: SenderDeps, id: InstructionId): Promise<boolean> {
+async function isSent({ deps, id }: Run): Promise<boolean> {
   const row = await transferRow(deps, id)
-  return row.walked && (await openBatchOf(deps.region.catalog, row)) === null
+  return row.walked && (await openBatchesOf(deps.region.catalog, id)).length === 0
+}
+
+/** Verifies what arrived and, for a move, deletes it here; then the instruction has ended. */
+async function finish(run: Run): Promise<void> {
+  const { deps, client, id, peer } = run
+  const { catalog } = deps.region
+  const { batches } = await transferRow(deps, id)
+  const { instruction } = await known(deps, id)
+  const wrong: string[] = []
+  for (let number = 0; number < batches; number++) {
+    const batch = (await findBatch(catalog, id, number))?.row
+    if (batch?.state !== 'arrived') continue
+    if (instruction.mode === 'move') await waitForUndo(run, batch)
+    const { bucket } = await run.deleting()
+    const arrived = new Set(batch.arrived)
+    const items = (await itemsOf(catalog, id, number)).filter(({ originId }) => arrived.has(originId))
+    const answered = await challengeItems(run, number, bucket.row, items)
+    wrong.push(...answered.wrong)
+    if (instruction.mode === 'move') {
+      // One object that is not there is reason enough to keep all the others.
+      demandVerified(wrong, peer.id)
+      const verified = await markVerified(run, batch, answered.verified, 'arrived')
+      await deleteArrived(run, items)
+      await markVerified(run, verified, 0, 'done')
+    } else if (answered.wrong.length === 0) await markVerified(run, batch, answered.verified, 'done')
+  }
+  demandVerified(wrong, peer.id)
+  for (;;) {
+    const current = await known(deps, id)
+    if (
+      current.standing.ended ||
+      (await deps.region.book.move(current, { state: 'completed', reason: null }))
+    )
+      break
+  }
+  await forget(run)
+  await client.end('completed', null)
+}
+
+async function forget({ deps, id }: Run): Promise<void> {
+  await forgetPlan(deps.region.catalog, id)
+  await forgetItems(deps.region.catalog, id)
 }
 
 /** The instruction ends here: voids what is open, says why, and tells the other end. */
-async function stop(
-  deps: SenderDeps,
-  client: PeerClient,
-  id: InstructionId,
-  refused: TransferRefused,
-): Promise<void> {
-  const row = await transferRow(deps, id)
-  const open = await openBatchOf(deps.region.catalog, row)
-  if (open !== null) {
-    const missing = new Map(open.items.map(item => [item.originId as string, refused.message]))
+async function stop(run: Run, refused: TransferRefused): Promise<void> {
+  const { deps, client, id } = run
+  const { catalog } = deps.region
+  for (const open of await openBatchesOf(catalog, id)) {
+    const items = await itemsOf(catalog, id, open.batch)
+    const missing = new Map(items.map(item => [item.originId as string, refused.message]))
     // The destination gives up what it has staged; a batch that it had published before says so again. When it cannot
     // be asked, nobody knows which: voided here and arrived there, the books would differ for ever.
     const closed = await client.close(open.batch).catch(error => {
       if (error instanceof TransferRefused) return null
       throw error
     })
-    await settleBatch(deps, id, open, closed?.arrived ?? [], closed?.entry ?? null, missing)
+    await settleBatch(run, open, items, closed?.arrived ?? [], closed?.entry ?? null, missing)
   }
-  await fail(deps, id, client, refused.message, refused.rule)
+  await fail(deps, id, refused.message, refused.rule)
+  await forget(run)
+  await client.end('failed', refused.message).catch(() => {})
 }
 
-async function fail(
-  deps: SenderDeps,
-  id: InstructionId,
-  client: PeerClient | null,
-  reason: string,
-  rule = '',
-): Promise<void> {
+async function fail(deps: SenderDeps, id: InstructionId, reason: string, rule: string): Promise<void> {
   for (;;) {
     const current = await known(deps, id)
     if (current.standing.ended) break
@@ -139,5 +163,44 @@ async function fail(
     if (await deps.region.book.move(current, { state, reason })) break
   }
   deps.log('warn', 'transfer-ended', { instruction: id, reason, region: deps.region.id })
-  await client?.end('failed', reason).catch(() => {})
+}
+
+interface Connections extends Disposable {
+  readonly onSocket: Parameters<typeof createPeerClient>[3]
+}
+
+/** Enters what went over each connection, hourly and when it closes. Between regions of one country none is entered. */
+function trackConnections(
+  { region, clock, randomBytes, log }: SenderDeps,
+  peer: Peer,
+  id: InstructionId,
+  tenant: Parameters<TrackedConnection['charge']>[1],
+): Connections {
+  const connections = new Map<unknown, TrackedConnection>()
+  const hourly = setInterval(() => {
+    for (const tracked of connections.values()) void tracked.enter(true)
+  }, connectionEnteredEveryMs)
+  hourly.unref()
+  return {
+    onSocket(socket) {
+      if (connections.has(socket) || peer.country === region.country) return
+      const facts = {
+        id: newSortableId(clock(), randomBytes),
+        role: 'transfer',
+        initiator: 'local',
+        instruction: id,
+        remoteCountry: peer.country,
+        openedUnixMs: clock(),
+      } as const
+      const tracked = trackConnection(socket, facts, clock, log)
+      connections.set(socket, tracked)
+      const { id: at, country, catalog, drafts } = region
+      tracked.charge({ region: at, country, catalog, drafts }, tenant, [])
+      socket.once('close', () => {
+        connections.delete(socket)
+        void tracked.enter(false)
+      })
+    },
+    [Symbol.dispose]: () => clearInterval(hourly),
+  }
 }

@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compareBytes, utf8 } from '../../src/core/bytes.ts'
 import { listVersionPage } from '../../src/s3/version-listing.ts'
+import { publishArrivals } from '../../src/store/arrivals.ts'
 import { fsckVersions } from '../../src/store/fsck-versions.ts'
 import { findOrigin, findVersion } from '../../src/store/key-versions.ts'
 import { createMemoryCatalog } from '../../src/store/memory-catalog.ts'
 import type { KnownBucket } from '../../src/store/objects.ts'
-import { deleteObject, publishArrivals, publishObject } from '../../src/store/objects.ts'
+import { deleteObject, publishObject } from '../../src/store/objects.ts'
 import { claimSmall, type Place } from '../../src/store/places.ts'
 import {
   type BucketRow,

@@ -80,6 +80,7 @@ export async function startTestApp(
     leaseMs: 60_000,
     staleMs: 300_000,
     moveUndoMs: 0,
+    transferBytesPerSecond: 0,
     trashGraceMs: 120_000,
     diskReserveBytes: 0,
     segmentBytes: 64 << 20,

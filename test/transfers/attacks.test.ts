@@ -19,15 +19,18 @@ import { contentOf } from '../../src/store/content.ts'
 import { findObject } from '../../src/store/objects.ts'
 import { readPlace } from '../../src/store/places.ts'
 import { type BucketKeyRow, decodeRow } from '../../src/store/rows.ts'
+import { frameHead } from '../../src/transfers/frame.ts'
 import { createPeerClient, type PeerClient } from '../../src/transfers/peer-client.ts'
 import { type Peer, peerProofOf } from '../../src/transfers/peers.ts'
 import {
+  type Head,
   itemsDigest,
   type ObjectHead,
   type PeerProof,
   rowDigest,
   type TransferItem,
 } from '../../src/transfers/protocol.ts'
+import { sentRow } from '../../src/transfers/scope.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
   api,
@@ -221,8 +224,22 @@ describe('the destination, spoken to by a dishonest source', () => {
   const clientFor = (envelope: Envelope): PeerClient =>
     createPeerClient(source.door, peer, documentId(envelope) as InstructionId, () => {})
 
-  const offer = (envelope: Envelope, verdicts: readonly Envelope[]): Promise<void> =>
-    clientFor(envelope).offer(printEnvelope(envelope), verdicts.map(printEnvelope))
+  const offer = (envelope: Envelope, verdicts: readonly Envelope[], pages: string[] | null = null) =>
+    clientFor(envelope).offer(printEnvelope(envelope), verdicts.map(printEnvelope), pages)
+
+  /** A request of one object; throws what it was refused for. */
+  async function sendOne(
+    client: PeerClient,
+    batch: number,
+    head: Head,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    async function* frame(): AsyncGenerator<Uint8Array> {
+      yield frameHead(head)
+      yield* bytes
+    }
+    for (const { message } of await client.sendObjects(batch, frame())) throw new Error(message)
+  }
 
   /** A departure that really is in the source's log, whatever it says. */
   async function departure(envelope: Envelope, change: Record<string, unknown> = {}): Promise<PeerProof> {
@@ -437,8 +454,9 @@ describe('the destination, spoken to by a dishonest source', () => {
     async function* bytes(): AsyncGenerator<Uint8Array> {
       yield randomBytes(1106)
     }
-    await expect(client.sendObject(0, 'ab'.repeat(16), head, bytes())).rejects.toThrow(/did not depart/)
-    await expect(client.sendObject(0, items[0]!.originId, head, bytes())).rejects.toThrow(/another manifest/)
+    const stranger = { ...head, row: { ...head.row, originId: 'ab'.repeat(16) } }
+    await expect(sendOne(client, 0, stranger, bytes())).rejects.toThrow(/did not depart/)
+    await expect(sendOne(client, 0, head, bytes())).rejects.toThrow(/another manifest/)
     expect((await client.close(0)).arrived).toEqual([])
     await nothingArrived()
   })
@@ -468,7 +486,7 @@ describe('the destination, spoken to by a dishonest source', () => {
     const { catalog, blobs } = source
     const bucket = await findBucket(catalog, 'source' as BucketName)
     const found = (await findObject(catalog, bucket!.row.id, key))!
-    const { v: _v, versionId: _versionId, content: _content, arrivedBy: _arrivedBy, ...row } = found
+    const row = sentRow(bucket!.row.id, key, found, null) as ObjectHead['row']
     const { manifest, places } = (await contentOf(catalog, found))!
     const { parts } = readManifest(manifest)
     const range = { start: 0, end: row.ciphertextBytes }
@@ -480,7 +498,7 @@ describe('the destination, spoken to by a dishonest source', () => {
     return {
       item: {
         key,
-        originId: row.originId,
+        originId: found.originId,
         ciphertextBytes: row.ciphertextBytes,
         ciphertextSha256: ciphertextSha256(parts),
         manifestSha256: sha256Hex(manifest),
@@ -501,8 +519,8 @@ describe('the destination, spoken to by a dishonest source', () => {
     yield bytes
   }
 
-  const send = (envelope: Envelope, batch: number, { item, head, ciphertext }: Departing): Promise<void> =>
-    clientFor(envelope).sendObject(batch, item.originId, head, whole(ciphertext))
+  const send = (envelope: Envelope, batch: number, { head, ciphertext }: Departing): Promise<void> =>
+    sendOne(clientFor(envelope), batch, head, whole(ciphertext))
 
   const intoLured = { to: { bucket: 'lured', region: 'de-frankfurt' } }
   const keysOfLured = async (): Promise<number> => {
@@ -581,7 +599,7 @@ describe('the destination, spoken to by a dishonest source', () => {
       await closed
       yield ciphertext.subarray(1000)
     }
-    const sending = client.sendObject(0, sent.originId, head, slowly())
+    const sending = sendOne(client, 0, head, slowly())
     const refused = expect(sending).rejects.toThrow(/the batch is closed/)
     await new Promise(resolve => setTimeout(resolve, 200))
     expect((await client.close(0)).arrived).toEqual([])
@@ -601,10 +619,10 @@ describe('the destination, spoken to by a dishonest source', () => {
     const outsider = createPeerClient(door, peer, documentId(envelope) as InstructionId, () => {})
     const asks: (() => Promise<unknown>)[] = [
       () => outsider.openBatch(0, [sent], proof),
-      () => outsider.sendObject(0, sent.originId, head, whole(ciphertext)),
+      () => sendOne(outsider, 0, head, whole(ciphertext)),
       () => outsider.close(0),
       () => outsider.arrivalProof(0),
-      () => outsider.challenge(0, sent.originId, 0, 10),
+      () => outsider.challenge(0, [[sent.originId, 0, 10]]),
       () => outsider.end('failed', 'because'),
     ]
     for (const state of ['open', 'closed']) {
@@ -614,7 +632,12 @@ describe('the destination, spoken to by a dishonest source', () => {
         await clientFor(envelope).close(0)
       }
     }
-    expect(await clientFor(envelope).challenge(0, sent.originId, 0, 10)).toMatch(/^[0-9a-f]{64}$/)
+    const stranger = 'ab'.repeat(16)
+    const asked = await clientFor(envelope).challenge(0, [
+      [sent.originId, 0, 10],
+      [stranger, 0, 10],
+    ])
+    expect(asked).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), null])
   })
 })
 

@@ -46,6 +46,8 @@ beforeAll(async () => {
       ['in-mumbai', 'IN'],
       ['de-frankfurt', 'DE'],
     ],
+    // The long object of each batch is on its way for a while, when the others are there already.
+    config: { transferBytesPerSecond: 6 << 20 },
   })
   const { credentials, s3 } = holdfast
   const key = parsePrivateKey(readFileSync(customerFiles(holdfast.customer).approverKey, 'utf8'))
@@ -112,7 +114,8 @@ async function started(change: InstructionFields): Promise<{ id: InstructionId; 
 
 async function putObjects(prefix: string): Promise<void> {
   const names = Array.from({ length: objects }, (_, i) => `${prefix}${String(i).padStart(2, '0')}`)
-  await Promise.all(names.map(name => holdfast.s3.put(`/source/${name}`, randomBytes(2000))))
+  const sizeOf = (i: number): number => (i === objects - 1 ? 9 << 20 : 2000)
+  await Promise.all(names.map((name, i) => holdfast.s3.put(`/source/${name}`, randomBytes(sizeOf(i)))))
 }
 
 async function until(reached: () => Promise<boolean>): Promise<void> {
