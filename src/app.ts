@@ -10,6 +10,7 @@ import { instructionRoutes } from './api/instructions.ts'
 import { quotaRoutes } from './api/quotas.ts'
 import { createApiHandler } from './api/server.ts'
 import { tenantRoutes } from './api/tenants.ts'
+import { transferRoutes } from './api/transfers.ts'
 import { webhookRoutes } from './api/webhooks.ts'
 import { createAppMetrics } from './app-metrics.ts'
 import { startBackgroundScrub } from './background-scrub.ts'
@@ -269,6 +270,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       ...webhookRoutes(regions, clock),
       ...bookRoutes(regions, clock),
       ...instructionRoutes(instructions, working),
+      ...transferRoutes(working),
     ],
     regions,
     logs: new Map(

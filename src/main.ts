@@ -130,8 +130,8 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/instruct.ts')).instructionsCommand,
   },
   transfers: {
-    usage: 'holdfast transfers [ID] [--follow]',
-    load: async () => (await import('./cli/instruct.ts')).transfersCommand,
+    usage: 'holdfast transfers [ID] [--follow] | pause|resume ID | limit ID --bytes-per-second N|none',
+    load: async () => (await import('./cli/transfers.ts')).transfersCommand,
   },
   receipt: {
     usage: 'holdfast receipt ENTRY -o r.txt [--witnessed]',

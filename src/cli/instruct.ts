@@ -1,4 +1,4 @@
-/** `instruct`, `instructions`, `transfers`: what was ordered and what became of it. */
+/** `instruct`, `instructions`: what was ordered and what became of it. */
 import type { Json } from '../core/canonical-json.ts'
 import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import type { Instruction } from '../instructions/instruction.ts'
@@ -137,7 +137,7 @@ export async function instructionsCommand(argv: string[], io: CommandIo): Promis
   if (positionals[0] !== undefined) {
     const answer = await fetchInstruction(credentials, positionals[0])
     if (values.json) io.stdout.write(`${JSON.stringify(answer)}\n`)
-    else io.stdout.write(`${describeInstruction(opened(answer))}${progress(answer)}`)
+    else io.stdout.write(`${describeInstruction(opened(answer))}${progressText(answer)}`)
     return 0
   }
   const { instructions } = (await callApi(credentials.api, 'GET', '/instructions', credentials.apiToken)) as {
@@ -150,37 +150,20 @@ export async function instructionsCommand(argv: string[], io: CommandIo): Promis
   return 0
 }
 
-const followMs = 500
-const running = ['drafted', 'approved', 'running']
-
-export async function transfersCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
-  const { values, positionals } = parseOptions({
-    args: argv,
-    allowPositionals: true,
-    options: { follow: { type: 'boolean' }, customer: { type: 'string' }, json: { type: 'boolean' } },
-  })
-  if (positionals[0] === undefined) return instructionsCommand(argv, io)
-  const credentials = loadCredentials(values.customer ?? customerFolder(io.env))
-  for (;;) {
-    const answer = await fetchInstruction(credentials, positionals[0])
-    const goesOn = values.follow === true && running.includes(answer.state)
-    if (!goesOn) {
-      const { id, state, reason, objects, bytes, ends } = answer
-      if (values.json) io.stdout.write(`${JSON.stringify({ id, state, reason, objects, bytes, ends })}\n`)
-      else io.stdout.write(progress(answer))
-      return values.follow === true && state !== 'completed' ? 1 : 0
-    }
-    if (io.isTty && !values.json)
-      io.stderr.write(`\r${answer.state}: ${answer.objects} objects, ${answer.bytes} bytes `)
-    await new Promise(resolve => setTimeout(resolve, followMs))
-  }
-}
-
 function opened(answer: InstructionAnswer): Instruction {
   return openedInstruction(parseEnvelope(answer.envelope))
 }
 
-function progress({ id, state, reason, objects, bytes, approvals, quorum, ends }: InstructionAnswer): string {
+export function progressText({
+  id,
+  state,
+  reason,
+  objects,
+  bytes,
+  approvals,
+  quorum,
+  ends,
+}: InstructionAnswer): string {
   const places = ends.map(
     end => `  ${end.region.padEnd(16)} ${end.state.padEnd(9)} ${end.objects} objects, ${end.bytes} bytes\n`,
   )

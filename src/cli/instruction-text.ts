@@ -118,7 +118,8 @@ function describeLimits({ objects, bytes }: TransferInstruction['limits']): stri
 
 /** What would move, and what each end's packs say of it. */
 export function dryRunText(tried: DryRun, mode: string): string {
-  const { objects, bytes, contentBytes, first, withinLimits, law, classLost, allowed } = tried
+  const { objects, bytes, contentBytes, first, list, withinLimits, law, classLost, versionsLost, allowed } =
+    tried
   const more = objects > first.length ? [`  … and ${objects - first.length} more`] : []
   const [one, other] = law
   const isSame = one !== undefined && other !== undefined && verdictText(one) === verdictText(other)
@@ -126,8 +127,10 @@ export function dryRunText(tried: DryRun, mode: string): string {
     `A ${mode} would take ${objects} objects, ${contentBytes} bytes of content, ${bytes} of ciphertext:`,
     ...first.map(key => `  ${key}`),
     ...more,
+    `That list is ${list}: --list binds an instruction to exactly this.`,
     ...(withinLimits ? [] : ['That is more than the limits allow.']),
     ...(classLost === null ? [] : [classLost]),
+    ...(versionsLost === null ? [] : [versionsLost]),
     ...(isSame ? [one] : law).map(each => `\n${isSame ? 'Both ends' : each.region}: ${verdictText(each)}`),
     allowed
       ? 'It would be let through. Nothing was sent.\n'

@@ -14,7 +14,7 @@ import type { Envelope } from '../crypto/dsse.ts'
 import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
-import type { Drafted } from '../ledger/drafts.ts'
+import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Sums } from '../ledger/sums.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
 import { toldStop } from '../policy/packs/verdict.ts'
@@ -28,6 +28,7 @@ import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
 
 export interface InstructionRegion extends RegionStores {
   readonly book: InstructionBook
+  readonly drafts: DraftBox
   readonly executor: Executor
   readonly logKey: { readonly name: string }
   readonly packs: PackBook

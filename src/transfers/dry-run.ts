@@ -3,6 +3,7 @@ import type { RegionId } from '../core/ids.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import { type VerdictJson, verdictJson } from '../policy/packs/verdict-json.ts'
 import type { BucketRow } from '../store/rows.ts'
+import { lostVersions } from './keeping.ts'
 import { classLost, lawOf } from './law.ts'
 import { listDigest, pageDigest } from './list.ts'
 import type { TransferRegion } from './peers.ts'
@@ -28,6 +29,8 @@ export interface DryRun {
   readonly law: readonly (VerdictJson & { readonly region: RegionId; readonly bucket: string })[]
   /** `null`, or why what would come loses the rules that it is under. */
   readonly classLost: string | null
+  /** `null`, or why not all versions that would come could stay. */
+  readonly versionsLost: string | null
   /** Whether it would be let through as things stand. */
   readonly allowed: boolean
 }
@@ -69,7 +72,23 @@ export async function dryRun(
     return { region: region.id, bucket: bucket.name, ...verdictJson(region.packs, facts, now, verdict) }
   })
   const lost = classLost(source.bucket.dataClass, destination.bucket)
-  const allowed = withinLimits && lost === null && law.every(({ outcome }) => outcome === 'allowed')
+  const versionsLost = lostVersions(instruction, destination.bucket)
+  const allowed =
+    withinLimits &&
+    lost === null &&
+    versionsLost === null &&
+    law.every(({ outcome }) => outcome === 'allowed')
   const list = listDigest(pages)
-  return { objects, bytes, contentBytes, first, list, withinLimits, law, classLost: lost, allowed }
+  return {
+    objects,
+    bytes,
+    contentBytes,
+    first,
+    list,
+    withinLimits,
+    law,
+    classLost: lost,
+    versionsLost,
+    allowed,
+  }
 }

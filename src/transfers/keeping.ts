@@ -24,12 +24,25 @@ export async function keepingOf(catalog: Catalog, row: BucketRow): Promise<Keepi
 }
 
 /** All versions of a key go only where all of them stay. */
-export function demandVersions({ versions }: Scope, keeping: Keeping, bucket: string): void {
-  if (versions !== 'all' || keeping.versions) return
-  throw new TransferRefused(
-    'versions-would-be-lost',
-    `${bucket} does not keep versions, and all versions are to go there. What would change it: put-bucket-versioning, Status=Enabled`,
-  )
+export function demandVersions(
+  { versions }: Pick<Scope, 'versions'>,
+  keeping: Keeping,
+  bucket: string,
+): void {
+  if (versions === 'all' && !keeping.versions)
+    throw new TransferRefused('versions-would-be-lost', keepsNone(bucket))
+}
+
+/** The same, before anything is ordered: `null`, or why not. */
+export function lostVersions(
+  { versions }: Pick<Scope, 'versions'>,
+  { name, versioning }: BucketRow,
+): string | null {
+  return versions === 'all' && versioning !== 'Enabled' ? keepsNone(name) : null
+}
+
+function keepsNone(bucket: string): string {
+  return `${bucket} does not keep versions, and all versions are to go there. What would change it: put-bucket-versioning, Status=Enabled`
 }
 
 /** `null`: nothing. A retention that is over binds nobody any more. */

@@ -44,16 +44,18 @@ export async function sendObjects(
 
 function requestsOf(items: readonly SentItem[]): SentItem[][] {
   const requests: SentItem[][] = []
+  let last: SentItem[] = []
   let bytes = requestBytes
   for (const item of items) {
-    const last = requests.at(-1)
+    // A long one goes alone: others go on beside it.
+    const isLong = item.ciphertextBytes > shortBytes
     bytes += item.ciphertextBytes
-    if (last === undefined || bytes > requestBytes || last.length >= requestObjects) {
-      requests.push([item])
-      bytes = item.ciphertextBytes
-    } else last.push(item)
-    // A long one is alone: others go on beside it.
-    if (item.ciphertextBytes > shortBytes) bytes = requestBytes
+    if (isLong || bytes > requestBytes || last.length >= requestObjects) {
+      last = []
+      requests.push(last)
+      bytes = isLong ? requestBytes : item.ciphertextBytes
+    }
+    last.push(item)
   }
   return requests
 }

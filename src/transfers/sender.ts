@@ -71,7 +71,7 @@ export async function runTransfer(
 /** Counts what is to go, plans it if it is bound to a list, and shows the order to the destination. */
 async function offer({ deps, peer, client, id }: Run): Promise<Keeping> {
   const allowed = await authorize(deps, peer, id, [])
-  const { limits, list, versions, to, prefix } = allowed.current.instruction
+  const { limits, list, versions, to } = allowed.current.instruction
   const isLimited = limits.objects !== null || limits.bytes !== null
   const pages = list === null ? null : await planned(deps, allowed)
   if (isLimited) await countAhead(deps, peer, id)
@@ -82,7 +82,7 @@ async function offer({ deps, peer, client, id }: Run): Promise<Keeping> {
   const offered = await known(deps, id)
   await deps.knowledge.demand(peer, offered.row.tenant, id)
   const keeping = await client.offer(offered.row.envelope, offered.envelopes, pages)
-  demandVersions({ versions, prefix }, keeping, to.bucket)
+  demandVersions({ versions }, keeping, to.bucket)
   return keeping
 }
 

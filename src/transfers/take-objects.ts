@@ -130,6 +130,8 @@ function createGroups(taking: Taking, refused: RefusedObject[]): Groups {
         group.push(placed)
         bytes += only.cipherBytes
       } else {
+        // What came before does not wait for a long one.
+        if (group.length > 0) await store()
         const parts = await takeParts(taking, manifest!, frames)
         if (parts === null) refused.push(refusedAs(item.originId, otherBytes()))
         else group.push(Promise.resolve({ item, head, ...parts }))

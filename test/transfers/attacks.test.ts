@@ -20,6 +20,7 @@ import { findObject } from '../../src/store/objects.ts'
 import { readPlace } from '../../src/store/places.ts'
 import { type BucketKeyRow, decodeRow } from '../../src/store/rows.ts'
 import { frameHead } from '../../src/transfers/frame.ts'
+import { listDigest, pageDigest } from '../../src/transfers/list.ts'
 import { createPeerClient, type PeerClient } from '../../src/transfers/peer-client.ts'
 import { type Peer, peerProofOf } from '../../src/transfers/peers.ts'
 import {
@@ -59,6 +60,9 @@ beforeAll(async () => {
   rival = await test.customer('rival', 1, 1)
   await acme.s3('PUT', '/source')
   for (const bucket of ['target', 'lured']) await acme.s3('PUT', `/${bucket}`, frankfurt)
+  await acme.s3('PUT', '/kept', frankfurt)
+  const versioned = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+  await acme.s3('PUT', '/kept?versioning', versioned)
   await acme.s3('PUT', '/wages', frankfurt, { 'x-holdfast-data-class': 'payment' })
   await rival.s3('PUT', '/rivals')
   for (const key of ['in/one', 'in/two', 'out/three'])
@@ -572,6 +576,104 @@ describe('the destination, spoken to by a dishonest source', () => {
     await announce(envelope, 1, resized)
     await expect(send(envelope, 1, resized)).rejects.toThrow(/another size/)
     await send(envelope, 0, honest)
+  })
+
+  it('takes nothing that is not on the list that was approved', async () => {
+    const listed = [await real('in/one'), await real('in/two')]
+    const pages = [pageDigest(listed.map(each => each.item))]
+    const bound = { ...intoLured, scope: { list: listDigest(pages), prefix: '' } }
+    const { envelope, verdicts } = approved(bound)
+    const others = [[], [pageDigest([listed[0]!.item])], [...pages, ...pages], null]
+    for (const other of others)
+      await expect(offer(envelope, verdicts, other)).rejects.toThrow(/not those of the list/)
+    await offer(envelope, verdicts, pages)
+    const stranger = await real('in/large')
+    for (const lie of [
+      [stranger.item],
+      [listed[0]!.item],
+      [listed[1]!.item, listed[0]!.item],
+      [...listed.map(each => each.item), stranger.item],
+      [{ ...stranger.item, key: 'in/one' }, listed[1]!.item],
+    ]) {
+      items = lie
+      await expect(clientFor(envelope).openBatch(0, items, await departure(envelope))).rejects.toThrow(
+        /not the page of that number/,
+      )
+    }
+    items = listed.map(each => each.item)
+    const again = await departure(envelope, { batch: 1 })
+    await expect(clientFor(envelope).openBatch(1, items, again)).rejects.toThrow(/not the page/)
+    await clientFor(envelope).openBatch(0, items, await departure(envelope))
+    for (const object of listed) await send(envelope, 0, object)
+    expect((await clientFor(envelope).close(0)).arrived).toHaveLength(2)
+  })
+
+  it('takes no delete marker but where all versions go, and none there that did not depart', async () => {
+    const row = { originId: randomBytes(16).toString('hex'), marker: true as const, modifiedUnixMs: 5 }
+    const nothing = sha256Hex('')
+    const marker: TransferItem = {
+      ...{ key: 'in/one', originId: row.originId as OriginId, ciphertextBytes: 0 },
+      ...{ ciphertextSha256: nothing, manifestSha256: nothing, rowSha256: rowDigest(row) },
+    }
+    const versioned = { to: { bucket: 'kept', region: 'de-frankfurt' } }
+    for (const [scope, message] of [
+      [{ prefix: '' }, /only where all versions go/],
+      [{ prefix: '', versions: 'all' }, /another delete marker/],
+    ] as const) {
+      const { envelope, verdicts } = approved({ ...versioned, scope })
+      await offer(envelope, verdicts)
+      items = [marker]
+      await clientFor(envelope).openBatch(0, items, await departure(envelope))
+      const lie = 'versions' in scope ? { ...row, modifiedUnixMs: 6 } : row
+      const sent = sendOne(clientFor(envelope), 0, { key: 'in/one', row: lie }, whole(Buffer.alloc(0)))
+      await expect(sent).rejects.toThrow(message)
+      expect((await clientFor(envelope).close(0)).arrived).toEqual([])
+    }
+  })
+
+  it('takes no lock and no access list into a bucket that cannot keep them', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    expect((await offer(envelope, verdicts)).locks).toBe(false)
+    const untilUnixMs = Date.now() + 86_400e3
+    const grant = { grantee: { group: 'AllUsers' as const }, permission: 'READ' as const }
+    const lies: [Partial<ObjectHead['row']>, RegExp][] = [
+      [{ legalHold: 'ON' }, /no object lock/],
+      [{ retention: { mode: 'COMPLIANCE', untilUnixMs } }, /no object lock/],
+      [{ acl: [grant] }, /access list/],
+      [{ owner: rival.tenant }, /access list/],
+    ]
+    for (const [batch, [change, message]] of lies.entries()) {
+      const object = await real('in/one', change)
+      await announce(envelope, batch, object)
+      await expect(send(envelope, batch, object)).rejects.toThrow(message)
+    }
+    // A retention that is over is none.
+    const over = await real('in/two', { retention: { mode: 'COMPLIANCE', untilUnixMs: 1 } })
+    await announce(envelope, lies.length, over)
+    await send(envelope, lies.length, over)
+  })
+
+  it('goes on behind an object of a request that is refused', async () => {
+    const { envelope, verdicts } = approved(intoLured)
+    await offer(envelope, verdicts)
+    const [bad, good] = [await real('in/large'), await real('in/two')]
+    items = [bad.item, good.item]
+    const client = clientFor(envelope)
+    await client.openBatch(0, items, await departure(envelope))
+    async function* both(): AsyncGenerator<Uint8Array> {
+      yield frameHead(bad.head)
+      yield randomBytes(bad.ciphertext.length)
+      yield frameHead(good.head)
+      yield good.ciphertext
+    }
+    expect(await client.sendObjects(0, both())).toEqual([
+      {
+        originId: bad.item.originId,
+        rule: 'instruction-out-of-scope',
+        message: expect.stringMatching(/not those that departed/),
+      },
+    ])
+    expect((await client.close(0)).arrived).toEqual([good.item.originId])
   })
 
   it('keeps one copy of an object that is sent twice at once', async () => {

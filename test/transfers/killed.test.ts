@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerFiles } from '../../src/cli/customer-folder.ts'
 import type { BucketName, InstructionId, RegionId, TenantId } from '../../src/core/ids.ts'
-import type { Envelope } from '../../src/crypto/dsse.ts'
+import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import { parsePrivateKey } from '../../src/crypto/signatures.ts'
 import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
 import { createDraftBox } from '../../src/ledger/drafts.ts'
@@ -17,7 +17,7 @@ import type { Catalog } from '../../src/store/catalog.ts'
 import { openLmdbCatalog } from '../../src/store/lmdb-catalog.ts'
 import { bucketPrefix } from '../../src/store/rows.ts'
 import { rowsOf } from '../../src/store/rows-of.ts'
-import { findBatch, listStaged } from '../../src/transfers/batches.ts'
+import { findBatch, listStaged, openBatchesOf } from '../../src/transfers/batches.ts'
 import type { Customer } from '../support/app.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
 import {
@@ -105,9 +105,13 @@ async function accounted(id: string): Promise<{ departed: string[]; ended: strin
   }
 }
 
-async function started(change: InstructionFields): Promise<{ id: InstructionId; envelope: Envelope }> {
+async function started(
+  change: InstructionFields,
+  bytesPerSecond: number | null = null,
+): Promise<{ id: InstructionId; envelope: Envelope }> {
   const envelope = draft(instructionFields(customer, { ledger, ...change }))
   const id = (await instruct(customer, envelope)) as InstructionId
+  await api(customer, 'POST', `/transfers/${id}/limit`, { bytesPerSecond })
   await say(customer, verdict('approved', envelope, customer.tenant, customer.approvers[0]!), id)
   return { id, envelope }
 }
@@ -163,9 +167,50 @@ describe('a transfer of a provider that is killed', () => {
     60_000,
   )
 
+  it('with several batches on their way ends each object once', async () => {
+    // Keys so long that a batch holds a thousand of them.
+    const prefix = `batches/${'x'.repeat(900)}/`
+    const count = 2500
+    const names = Array.from({ length: count }, (_, i) => `${prefix}${String(i).padStart(4, '0')}`)
+    for (let i = 0; i < count; i += 100)
+      await Promise.all(names.slice(i, i + 100).map(name => holdfast.s3.put(`/source/${name}`, name)))
+    await holdfast.s3.put(`/source/${prefix}9999`, randomBytes(9 << 20))
+    const { id } = await started({ mode: 'move', scope: { prefix } })
+    await until(async () => (await openBatchesOf(source, id)).length > 1)
+    await holdfast.server.kill()
+    await fsckIsClean()
+    await holdfast.server.start()
+    expect(await settled(customer, id, 60_000)).toMatchObject({ state: 'completed', objects: count + 1 })
+    expect(await keysUnder(source, 'source', prefix)).toEqual([])
+    expect(await keysUnder(destination, 'target', prefix)).toHaveLength(count + 1)
+    const { departed, ended } = await accounted(id)
+    expect(ended).toEqual(departed)
+    await fsckIsClean()
+  }, 120_000)
+
+  it('while it plans, or with a plan, moves what was listed', async () => {
+    for (const point of ['planning', 'planned']) {
+      const prefix = `${point}/`
+      await putObjects(prefix)
+      const envelope = printEnvelope(draft(instructionFields(customer, { ledger, scope: { prefix } })))
+      const { list } = (await api(customer, 'POST', '/instructions/dry-run', { envelope })).json
+      const { id } = await started({ mode: 'move', scope: { list, prefix } })
+      const plan = async () => String((await source.get('transfers', Buffer.from(id))) ?? '')
+      await until(async () =>
+        point === 'planning' ? (await plan()) !== '' : (await plan()).includes('planned'),
+      )
+      await holdfast.server.kill()
+      await fsckIsClean()
+      await holdfast.server.start()
+      expect(await settled(customer, id)).toMatchObject({ state: 'completed', objects })
+      expect(await keysUnder(destination, 'target', prefix)).toHaveLength(objects)
+      await fsckIsClean()
+    }
+  }, 60_000)
+
   it('just after a revocation accounts for what was on its way', async () => {
     await putObjects('revoked/')
-    const { id, envelope } = await started({ mode: 'move', scope: { prefix: 'revoked/' } })
+    const { id, envelope } = await started({ mode: 'move', scope: { prefix: 'revoked/' } }, 400_000)
     await until(async () => (await staged(id)) > 5)
     await holdfast.server.kill()
     // Both ends had written it down when they died, and neither had done anything about it.
