@@ -27,6 +27,7 @@ import { createRandomPool } from './core/random-pool.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
+import { startReminders } from './instructions/reminders.ts'
 import { startClosing } from './ledger/closing.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
@@ -59,6 +60,8 @@ export interface App extends AsyncDisposable {
   /** Reads the S3 face's TLS key and certificate again, in every process. */
   reloadCertificate(): void
 }
+
+const reminderEveryMs = 5000
 
 export interface AppDeps {
   readonly log: Log
@@ -209,6 +212,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       sleep: ms => setTimeout(ms, undefined, { ref: false }),
     })
     stack.use(executor)
+    const everyMs = reminderEveryMs
+    stack.use(startReminders({ region: transferRegion, everyMs, isHalted: () => faults.has(id), clock, log }))
     working.set(id, { ...transferRegion, executor })
     const receiver = createReceiver(transferRegion, knowledge, clock, randomBytes)
     const { server, settle } = createPeerServer({

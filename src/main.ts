@@ -52,7 +52,8 @@ const commands: Readonly<Record<string, Command>> = {
   },
   webhook: {
     usage:
-      'holdfast webhook create --name NAME --url URL [--certificate FILE] [--region REGION] [--tenant NAME | --customer DIR]\n' +
+      'holdfast webhook create --name NAME --url URL [--certificate FILE] [--instructions] [--region REGION]\n' +
+      '                        [--tenant NAME | --customer DIR]\n' +
       '       holdfast webhook list|delete …',
     load: async () => (await import('./cli/webhook.ts')).webhookCommand,
   },

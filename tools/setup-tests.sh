@@ -17,6 +17,8 @@ need nfdump nfdump
 need strace strace
 need chromium chromium
 need openssl openssl
+need ip iproute2
+[ -e /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 ] || missing="$missing libfaketime"
 need python3 python3
 python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
 need aws awscli

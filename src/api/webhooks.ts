@@ -24,6 +24,8 @@ const schema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).max(2000),
   /** PEM. */
   certificate: z.string().max(20_000).nullable().default(null),
+  /** Whether it is told of instructions that wait for somebody. */
+  instructions: z.boolean().default(false),
 })
 
 export function webhookRoutes(regions: ReadonlyMap<RegionId, WebhookRegion>, clock: Clock): ApiRoute[] {
@@ -77,7 +79,7 @@ async function register(
   clock: Clock,
 ): Promise<ApiAnswer> {
   const tenant = tenantOf(request)
-  const { region, name, url, certificate } = parseBody(schema, request.body)
+  const { region, name, url, certificate, instructions } = parseBody(schema, request.body)
   const { id, catalog, drafts } = regionOf(regions, region)
   if ((await findTenant(catalog, tenant)) === null)
     throw new HoldfastError('not-found', `the tenant has not joined ${region}`)
@@ -86,9 +88,14 @@ async function register(
     throw new HoldfastError('bad-input', 'a certificate takes an https URL')
   if ((await listWebhooks(catalog, tenant)).length >= maxWebhooks)
     throw new HoldfastError('conflict', `there can be at most ${maxWebhooks} webhooks`)
-  const row: WebhookRow = { v: 1, name, url, certificate, createdUnixMs: clock() }
+  const about = instructions ? ({ instructions: true } as const) : {}
+  const row: WebhookRow = { v: 1, name, url, certificate, createdUnixMs: clock(), ...about }
   const key = webhookRowKey(tenant, name)
-  const entry = drafts.draft({ tenant, type: 'webhook.registered', body: { name, url, certificateSha256 } })
+  const entry = drafts.draft({
+    tenant,
+    type: 'webhook.registered',
+    body: { name, url, certificateSha256, ...about },
+  })
   const held = await catalog.commit({
     checks: [{ table: 'webhooks', key, expected: null }],
     puts: [{ table: 'webhooks', key, value: encodeRow(row) }, entry.put],
@@ -116,7 +123,7 @@ async function shown(
   catalog: Catalog,
   region: RegionId,
   tenant: TenantId,
-  { name, url, certificate }: WebhookRow,
+  { name, url, certificate, instructions }: WebhookRow,
 ): Promise<object> {
   const { accountId } = accountOf((await findTenant(catalog, tenant)) ?? { tenant })
   return {
@@ -125,5 +132,6 @@ async function shown(
     name,
     url,
     pinned: certificate !== null,
+    instructions: instructions === true,
   }
 }

@@ -21,6 +21,7 @@ export async function webhookCommand(argv: string[], io: CommandIo): Promise<Exi
       name: { type: 'string' },
       url: { type: 'string' },
       certificate: { type: 'string' },
+      instructions: { type: 'boolean' },
     },
   })
   const folder = folderOf(values, io)
@@ -40,6 +41,7 @@ export async function webhookCommand(argv: string[], io: CommandIo): Promise<Exi
         name,
         url,
         certificate,
+        ...(values.instructions && { instructions: true }),
       })) as Webhook
       return print(made, `${made.arn}\n`)
     }

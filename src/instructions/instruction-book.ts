@@ -122,6 +122,9 @@ const rowKey = (id: InstructionId): Uint8Array => utf8(id)
 const tenantPrefix = (tenant: TenantId): Uint8Array => concat(Uint8Array.of(0), utf8(tenant))
 /** Index of the changes of a tenant's approvers, few among thousands of instructions. */
 const changesPrefix = (tenant: TenantId): Uint8Array => utf8(`changes/${tenant}/`)
+/** Index of what waits for somebody: drafts, and changes of the approvers until their time. */
+export const waitingPrefix: Uint8Array = utf8('waiting/')
+const waitingKey = (id: InstructionId): Uint8Array => concat(waitingPrefix, utf8(id))
 const firstRow = utf8('0')
 const verdictKey = (id: InstructionId, { kind, approver, signer }: Verdict): Uint8Array =>
   utf8(`${id}${kind}/${approver}${signer === approver ? '' : `/${signer}`}`)
@@ -195,6 +198,8 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         bytes: row.bytes,
       },
     })
+    const stillWaits = current.instruction.kind === 'approvers' && row.state === 'approved'
+    const waited = stillWaits ? [] : [{ table: 'approvers' as const, key: waitingKey(row.id) }]
     // Progress inside a state is in the batches' own entries.
     const entries = row.state === current.row.state ? [] : [entry]
     const held = await catalog.commit({
@@ -202,7 +207,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         { table: 'instructions', key: rowKey(row.id), expected: current.bytes },
         ...(also.checks ?? []),
       ],
-      removes: also.removes ?? [],
+      removes: [...waited, ...(also.removes ?? [])],
       puts: [
         { table: 'instructions', key: rowKey(row.id), value: encodeRow(row) },
         ...entries.map(({ put }) => put),
@@ -263,6 +268,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         puts: [
           { table: 'instructions', key: rowKey(id), value: encodeRow(row) },
           { table: 'instructions', key: concat(tenantPrefix(tenant), utf8(id)), value: utf8(id) },
+          { table: 'approvers', key: waitingKey(id), value: utf8(id) },
           ...(instruction.kind === 'approvers'
             ? [{ table: 'approvers' as const, key: concat(changesPrefix(tenant), utf8(id)), value: utf8(id) }]
             : []),

@@ -137,6 +137,8 @@ type EntryBodies = {
     readonly name: string
     readonly url: string
     readonly certificateSha256: string | null
+    /** It is told of instructions that wait, too. */
+    readonly instructions?: true
   }
   'webhook.removed': { readonly name: string }
   'notification.dropped': {

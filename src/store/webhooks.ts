@@ -12,6 +12,8 @@ export interface WebhookRow {
   /** PEM of the one certificate that it must show; `null`: one that a public authority vouches for. */
   readonly certificate: string | null
   readonly createdUnixMs: number
+  /** It is told of instructions that wait, too. Left out: of objects only. */
+  readonly instructions?: true
 }
 
 /** A message that waits, in the order of commits. */
@@ -19,7 +21,8 @@ export interface EventRow {
   readonly v: 1
   readonly tenant: TenantId
   readonly webhook: string
-  readonly bucket: BucketName
+  /** Empty: it is about an instruction, whose id stands in `key`. */
+  readonly bucket: BucketName | ''
   readonly key: string
   readonly event: string
   readonly madeUnixMs: number

@@ -1,3 +1,4 @@
+import { toHex } from '../core/bytes.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
 import {
@@ -78,7 +79,7 @@ export function followLink(
   return next
 }
 
-/** The key id of whoever drafted it, if that is who signed it and may draft; else `null`. */
+/** Hex of the public key of whoever drafted it, if that is who signed it and may draft; else `null`. */
 export function checkedDrafter(
   { payloadType, payload, signatures }: Envelope,
   drafter: unknown,
@@ -89,7 +90,8 @@ export function checkedDrafter(
   const known = [...set.approvers, ...set.rules.drafters].find(key => approverId(key, crypto) === drafter)
   const [signature, ...more] = signatures
   if (known === undefined || signature === undefined || more.length > 0) return null
-  return approverSigned(known, pae(payloadType, payload), signature.signature, crypto) ? drafter : null
+  const isTheirs = approverSigned(known, pae(payloadType, payload), signature.signature, crypto)
+  return isTheirs ? toHex(known.publicKey) : null
 }
 
 /** Links as they stand in entries, or `null`. */

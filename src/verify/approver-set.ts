@@ -1,4 +1,4 @@
-import { fromUtf8 } from '../core/bytes.ts'
+import { equalBytes, fromUtf8 } from '../core/bytes.ts'
 import { type Json, parseCanonicalJson } from '../core/canonical-json.ts'
 import { type Approver, parseApproverSet } from './approvers.ts'
 
@@ -101,6 +101,10 @@ export function parseRules(
     Array.isArray(value.drafters) && value.drafters.length > 0 ? 1 : 0,
   )
   if (typeof drafters === 'string') return `the drafters: ${drafters}`
+  // An approver drafts as an approver: with a second name for the same key, it would be two people.
+  const isApprover = ({ publicKey }: Approver): boolean =>
+    approvers.some(approver => equalBytes(approver.publicKey, publicKey))
+  if (drafters.approvers.some(isApprover)) return 'a drafter is an approver already'
   return { quorums: byKind, abroad, separateDuties, drafters: drafters.approvers }
 }
 

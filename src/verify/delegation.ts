@@ -1,4 +1,4 @@
-import { toHex } from '../core/bytes.ts'
+import { equalBytes, toHex } from '../core/bytes.ts'
 import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae } from '../crypto/dsse.ts'
 import { type ApproverSet, canonicalFields, instructionKinds } from './approver-set.ts'
@@ -57,9 +57,8 @@ export function openDelegation(
   const parsed = parseApproverSet([fields.delegate], 1)
   if (typeof parsed === 'string') return `the delegate: ${parsed}`
   const delegate = parsed.approvers[0]!
-  const delegateId = approverId(delegate, crypto)
-  // Who has a vote already would have two.
-  if (set.approvers.some(known => approverId(known, crypto) === delegateId))
+  // Who has a vote already would have two. By the key: under another algorithm, or for another site, it has another id.
+  if (set.approvers.some(known => equalBytes(known.publicKey, delegate.publicKey)))
     return 'the delegate is an approver already'
   const giver = set.approvers.find(known => approverId(known, crypto) === approver)
   if (giver === undefined) return 'who gives it is no approver of the tenant'

@@ -7,7 +7,7 @@ export interface Order {
   readonly id: string
   readonly kind: string
   readonly expiresUnixMs: number
-  /** Key id of whoever drafted it, once that signature has been checked; `null`: nobody says. */
+  /** Hex of the public key of whoever drafted it, once that signature has been checked; `null`: nobody says. */
   readonly drafter: string | null
   /** Of kind `approvers`: whose signatures it takes. */
   readonly by: 'approvers' | 'recovery'
@@ -51,13 +51,13 @@ export function judge(
   const signed = new Set<string>()
   // Those who speak for themselves first, so that nobody's own vote is used up by another's.
   for (const own of [true, false])
-    for (const { approver, signer, delegation } of approvals) {
-      if ((delegation === null) !== own || voted.has(approver) || signed.has(signer)) continue
+    for (const { approver, signerKey, delegation } of approvals) {
+      if ((delegation === null) !== own || voted.has(approver) || signed.has(signerKey)) continue
       voted.add(approver)
-      signed.add(signer)
+      signed.add(signerKey)
     }
   const quorum = order.by === 'recovery' ? set.recovery.quorum : quorumFor(set, order.kind, order.isAbroad)
-  const others = [...signed].filter(signer => signer !== order.drafter)
+  const others = [...signed].filter(key => key !== order.drafter)
   // Recovery is for when the others are gone or turned: who drafted it says nothing there.
   const isSeparate =
     !set.rules.separateDuties || order.by === 'recovery' || (order.drafter !== null && others.length > 0)

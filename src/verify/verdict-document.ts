@@ -25,6 +25,8 @@ export interface Verdict {
   readonly approver: string
   /** Key id of whose signature it is: the approver's, or of whom that one has let speak for itself. */
   readonly signer: string
+  /** Hex of the public key behind `signer`. One key can go by several ids: it is one person all the same. */
+  readonly signerKey: string
   /** A recovery key speaks of changes of the approvers only. */
   readonly seat: 'approver' | 'recovery'
   readonly delegation: Delegation | null
@@ -56,25 +58,26 @@ export function openVerdict(envelope: Envelope, set: ApproverSet, crypto: Verify
   if (envelope.signatures.length !== 1) return 'it must carry exactly one signature'
   const message = pae(envelope.payloadType, envelope.payload)
   const { signature } = envelope.signatures[0]!
-  const signedBy = (list: readonly Approver[]): string | null => {
+  const signedBy = (list: readonly Approver[]): { signer: string; signerKey: string } | null => {
     const found = list.find(approver => approverSigned(approver, message, signature, crypto))
-    return found === undefined ? null : approverId(found, crypto)
+    if (found === undefined) return null
+    return { signer: approverId(found, crypto), signerKey: toHex(found.publicKey) }
   }
   const said = { kind, instruction, tenant, reason, timeUnixMs }
   if (isDelegated) {
     const inner = parseEnvelope(fields.delegation)
     const delegation = inner === null ? 'it is no envelope' : openDelegation(inner, set, crypto)
     if (typeof delegation === 'string') return `the delegation: ${delegation}`
-    const signer = signedBy([delegation.delegate])
-    if (signer === null) return 'not signed by whom the delegation names'
+    const signed = signedBy([delegation.delegate])
+    if (signed === null) return 'not signed by whom the delegation names'
     if (timeUnixMs < delegation.notBeforeUnixMs || timeUnixMs >= delegation.expiresUnixMs)
       return 'given outside the time of the delegation'
-    return { ...said, approver: delegation.approver, signer, seat: 'approver', delegation }
+    return { ...said, ...signed, approver: delegation.approver, seat: 'approver', delegation }
   }
-  const approver = signedBy(set.approvers)
-  if (approver !== null) return { ...said, approver, signer: approver, seat: 'approver', delegation: null }
+  const own = signedBy(set.approvers)
+  if (own !== null) return { ...said, ...own, approver: own.signer, seat: 'approver', delegation: null }
   const spare = signedBy(set.recovery.approvers)
-  if (spare !== null) return { ...said, approver: spare, signer: spare, seat: 'recovery', delegation: null }
+  if (spare !== null) return { ...said, ...spare, approver: spare.signer, seat: 'recovery', delegation: null }
   return 'no approver of the tenant signed it'
 }
 
