@@ -184,7 +184,8 @@ async function countBelow(catalog: Catalog, tenant: TenantId, size: number): Pro
   return low
 }
 
-async function* tenantEntries(
+/** The tenant's entries from number `first` to before `end`, in their order. */
+export async function* tenantEntries(
   catalog: Catalog,
   tenant: TenantId,
   first: number,

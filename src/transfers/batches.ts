@@ -6,6 +6,7 @@ import { type Catalog, type Put, prefixEnd, type Remove } from '../store/catalog
 import type { HeldPart } from '../store/fsck-store.ts'
 import { decodeRow, encodeRow, isMarker, type VersionRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'
+import type { Following } from './follow.ts'
 import { batchLimits, itemsDigest, type TransferItem } from './protocol.ts'
 
 /** Source: how far the walk over the bucket has come. */
@@ -20,6 +21,11 @@ export interface TransferRow {
   readonly walked: boolean
   /** Of an instruction that is bound to a list: so many pages of it are planned, a batch each. */
   readonly planned?: number
+  /** Of a standing transfer, from its first departure on. Its walk is then in here, and `walked` stays false. */
+  readonly following?: Following
+  /** Of a standing transfer: batches before this one are verified and forgotten. */
+  readonly verifiedBatches?: number
+  readonly marksForgotten?: true
 }
 
 export interface BatchRow {
@@ -94,6 +100,12 @@ export async function itemsOf(
   const row = await catalog.get('batches', batchKey(id, batch))
   return row === null ? [] : (decodeRow<BatchRow & Partial<ItemsRow>>(row).items ?? [])
 }
+
+/** Of one batch that is done: a standing transfer goes on for months. What is known of it is in the entries. */
+export const removeBatch = (id: InstructionId, batch: number): Remove[] => [
+  { table: 'batches', key: itemsKey(id, batch) },
+  { table: 'batches', key: batchKey(id, batch) },
+]
 
 /** What is known of the items of a transfer that has ended is in the entries. */
 export async function forgetItems(catalog: Catalog, id: InstructionId): Promise<void> {

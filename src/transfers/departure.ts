@@ -4,6 +4,7 @@ import { isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import { encodeRow } from '../store/rows.ts'
 import { type BatchRow, batchKey, putItems, putOpen, type TransferRow, transferKey } from './batches.ts'
+import { entriesSoFar, type Following, followedPage, putMarks } from './follow.ts'
 import { pagesOf } from './list.ts'
 import type { Peer } from './peers.ts'
 import { plannedPage } from './plan.ts'
@@ -50,6 +51,30 @@ interface Page {
   readonly items: readonly DepartingItem[]
   readonly cursor: Cursor | null
   readonly atEnd: boolean
+  readonly following?: Following
+}
+
+/** Of a standing transfer: the walk, and then what the books tell of. It never comes to an end by itself. */
+async function standingPage(
+  deps: SenderDeps,
+  allowed: Allowed,
+  row: TransferRow,
+  after: Cursor | null,
+): Promise<Page> {
+  const { catalog } = deps.region
+  const { prefix, versions, tenant } = allowed.current.instruction
+  // Read before the walk begins: what is entered later is followed.
+  const following = row.following ?? { seq: await entriesSoFar(catalog, tenant), walkedUnixMs: null }
+  if (following.walkedUnixMs === null) {
+    const page = await nextPage(deps, allowed, { prefix, versions }, after)
+    return {
+      ...page,
+      atEnd: false,
+      following: { ...following, walkedUnixMs: page.items.length === 0 ? deps.clock() : null },
+    }
+  }
+  const { items, seq } = await followedPage(catalog, allowed, row, following)
+  return { items, cursor: null, atEnd: false, following: { ...following, seq } }
 }
 
 async function nextPage(
@@ -82,8 +107,10 @@ export async function depart(run: Run, row: TransferRow, ahead: Extent): Promise
   const allowed = await run.standing()
   const { prefix, versions } = allowed.current.instruction
   const after = row.cursor === '' ? null : { key: row.cursor, versionId: row.cursorVersion ?? '' }
-  const page =
-    row.planned === undefined
+  const isStanding = allowed.current.instruction.kind === 'standing-transfer'
+  const page: Page = isStanding
+    ? await standingPage(deps, allowed, row, after)
+    : row.planned === undefined
       ? await nextPage(deps, allowed, { prefix, versions }, after)
       : await plannedPage(deps, id, allowed, row)
   const rowBytes = await region.catalog.get('transfers', transferKey(id))
@@ -91,9 +118,13 @@ export async function depart(run: Run, row: TransferRow, ahead: Extent): Promise
   const next: TransferRow = {
     ...row,
     ...(page.cursor !== null && { cursor: page.cursor.key, cursorVersion: page.cursor.versionId }),
-    walked: page.atEnd || page.items.length === 0,
+    ...(page.following && { following: page.following }),
+    walked: !isStanding && (page.atEnd || page.items.length === 0),
   }
   if (page.items.length === 0) {
+    const { following } = page
+    // It has looked, and there is nothing new: nothing is written down for that.
+    if (following !== undefined && JSON.stringify(following) === JSON.stringify(row.following)) return null
     await region.catalog.commit({
       checks: [check],
       puts: [{ table: 'transfers', key: transferKey(id), value: encodeRow(next) }],
@@ -135,6 +166,7 @@ export async function depart(run: Run, row: TransferRow, ahead: Extent): Promise
       { table: 'batches' as const, key: batchKey(id, row.batches), value: encodeRow(batch) },
       putItems(id, row.batches, items),
       putOpen(id, row.batches),
+      ...(page.following?.walkedUnixMs === null ? putMarks(id, page.items) : []),
       entry.put,
     ]
     if (await region.book.move(current, { state: 'running' }, { checks: [check], puts }))

@@ -25,6 +25,7 @@ export interface Executor extends AsyncDisposable {
   bytesPerSecond(id: InstructionId): number | null
 }
 
+const idLength = 64
 const firstRetryMs = 500
 const longestRetryMs = 30_000
 
@@ -140,7 +141,8 @@ export function createExecutor(deps: SenderDeps): Executor {
     async start() {
       for (const id of await deps.region.book.active()) wake(id)
       for await (const { key } of rowsOf(deps.region.catalog, 'transfers')) {
-        const id = parseInstructionId(fromUtf8(key))
+        // Behind an id other rows of it stand, whose keys are bytes.
+        const id = key.length === idLength ? parseInstructionId(fromUtf8(key)) : null
         if (id !== null && (await hasOpenBatch(deps.region.catalog, id))) wake(id)
       }
     },

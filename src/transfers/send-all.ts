@@ -9,6 +9,7 @@ import { TransferRefused, waitsForKnowledge } from './refused.ts'
 import { sendBatch } from './send-batch.ts'
 import { type SentItem, whilePaused } from './send-objects.ts'
 import { known, type Run, transferRow } from './sender-state.ts'
+import { settleStanding } from './standing-transfer.ts'
 
 const batchesAtOnce = 6
 
@@ -24,7 +25,8 @@ export async function sendAll(run: Run): Promise<void> {
   const failures: unknown[] = []
   const { instruction } = await known(deps, id)
   const { tenant } = instruction
-  const isOrdered = instruction.versions === 'all'
+  const isStanding = instruction.kind === 'standing-transfer'
+  const isOrdered = instruction.versions === 'all' || isStanding
   let before = Promise.resolve()
   const failed = (error: unknown): void => {
     failures.push(error)
@@ -55,6 +57,7 @@ export async function sendAll(run: Run): Promise<void> {
       await deps.knowledge.demand(run.peer, tenant, id)
       const departed = await depart(run, row, sumOf([...onTheirWay.values()]))
       if (departed !== null) launch(departed)
+      else if (isStanding) await settleStanding(run, onTheirWay.size === 0)
     }
   } catch (error) {
     failed(error)
