@@ -113,6 +113,8 @@ export interface InstructionBook {
 export interface StateChange {
   readonly state: InstructionState
   readonly reason?: string | null
+  /** Entered with the state: how many versions have answered for their bytes at the end of a transfer. */
+  readonly verified?: number
   readonly objects?: number
   readonly bytes?: number
 }
@@ -176,7 +178,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
 
   const move = async (
     current: KnownInstruction,
-    change: StateChange,
+    { verified, ...change }: StateChange,
     also: CatalogBatch = {},
     onEntered: OnEntered = () => {},
   ): Promise<boolean> => {
@@ -196,6 +198,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         reason: row.reason,
         objects: row.objects,
         bytes: row.bytes,
+        ...(verified !== undefined && { verified }),
       },
     })
     const stillWaits = current.instruction.kind === 'approvers' && row.state === 'approved'

@@ -208,6 +208,8 @@ type EntryBodies = {
     readonly reason: string | null
     readonly objects: number
     readonly bytes: number
+    /** Of a transfer that has sent everything: how many versions have answered for their bytes. */
+    readonly verified?: number
   }
   'approvers.changed': {
     readonly instruction: InstructionId

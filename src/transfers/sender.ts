@@ -19,7 +19,7 @@ import { createThrottle, type Throttle } from './pace.ts'
 import { createPeerClient } from './peer-client.ts'
 import type { Peer } from './peers.ts'
 import { forgetPlan, planned } from './plan.ts'
-import type { Meter } from './progress.ts'
+import { type Meter, progressOf } from './progress.ts'
 import type { Keeping } from './protocol.ts'
 import { TransferRefused, waitsForKnowledge } from './refused.ts'
 import { sendAll } from './send-all.ts'
@@ -117,11 +117,12 @@ async function finish(run: Run): Promise<void> {
     } else if (answered.wrong.length === 0) await markVerified(run, batch, answered.verified, 'done')
   }
   demandVerified(wrong, peer.id)
+  const { verified } = await progressOf(catalog, id)
   for (;;) {
     const current = await known(deps, id)
     if (
       current.standing.ended ||
-      (await deps.region.book.move(current, { state: 'completed', reason: null }))
+      (await deps.region.book.move(current, { state: 'completed', reason: null, verified }))
     )
       break
   }
@@ -160,7 +161,8 @@ async function fail(deps: SenderDeps, id: InstructionId, reason: string, rule: s
     if (current.standing.ended) break
     const state =
       rule === 'instruction-expired' ? 'expired' : rule === 'instruction-revoked' ? 'revoked' : 'failed'
-    if (await deps.region.book.move(current, { state, reason })) break
+    const { verified } = await progressOf(deps.region.catalog, id)
+    if (await deps.region.book.move(current, { state, reason, verified })) break
   }
   deps.log('warn', 'transfer-ended', { instruction: id, reason, region: deps.region.id })
 }

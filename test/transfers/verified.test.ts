@@ -4,7 +4,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RegionId } from '../../src/core/ids.ts'
 import type { BlobStore } from '../../src/store/blob-store.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
-import { api, draft, instruct, instructionFields, say, settled, verdict } from '../support/instructions.ts'
+import {
+  api,
+  booksOf,
+  draft,
+  instruct,
+  instructionFields,
+  say,
+  settled,
+  verdict,
+} from '../support/instructions.ts'
 
 const frankfurt =
   '<CreateBucketConfiguration><LocationConstraint>de-frankfurt</LocationConstraint></CreateBucketConfiguration>'
@@ -82,4 +91,10 @@ it('a transfer says how many answered for their bytes', async () => {
   const ended = await settled(acme, await started('fine/', 'copy'))
   expect(ended).toMatchObject({ state: 'completed', objects: 3 })
   expect((await api(acme, 'GET', `/transfers/${ended.id}`)).json).toMatchObject({ verified: 3, voided: 0 })
+  const ends = async () =>
+    (await booksOf(acme.credentials, 'in-mumbai'))
+      .map(({ type, body }) => ({ type, body: body as any }))
+      .filter(({ type, body }) => type === 'instruction.state' && body.instruction === ended.id)
+      .map(({ body }) => [body.state, body.verified])
+  await expect.poll(ends).toContainEqual(['completed', 3])
 })
