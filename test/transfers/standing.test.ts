@@ -56,7 +56,7 @@ describe('a standing transfer', () => {
   const arrivals = async (id: string): Promise<string[]> =>
     (await booksOf(acme.credentials, 'de-frankfurt'))
       .filter(({ type, body }) => type === 'transfer.arrived' && body.instruction === id)
-      .flatMap(({ body }) => body.objects.map(([origin]: [string]) => origin))
+      .flatMap(({ body }) => (body.objects as unknown as [string][]).map(([origin]) => origin))
 
   it('copies what is there, then what comes within seconds, each once', async () => {
     const name = await buckets()
