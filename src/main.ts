@@ -91,6 +91,10 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast policy rules [--packs DIR]',
     load: async () => (await import('./cli/policy/command.ts')).policyCommand,
   },
+  packs: {
+    usage: 'holdfast packs compare --packs NEWDIR [--to CC,CC…] [--config holdfast.yaml] [--json]',
+    load: async () => (await import('./packs-command.ts')).packsCommand,
+  },
   classify: {
     usage:
       'holdfast classify FILE…|- [--max-bytes N] [--json]\n' +

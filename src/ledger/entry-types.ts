@@ -13,6 +13,8 @@ type EntryBodies = {
     readonly home: string
     readonly chainKeyCommitment: string
     readonly country: string
+    /** Every change of the approvers until then; left out when there was none. */
+    readonly chain?: readonly Link[]
   }
   'accesskey.created': { readonly accessKeyId: string; readonly by: By; readonly user?: string }
   'accesskey.changed': {
@@ -289,6 +291,8 @@ export type TransferBatch = {
 export type LawBody = {
   /** Hex SHA-256 of the packs. */
   readonly packs: string
+  /** By id, of the packs that said something. */
+  readonly versions: { readonly [pack: string]: string }
   readonly from: string
   readonly to: string
   readonly dataClass: string

@@ -51,5 +51,12 @@ export function lawOf(
   }
   const verdict = packs.decide(facts, nowUnixMs)
   const rules = verdict.findings.map(({ kind, rule }) => [kind, rule?.id ?? ''] as const)
-  return { facts, verdict, body: { packs: packs.hash, from, to, dataClass, rules } }
+  const versions = versionsOf(packs, verdict)
+  return { facts, verdict, body: { packs: packs.hash, versions, from, to, dataClass, rules } }
+}
+
+/** Of the packs that said something. The hash says which they were; this says it to people. */
+function versionsOf({ packs }: PackBook, { findings }: PackVerdict): { readonly [pack: string]: string } {
+  const named = new Set(findings.flatMap(({ rule }) => (rule === null ? [] : [rule.pack])))
+  return Object.fromEntries(packs.filter(({ id }) => named.has(id)).map(({ id, version }) => [id, version]))
 }

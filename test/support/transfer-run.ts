@@ -194,9 +194,10 @@ export async function runTransferOnce(parts: TransferParts, plan: TransferPlan):
   const tick = (): Promise<void> => {
     const round = async (): Promise<void> => {
       for (const side of [from, to]) if (!side.disk.isCut()) await attempt(() => side.sequencer.tick())
-      ticking = null
     }
-    ticking ??= round()
+    ticking ??= round().finally(() => {
+      ticking = null
+    })
     return ticking
   }
   const write = async (): Promise<void> => {

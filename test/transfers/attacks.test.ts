@@ -257,7 +257,7 @@ describe('the destination, spoken to by a dishonest source', () => {
       manifestSha256: itemsDigest(items),
       objects: items.map(each => [each.originId, each.ciphertextBytes, each.ciphertextSha256] as const),
       bytes: items.reduce((sum, each) => sum + each.ciphertextBytes, 0),
-      law: { packs: '0'.repeat(64), from: 'IN', to: 'DE', dataClass: 'personal', rules: [] },
+      law: { versions: {}, packs: '0'.repeat(64), from: 'IN', to: 'DE', dataClass: 'personal', rules: [] },
       ...change,
     }
     const draftEntry = source.drafts.draft({ tenant: acme.tenant, type: 'transfer.departed', body })
