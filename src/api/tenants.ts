@@ -7,7 +7,7 @@ import { fromHex, fromUtf8, toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { parseRegionId, type RandomBytes, type RegionId, type TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
-import { parseEnvelope } from '../crypto/dsse.ts'
+import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { chainRows, type LinkJson } from '../instructions/approver-chain.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
@@ -163,6 +163,12 @@ async function join(
   const links = parseLinks(request.chain)
   const set = links === null ? 'it is no chain of changes' : followChain(genesis, links, nodeVerifyCrypto)
   if (typeof set === 'string') throw new HoldfastError('not-verified', `the approvers: ${set}`)
+  const chain = links!.map(
+    ({ envelope, approvals }): LinkJson => ({
+      envelope: printEnvelope(envelope),
+      approvals: approvals.map(printEnvelope),
+    }),
+  )
   const joined = Object.entries(request.chainKeys).map(([id, chainKey]) => {
     const region = regions.get(id as RegionId)
     const credentials = request.holder.credentials[id]
@@ -230,7 +236,13 @@ async function join(
       region.drafts.draft({
         tenant,
         type: 'tenant.joined',
-        body: { genesis: tenant, home, chainKeyCommitment: commitment, country: region.country },
+        body: {
+          genesis: tenant,
+          home,
+          chainKeyCommitment: commitment,
+          country: region.country,
+          ...(chain.length > 0 && { chain }),
+        },
       }),
       region.drafts.draft({
         tenant,
@@ -249,7 +261,7 @@ async function join(
         { table: 'accesskeys', key: accessKeyRowKey(accessKeyId), value: encodeRow(key) },
         { table: 'apitokens', key: apiTokenRowKey(apiToken), value: encodeRow(token) },
         ...index.map(key => ({ table: 'accounts' as const, key, value: tenantRowKey(tenant) })),
-        ...chainRows(tenant, request.chain as LinkJson[]),
+        ...chainRows(tenant, chain),
         { table: 'iam', key: ownedKeyKey(tenant, 'root', accessKeyId), value: utf8(accessKeyId) },
         ...entries.map(({ put }) => put),
       ],

@@ -1,21 +1,13 @@
 import { toHex } from '../core/bytes.ts'
-import { parseIsoTime } from '../core/time.ts'
 import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
-import {
-  type ApproverSet,
-  canonicalFields,
-  changedSet,
-  isRecord,
-  readApproversChange,
-} from './approver-set.ts'
+import { type ApproverSet, changedSet, isRecord, readApproversChange } from './approver-set.ts'
 import { approverSigned } from './approvers.ts'
 import type { Genesis } from './genesis.ts'
 import { isApproved, judge } from './judge.ts'
 import { approverId } from './key-id.ts'
-import { documentIdOf, openVerdict, type Verdict } from './verdict-document.ts'
+import { openOrder } from './order-document.ts'
+import { openVerdict, type Verdict } from './verdict-document.ts'
 import type { VerifyCrypto } from './verify-crypto.ts'
-
-export const instructionType = 'application/vnd.holdfast.instruction+json'
 
 /** One change of the approvers with what makes it one: the instruction and the approvals that it has. */
 export interface ChainLink {
@@ -43,20 +35,16 @@ export function followChain(
   return set
 }
 
-export function followLink(
+function followLink(
   before: ApproverSet,
   { envelope, approvals }: ChainLink,
   crypto: VerifyCrypto,
 ): ApproverSet | string {
-  if (envelope.payloadType !== instructionType) return 'it is no instruction'
-  const fields = canonicalFields(envelope.payload)
-  if (fields?.kind !== 'approvers') return 'it is of another kind'
-  if (fields.tenant !== before.tenant) return 'it is of another tenant'
-  const expires = typeof fields.expires === 'string' ? parseIsoTime(fields.expires) : null
-  if (expires === null) return 'it does not say until when'
+  const order = openOrder(envelope, 'approvers', before.tenant, crypto)
+  if (typeof order === 'string') return order
+  const { id, expiresUnixMs, fields } = order
   const change = readApproversChange(fields)
   if (typeof change === 'string') return change
-  const id = documentIdOf(envelope, crypto)
   const next = changedSet(before, id, change)
   if (typeof next === 'string') return next
   const verdicts = approvals
@@ -66,7 +54,7 @@ export function followLink(
     {
       id,
       kind: 'approvers',
-      expiresUnixMs: expires,
+      expiresUnixMs,
       drafter: checkedDrafter(envelope, fields.drafter, before, crypto),
       by: change.by,
       isAbroad: false,

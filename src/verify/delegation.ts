@@ -10,7 +10,7 @@ export const delegationPayloadType = 'application/vnd.holdfast.delegation+json'
 export const withdrawalPayloadType = 'application/vnd.holdfast.delegation-withdrawal+json'
 
 /** A leave, a holiday: who is away longer is replaced. */
-export const maxDelegationMs = 31 * 86_400e3
+const maxDelegationMs = 31 * 86_400e3
 
 /** One approver lets another person speak for it for a while. `docs/formats/instruction.md`, "Delegation". */
 export interface Delegation {
@@ -18,6 +18,8 @@ export interface Delegation {
   readonly tenant: string
   /** Key id of whose vote it is. */
   readonly approver: string
+  /** Hex of that one's public key. */
+  readonly approverKey: string
   readonly delegate: Approver
   /** `null`: every kind but `approvers`, which nobody can pass on. */
   readonly kinds: readonly string[] | null
@@ -70,6 +72,7 @@ export function openDelegation(
     id: toHex(crypto.sha256(message)),
     tenant,
     approver: approver as string,
+    approverKey: toHex(giver.publicKey),
     delegate,
     kinds: kinds as readonly string[] | null,
     notBeforeUnixMs: notBefore,

@@ -1,11 +1,12 @@
-import { fromUtf8, toHex } from '../core/bytes.ts'
-import { canonicalJson, type Json, parseCanonicalJson } from '../core/canonical-json.ts'
-import { parseIsoTime } from '../core/time.ts'
-import { type Envelope, pae, parseEnvelope } from '../crypto/dsse.ts'
-import { checkedDrafter, followChain, instructionType, parseLinks } from './approver-chain.ts'
+import { canonicalJson, type Json } from '../core/canonical-json.ts'
+import { parseEnvelope } from '../crypto/dsse.ts'
+import type { ApproverBook } from './approver-book.ts'
+import { checkedDrafter, followChain, parseLinks } from './approver-chain.ts'
+import { isRecord } from './approver-set.ts'
 import type { Genesis } from './genesis.ts'
 import { isApproved, judge } from './judge.ts'
 import type { LogKeys } from './log-keys.ts'
+import { openOrder } from './order-document.ts'
 import type { EntryPayload } from './payload.ts'
 import type { Trust } from './trust.ts'
 import { openVerdict } from './verdict-document.ts'
@@ -19,15 +20,17 @@ import type { VerifyCrypto } from './verify-crypto.ts'
 export class ErasureBook {
   readonly #trust: Trust
   readonly #log: LogKeys
+  readonly #approvers: ApproverBook
   readonly #crypto: VerifyCrypto
   /** Row numbers by sequence number. */
   readonly #blank = new Map<number, number>()
   readonly #erased = new Set<number>()
   readonly #withdrawn = new Set<string>()
 
-  constructor(trust: Trust, log: LogKeys, crypto: VerifyCrypto) {
+  constructor(trust: Trust, log: LogKeys, approvers: ApproverBook, crypto: VerifyCrypto) {
     this.#trust = trust
     this.#log = log
+    this.#approvers = approvers
     this.#crypto = crypto
   }
 
@@ -51,6 +54,9 @@ export class ErasureBook {
       this.#crypto,
     )
     if (typeof scope === 'string') return `the erasure: ${scope}`
+    // By those who could sign once and cannot any more, or not yet.
+    if (!this.#approvers.isInForce(body.chain ?? []))
+      return 'the erasure: it is judged by other approvers than were in force'
     for (const [seq] of scope) this.#erased.add(seq)
     return null
   }
@@ -88,15 +94,12 @@ export function orderedErasure(
   crypto: VerifyCrypto,
 ): (readonly [seq: number, id: string])[] | string {
   const envelope = parseEnvelope(body.envelope)
-  if (envelope === null || envelope.payloadType !== instructionType) return 'it holds no instruction'
-  const id = toHex(crypto.sha256(pae(envelope.payloadType, envelope.payload)))
-  const order = openJson(envelope)
-  if (order?.kind !== 'erase' || order.tenant !== tenant)
-    return 'the instruction is no erasure of this tenant'
-  if (order.ledger !== origin) return 'the instruction names another ledger'
-  const scope = isRecord(order.scope) ? entriesIn(order.scope.entries) : null
-  const expires = typeof order.expires === 'string' ? parseIsoTime(order.expires) : null
-  if (scope === null || expires === null) return 'the instruction does not say what or until when'
+  const order = envelope === null ? 'it is no envelope' : openOrder(envelope, 'erase', tenant, crypto)
+  if (typeof order === 'string') return `the instruction: ${order}`
+  const { id, expiresUnixMs, fields } = order
+  if (fields.ledger !== origin) return 'the instruction names another ledger'
+  const scope = isRecord(fields.scope) ? entriesIn(fields.scope.entries) : null
+  if (scope === null) return 'the instruction does not say what'
   // Who looks for an entry that was promised believes this list; the approvers have signed the other.
   if (body.entries !== undefined && canonicalJson(body.entries) !== canonicalJson(scope))
     return 'it lists other entries than the instruction'
@@ -107,9 +110,9 @@ export function orderedErasure(
     .map(value => parseEnvelope(value))
     .map(approval => (approval === null ? '' : openVerdict(approval, set, crypto)))
     .filter(verdict => typeof verdict !== 'string')
-  const drafter = checkedDrafter(envelope, order.drafter, set, crypto)
+  const drafter = checkedDrafter(envelope!, fields.drafter, set, crypto)
   const judgement = judge(
-    { id, kind: 'erase', expiresUnixMs: expires, drafter, by: 'approvers', isAbroad: false },
+    { id, kind: 'erase', expiresUnixMs, drafter, by: 'approvers', isAbroad: false },
     approvals,
     set,
     isWithdrawn,
@@ -120,7 +123,7 @@ export function orderedErasure(
 }
 
 /** Pairs of sequence number and entry id. */
-function entriesIn(value: Json | undefined): (readonly [number, string])[] | null {
+function entriesIn(value: unknown): (readonly [number, string])[] | null {
   if (!Array.isArray(value)) return null
   const pairs: (readonly [number, string])[] = []
   for (const pair of value as Json[]) {
@@ -129,17 +132,4 @@ function entriesIn(value: Json | undefined): (readonly [number, string])[] | nul
     pairs.push([seq, id])
   }
   return pairs
-}
-
-function openJson({ payload }: Envelope): Readonly<Record<string, Json>> | null {
-  try {
-    const value = parseCanonicalJson(fromUtf8(payload))
-    return isRecord(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
-function isRecord(value: Json | undefined): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -47,22 +47,14 @@ export function judge(
   const approvals = about.filter(
     verdict => verdict.kind === 'approved' && verdict.timeUnixMs < order.expiresUnixMs && counts(verdict),
   )
-  const voted = new Set<string>()
-  const signed = new Set<string>()
-  // Those who speak for themselves first, so that nobody's own vote is used up by another's.
-  for (const own of [true, false])
-    for (const { approver, signerKey, delegation } of approvals) {
-      if ((delegation === null) !== own || voted.has(approver) || signed.has(signerKey)) continue
-      voted.add(approver)
-      signed.add(signerKey)
-    }
   const quorum = order.by === 'recovery' ? set.recovery.quorum : quorumFor(set, order.kind, order.isAbroad)
-  const others = [...signed].filter(key => key !== order.drafter)
+  // Nor does a deputy of whoever drafted it count as another: its key may lie in the same drawer.
+  const isAnother = ({ approverKey, signerKey }: Verdict): boolean =>
+    order.drafter !== null && approverKey !== order.drafter && signerKey !== order.drafter
   // Recovery is for when the others are gone or turned: who drafted it says nothing there.
-  const isSeparate =
-    !set.rules.separateDuties || order.by === 'recovery' || (order.drafter !== null && others.length > 0)
+  const isSeparate = !set.rules.separateDuties || order.by === 'recovery' || approvals.some(isAnother)
   return {
-    approvals: voted.size,
+    approvals: mostVotes(approvals),
     // A recovery set without keys lets nobody through.
     quorum: Math.max(1, quorum),
     separate: isSeparate,
@@ -74,6 +66,27 @@ export function judge(
         (counts(verdict) || (order.kind === 'approvers' && verdict.seat === 'recovery')),
     ),
   }
+}
+
+/**
+ * How many approvals there are at most of which no two are one approver's and no two by one key: whatever order they
+ * come in, every region and every verifier counts the same. (A matching, found by augmenting paths.)
+ */
+function mostVotes(approvals: readonly Verdict[]): number {
+  const speakers = new Map<string, Verdict[]>()
+  for (const each of approvals) speakers.set(each.approver, [...(speakers.get(each.approver) ?? []), each])
+  /** Whose vote a key gives, by key. */
+  const given = new Map<string, string>()
+  const find = (approver: string, tried: Set<string>): boolean =>
+    speakers.get(approver)!.some(({ signerKey }) => {
+      if (tried.has(signerKey)) return false
+      tried.add(signerKey)
+      const other = given.get(signerKey)
+      if (other !== undefined && !find(other, tried)) return false
+      given.set(signerKey, approver)
+      return true
+    })
+  return [...speakers.keys()].filter(approver => find(approver, new Set())).length
 }
 
 export function isApproved({ approvals, quorum, separate }: Judgement): boolean {

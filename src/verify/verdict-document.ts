@@ -23,6 +23,8 @@ export interface Verdict {
   readonly timeUnixMs: number
   /** Key id of the approver for whom it counts. */
   readonly approver: string
+  /** Hex of that one's public key. */
+  readonly approverKey: string
   /** Key id of whose signature it is: the approver's, or of whom that one has let speak for itself. */
   readonly signer: string
   /** Hex of the public key behind `signer`. One key can go by several ids: it is one person all the same. */
@@ -72,12 +74,17 @@ export function openVerdict(envelope: Envelope, set: ApproverSet, crypto: Verify
     if (signed === null) return 'not signed by whom the delegation names'
     if (timeUnixMs < delegation.notBeforeUnixMs || timeUnixMs >= delegation.expiresUnixMs)
       return 'given outside the time of the delegation'
-    return { ...said, ...signed, approver: delegation.approver, seat: 'approver', delegation }
+    const { approver, approverKey } = delegation
+    return { ...said, ...signed, approver, approverKey, seat: 'approver', delegation }
   }
-  const own = signedBy(set.approvers)
-  if (own !== null) return { ...said, ...own, approver: own.signer, seat: 'approver', delegation: null }
-  const spare = signedBy(set.recovery.approvers)
-  if (spare !== null) return { ...said, ...spare, approver: spare.signer, seat: 'recovery', delegation: null }
+  for (const [seat, list] of [
+    ['approver', set.approvers],
+    ['recovery', set.recovery.approvers],
+  ] as const) {
+    const own = signedBy(list)
+    if (own === null) continue
+    return { ...said, ...own, approver: own.signer, approverKey: own.signerKey, seat, delegation: null }
+  }
   return 'no approver of the tenant signed it'
 }
 

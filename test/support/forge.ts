@@ -6,8 +6,9 @@ import { hash, randomBytes } from 'node:crypto'
 import { concat, toBase64, toHex, utf8 } from '../../src/core/bytes.ts'
 import { canonicalJson, type Json } from '../../src/core/canonical-json.ts'
 import { isoTime } from '../../src/core/time.ts'
-import { printEnvelope } from '../../src/crypto/dsse.ts'
+import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import { generatePrivateKey, type PrivateKey } from '../../src/crypto/signatures.ts'
+import { documentId } from '../../src/crypto/signed-document.ts'
 import { printCheckpoint } from '../../src/verify/checkpoint-text.ts'
 import { chainKeyCommitment, encodeLeaf, labelOf } from '../../src/verify/leaf.ts'
 import { leafHash } from '../../src/verify/merkle.ts'
@@ -18,6 +19,7 @@ import { statementText } from '../../src/verify/statement-format.ts'
 import { inclusionRanges, subtreeEnd } from '../../src/verify/subtrees.ts'
 import { TreeFold } from '../../src/verify/tree-fold.ts'
 import { printVerifierKey } from '../../src/verify/verifier-key.ts'
+import { genesisOf, type SetTerms } from './approvers.ts'
 import { crypto, makeGenesis, makeSigner } from './ledger.ts'
 
 type Fields = { readonly [field: string]: Json | undefined }
@@ -25,6 +27,7 @@ type Fields = { readonly [field: string]: Json | undefined }
 export interface Victim {
   readonly tenant: string
   readonly approvers: readonly PrivateKey[]
+  readonly genesis: Envelope
   readonly chainKey: Uint8Array
   readonly signer: NoteSigner
   readonly origin: string
@@ -33,9 +36,12 @@ export interface Victim {
   readonly trust: (change?: Fields) => string
 }
 
-export function createVictim(): Victim {
+/** Without terms a tenant as they were made before there were rules: any one of two approvers. */
+export function createVictim(terms?: SetTerms): Victim {
   const signer = makeSigner()
-  const { keys, signed, tenant } = makeGenesis()
+  const { keys: approvers, signed: genesis } =
+    terms === undefined ? makeGenesis() : { keys: terms.approvers, signed: genesisOf(terms) }
+  const tenant = documentId(genesis)
   const chainKey = randomBytes(32)
   const region = 'in-mumbai'
   const vkey = printVerifierKey(signer.name, signer.publicKey, crypto)
@@ -43,12 +49,12 @@ export function createVictim(): Victim {
     JSON.stringify({
       format: 'holdfast/trust/v1',
       tenant,
-      genesis: printEnvelope(signed),
+      genesis: printEnvelope(genesis),
       regions: {
         [region]: { origin: signer.name, vkey, chainKey: toHex(chainKey), country: 'IN', ...change },
       },
     })
-  return { tenant, approvers: keys, chainKey, signer, origin: signer.name, region, trust }
+  return { tenant, approvers, genesis, chainKey, signer, origin: signer.name, region, trust }
 }
 
 export interface ForgedRow {
@@ -90,6 +96,15 @@ interface MadeRow {
 /** Rows stand at every second leaf; strangers' leaves are in between. */
 const indexOf = (row: number): number => 2 * row + 1
 
+/** The body of `tenant.joined`, merged into. */
+export const joinedBody = ({ tenant, chainKey, region }: Victim, change: Fields = {}): Fields => ({
+  chainKeyCommitment: toHex(chainKeyCommitment(chainKey, crypto)),
+  country: 'IN',
+  genesis: tenant,
+  home: region,
+  ...change,
+})
+
 function makeRows(
   victim: Victim,
   { rows, first = 0 }: Forgery,
@@ -99,15 +114,7 @@ function makeRows(
   const made = rows.map((row, at): MadeRow => {
     const seq = first + at
     const right: Fields = {
-      body:
-        seq === 0
-          ? {
-              chainKeyCommitment: toHex(chainKeyCommitment(victim.chainKey, crypto)),
-              country: 'IN',
-              genesis: victim.tenant,
-              home: victim.region,
-            }
-          : { bucket: `b${seq}` },
+      body: seq === 0 ? (joinedBody(victim) as Json) : { bucket: `b${seq}` },
       id: '01m7y7rbx2r30bgbd4fg8yw364'.slice(0, 24) + String(seq).padStart(2, '0'),
       prev,
       region: victim.region,

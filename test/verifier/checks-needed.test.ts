@@ -4,7 +4,17 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { run } from '../support/child.ts'
 import type { JudgeCase, Judgement } from '../support/judge.ts'
-import { type Attack, checks, erased, receipt, statement, victim } from '../support/verifier-attacks.ts'
+import { honestOrders, orderChecks } from '../support/order-attacks.ts'
+import {
+  type Attack,
+  checks as documentChecks,
+  erased,
+  receipt,
+  statement,
+  victim,
+} from '../support/verifier-attacks.ts'
+
+const checks = [...documentChecks, ...orderChecks]
 
 const root = join(import.meta.dirname, '..', '..')
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-checks-'))
@@ -41,6 +51,7 @@ describe('every check of the verifier is needed', () => {
       caseOf(whole, statement({ rows: [] })),
       caseOf(whole, erased({})),
       caseOf(whole, receipt({})),
+      ...honestOrders.map(([, made]) => caseOf(whole, made())),
     ])
     before = await judge(attacks.map(attack => caseOf(whole, attack)))
     const copies = checks.map(({ file, find, replace }, at) => {
@@ -62,7 +73,8 @@ describe('every check of the verifier is needed', () => {
   }, 120_000)
 
   it('and honest documents pass them all', () => {
-    expect(honest).toEqual(Array.from({ length: 5 }, () => ({ verified: true, failures: [] })))
+    expect(honest).toEqual(honest.map(() => ({ verified: true, failures: [] })))
+    expect(honest.length).toBe(5 + honestOrders.length)
   })
 
   it.each(checks.map((check, at) => [check.check, check, at] as const))('%s', (_, check, at) => {

@@ -34,7 +34,8 @@ export function createQuorumCheck(entries: readonly BookEntry[], genesis: Genesi
   for (const { region, type, body } of entries) {
     const set = sets.get(region) ?? genesisSet(genesis)
     const fields = fieldsOf(body)
-    if (type === 'approvers.changed') {
+    // Who joins a region late brings along the changes there were.
+    if (type === 'approvers.changed' || (type === 'tenant.joined' && fields.chain !== undefined)) {
       const next = followChain(genesis, parseLinks(fields.chain) ?? [], nodeVerifyCrypto)
       if (typeof next !== 'string') sets.set(region, next)
     }
