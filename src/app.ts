@@ -28,6 +28,8 @@ import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
 import { createInstructionBook } from './instructions/instruction-book.ts'
 import { startReminders } from './instructions/reminders.ts'
+import { createHolders } from './key-holders.ts'
+import { makeBucketKey } from './keys/leases.ts'
 import { startClosing } from './ledger/closing.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
@@ -187,6 +189,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     const book = createInstructionBook({ id, catalog, drafts, countries, clock, lawfulNow })
     const transferRegion = { ...region, book, packs }
     const { door } = region
+    const holderOf = createHolders(region, clock, randomBytes)
     const wake = (instruction: InstructionId): void => executor.wake(instruction)
     const knowledge = createKnowledgeExchange({
       region: transferRegion,
@@ -203,6 +206,12 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       door,
       peers,
       knowledge,
+      newBucketKey: async (tenant, instruction) => {
+        const why = { reason: 'bucket-rekeyed', instruction } as const
+        const { key, plain } = await makeBucketKey(holderOf(tenant), tenant, why, clock(), randomBytes)
+        plain.fill(0)
+        return key
+      },
       clock,
       randomBytes,
       log,

@@ -22,8 +22,6 @@ import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { type BucketRow, decodeRow } from './store/rows.ts'
 import { rowsOf } from './store/rows-of.ts'
 
-const openingBrace = 0x7b
-
 interface Changed extends Omit<OutcomeChange, 'fromUnixMs'> {
   readonly region: string
   readonly bucket: string
@@ -64,9 +62,9 @@ export async function packsCommand(argv: string[], io: CommandIo): Promise<ExitC
     const path = regionFiles(config.dataFolder, id).catalog
     if (!existsSync(path)) continue
     await using catalog = await openLmdbCatalog(path)
-    for await (const { value } of rowsOf(catalog, 'buckets')) {
-      // Beside the rows of buckets stands an index of them, whose values are ids.
-      if (value[0] !== openingBrace) continue
+    for await (const { key, value } of rowsOf(catalog, 'buckets')) {
+      // An index of them stands beside.
+      if (key[0] === 0) continue
       const row = decodeRow<BucketRow>(value)
       buckets++
       const of = {

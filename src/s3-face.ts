@@ -26,7 +26,7 @@ import type { LocatedBucket, S3Region } from './s3/operation.ts'
 import { createOwners } from './s3/owners.ts'
 import { createConfigCache } from './store/bucket-configs.ts'
 import { createRowCache } from './store/row-cache.ts'
-import type { BucketKeyRow } from './store/rows.ts'
+import type { BucketKeyRow, ShreddedKeyRow } from './store/rows.ts'
 
 export interface S3FaceDeps {
   readonly regions: ReadonlyMap<RegionId, RegionAccess>
@@ -61,7 +61,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     regions.set(region.id, { ...region, leases, stopped: () => deps.stopped(region.id) })
   }
   const { bucketNames } = deps
-  const decodeBucketKey = createRowCache<BucketKeyRow>()
+  const decodeBucketKey = createRowCache<BucketKeyRow | ShreddedKeyRow>()
   const targets = createTargets()
   const owners = createOwners(regions)
   const cors = createConfigCache('cors', body => readCors(Buffer.from(body)))

@@ -8,6 +8,7 @@ import { instructApproversCommand } from './approvers.ts'
 import { customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructClassCommand } from './instruct-class.ts'
 import { instructEraseCommand } from './instruct-erase.ts'
+import { instructKeyCommand } from './instruct-key.ts'
 import { instructAccessCommand, instructDiscloseCommand } from './instruct-people.ts'
 import { instructResidencyCommand } from './instruct-residency.ts'
 import { describeInstruction, dryRunText } from './instruction-text.ts'
@@ -32,6 +33,7 @@ const kinds: Readonly<Record<string, Command>> = {
   'standing-transfer': (argv, io) => instructTransferCommand('standing-transfer', argv, io),
   class: instructClassCommand,
   residency: instructResidencyCommand,
+  key: instructKeyCommand,
   erase: instructEraseCommand,
   approvers: instructApproversCommand,
   access: instructAccessCommand,

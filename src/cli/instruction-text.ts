@@ -44,6 +44,16 @@ function rowsOf(instruction: Instruction): string[][] {
         ['in', instruction.region],
       ]
     }
+    case 'key':
+      return [
+        [
+          'what',
+          instruction.act === 'rotate'
+            ? `a new bucket key for what ${instruction.bucket} is given from then on`
+            : `destroy the bucket keys of ${instruction.bucket}: nobody reads what is in it ever again`,
+        ],
+        ['in', instruction.region],
+      ]
     case 'approvers':
       return [
         [

@@ -11,6 +11,7 @@ const kept: Readonly<Record<string, string>> = {
   'books.closed': 'it closes a period of the books',
   'region.restored': 'it tells what is not in the books',
   'bucketkey.created': 'what the key holder has opened is judged by it',
+  'bucketkey.shredded': 'what the key holder has opened is judged by it',
   'instruction.drafted': 'what was done is judged by it',
   'instruction.approved': 'what was done is judged by it',
   'instruction.rejected': 'what was done is judged by it',

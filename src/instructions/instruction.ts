@@ -10,8 +10,11 @@ import { type ApproversInstruction, approversSchema, readApprovers } from './kin
 import {
   type ClassInstruction,
   classSchema,
+  type KeyInstruction,
+  keySchema,
   type ResidencyInstruction,
   readClass,
+  readKey,
   readResidency,
   residencySchema,
 } from './kinds/bucket.ts'
@@ -40,6 +43,7 @@ export type Instruction =
   | EraseInstruction
   | ClassInstruction
   | ResidencyInstruction
+  | KeyInstruction
   | ApproversInstruction
   | AccessInstruction
   | DiscloseInstruction
@@ -63,6 +67,7 @@ const schema = z.discriminatedUnion('kind', [
   eraseSchema,
   classSchema,
   residencySchema,
+  keySchema,
   approversSchema,
   accessSchema,
   discloseSchema,
@@ -97,6 +102,8 @@ export function openInstruction(envelope: Envelope): Instruction | string {
       return readClass(data, terms)
     case 'residency':
       return readResidency(data, terms)
+    case 'key':
+      return readKey(data, terms)
     case 'approvers':
       return readApprovers(data, terms)
     case 'access':

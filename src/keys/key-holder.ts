@@ -20,7 +20,7 @@ export interface WrappedKey {
 }
 
 /** After Google's key access justification codes, cut to what Holdfast does (facts: the model for `reason`). */
-export type KeyReason = 'bucket-created' | 'customer-initiated-access'
+export type KeyReason = 'bucket-created' | 'bucket-rekeyed' | 'customer-initiated-access'
 
 export interface KeyUse {
   readonly reason: KeyReason

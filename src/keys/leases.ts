@@ -12,7 +12,7 @@ import type { Log } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../core/time.ts'
 import { checkValue } from '../crypto/data-keys.ts'
-import type { KeyHolder, KeyReason, WrappedKey } from './key-holder.ts'
+import type { KeyHolder, KeyReason, KeyUse, WrappedKey } from './key-holder.ts'
 
 /** A bucket key as it rests in the catalog (`bucketkeys`), and travels with a transfer. */
 export interface BucketKey {
@@ -117,18 +117,16 @@ export function createLeases(options: LeaseOptions): Leases {
 
   return {
     async create(tenant) {
-      const bucketKeyId = newSortableId(clock(), randomBytes)
-      const plain = Buffer.from(randomBytes(32))
-      const use = { reason: 'bucket-created', bucketKeyId, instruction: null } as const
-      const wrapped = await holderOf(tenant).wrap(plain, bindingOf(bucketKeyId, tenant), use)
-      leases.set(bucketKeyId, {
+      const reason = { reason: 'bucket-created', instruction: null } as const
+      const { key, plain } = await makeBucketKey(holderOf(tenant), tenant, reason, clock(), randomBytes)
+      leases.set(key.bucketKeyId, {
         key: plain,
         until: clock() + leaseMs,
         pending: null,
         notBefore: 0,
         failure: null,
       })
-      return { bucketKeyId, tenant, checkValue: checkValue(plain), wrapped }
+      return key
     },
 
     async open(key, reason) {
@@ -155,6 +153,20 @@ export function createLeases(options: LeaseOptions): Leases {
       leases.clear()
     },
   }
+}
+
+/** A new bucket key, wrapped by the holder. Whoever has no use for it in the clear wipes it. */
+export async function makeBucketKey(
+  holder: KeyHolder,
+  tenant: TenantId,
+  why: Omit<KeyUse, 'bucketKeyId'>,
+  nowUnixMs: number,
+  randomBytes: RandomBytes,
+): Promise<{ readonly key: BucketKey; readonly plain: Buffer }> {
+  const bucketKeyId = newSortableId(nowUnixMs, randomBytes)
+  const plain = Buffer.from(randomBytes(32))
+  const wrapped = await holder.wrap(plain, bindingOf(bucketKeyId, tenant), { ...why, bucketKeyId })
+  return { key: { bucketKeyId, tenant, checkValue: checkValue(plain), wrapped }, plain }
 }
 
 /** The AAD under which a holder wraps a bucket key: it opens for this tenant and this bucket key only. */

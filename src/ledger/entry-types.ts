@@ -59,6 +59,13 @@ type EntryBodies = {
     readonly bucketKeyId: string
     readonly holderKeyId: string
     readonly checkValue: string
+    /** That ordered it; left out: it came with the bucket. */
+    readonly instruction?: InstructionId
+  }
+  'bucketkey.shredded': {
+    readonly instruction: InstructionId
+    readonly bucket: string
+    readonly bucketKeyIds: readonly string[]
   }
   'bucket.classified': {
     readonly instruction: InstructionId

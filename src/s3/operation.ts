@@ -15,7 +15,7 @@ import type { BucketFacts, ClientFacts, ClientOperation } from '../policy/operat
 import type { DiskRoom } from '../store/disk-room.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
-import type { BucketKeyRow } from '../store/rows.ts'
+import type { BucketKeyRow, ShreddedKeyRow } from '../store/rows.ts'
 import type { Account } from '../store/tenants.ts'
 import type { PayloadMode, Proof } from './authenticate.ts'
 import type { CorsRule } from './configs/cors.ts'
@@ -52,7 +52,7 @@ export interface S3Services {
   readonly corsOf: (bucket: LocatedBucket) => Promise<readonly CorsRule[] | null>
   /** SSE-C over connections that are not encrypted. */
   readonly customerKeysOverHttp: boolean
-  readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow
+  readonly decodeBucketKey: (id: string, bytes: Uint8Array) => BucketKeyRow | ShreddedKeyRow
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log

@@ -110,7 +110,13 @@ async function leaseBucketKey(services: S3Services, region: S3Region, bucketKeyI
   const bytes = await region.catalog.get('bucketkeys', utf8(bucketKeyId))
   if (bytes === null)
     throw new HoldfastError('store-damaged', `bucket key ${bucketKeyId} is not in the catalog`)
-  return region.leases.open(services.decodeBucketKey(bucketKeyId, bytes), 'customer-initiated-access')
+  const key = services.decodeBucketKey(bucketKeyId, bytes)
+  if ('shredded' in key)
+    throw new S3Error(
+      'AccessDenied',
+      `The key was destroyed on instruction ${key.shredded}: what is under it cannot be read any more. For what is to come: holdfast instruct key --act rotate --bucket …`,
+    )
+  return region.leases.open(key, 'customer-initiated-access')
 }
 
 export interface FinishedVersion {

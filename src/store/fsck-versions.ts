@@ -1,7 +1,15 @@
 /** Do the tables that hold the versions of keys agree with each other? */
 import { fromUtf8, toHex } from '../core/bytes.ts'
 import type { Catalog } from './catalog.ts'
-import { decodeRow, isMarker, type MarkerRow, type ObjectRow, objectRowKey, type VersionRow } from './rows.ts'
+import {
+  bucketPrefix,
+  decodeRow,
+  isMarker,
+  type MarkerRow,
+  type ObjectRow,
+  objectRowKey,
+  type VersionRow,
+} from './rows.ts'
 import { rowsOf } from './rows-of.ts'
 import { bucketIdBytes, readVersionRowKey, versionRowKey } from './version-keys.ts'
 
@@ -12,16 +20,17 @@ export interface StoredVersion {
   readonly isCurrent: boolean
 }
 
-/** Every version that has content. */
-export async function* storedVersions(catalog: Catalog): AsyncGenerator<StoredVersion> {
-  for await (const { key, value } of rowsOf(catalog, 'objects')) {
+/** Every version that has content; of one bucket, where it is named. */
+export async function* storedVersions(catalog: Catalog, bucketId = ''): AsyncGenerator<StoredVersion> {
+  const range = bucketId === '' ? {} : { prefix: bucketPrefix(bucketId) }
+  for await (const { key, value } of rowsOf(catalog, 'objects', range)) {
     const name = {
       bucketId: toHex(key.subarray(0, bucketIdBytes)),
       key: fromUtf8(key.subarray(bucketIdBytes)),
     }
     yield { ...name, row: decodeRow<ObjectRow>(value), isCurrent: true }
   }
-  for await (const { key, value } of rowsOf(catalog, 'versions')) {
+  for await (const { key, value } of rowsOf(catalog, 'versions', range)) {
     const row = decodeRow<VersionRow>(value)
     if (!isMarker(row)) yield { ...readVersionRowKey(key), row, isCurrent: false }
   }

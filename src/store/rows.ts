@@ -1,7 +1,7 @@
 /** The rows of a region's catalog that belong to the store, and their keys. JSON values carry `v`, their version. */
 import { concat, fromHex, u16be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
-import type { BucketName, OriginId, RegionId, TenantId } from '../core/ids.ts'
+import type { BucketName, InstructionId, OriginId, RegionId, TenantId } from '../core/ids.ts'
 import type { Grant } from '../policy/acl.ts'
 import type { Place } from './places.ts'
 
@@ -15,6 +15,8 @@ export interface BucketRow {
   readonly dataClass: string
   readonly etagMode: 'md5' | 'opaque'
   readonly bucketKeyId: string
+  /** Those that it had before: versions are under them still. */
+  readonly earlierKeys?: readonly string[]
   /** Where its bytes may rest, whatever a transfer says. Left out: wherever an approved transfer brings them. */
   readonly residency?: readonly RegionId[]
   /**
@@ -212,6 +214,14 @@ export interface BucketKeyRow {
     readonly initializationVector: string
     readonly authenticationTag: string
   }
+}
+
+/** What is left of a bucket key that was destroyed on an instruction. */
+export interface ShreddedKeyRow {
+  readonly v: 1
+  readonly bucketKeyId: string
+  readonly tenant: TenantId
+  readonly shredded: InstructionId
 }
 
 export const bucketRowKey = (name: BucketName): Uint8Array => utf8(name)

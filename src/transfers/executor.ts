@@ -8,6 +8,7 @@ import { dueUnixMs } from '../instructions/due.ts'
 import { runErasure } from '../instructions/erase.ts'
 import { placeOf } from '../instructions/instruction.ts'
 import { runPermission } from '../instructions/permission.ts'
+import { type RekeyDeps, runRekeying } from '../instructions/rekey.ts'
 import { runResidency } from '../instructions/reside.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import { hasOpenBatch } from './batches.ts'
@@ -29,7 +30,7 @@ const idLength = 64
 const firstRetryMs = 500
 const longestRetryMs = 30_000
 
-export function createExecutor(deps: SenderDeps): Executor {
+export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'>): Executor {
   const running = new Map<InstructionId, Promise<void>>()
   const sleepers = new Set<(error: Error) => void>()
   const meters = new Map<InstructionId, Meter>()
@@ -95,6 +96,9 @@ export function createExecutor(deps: SenderDeps): Executor {
             break
           case 'residency':
             await runResidency(deps, id)
+            break
+          case 'key':
+            await runRekeying(deps, id)
             break
           case 'approvers':
             await runChangeOfApprovers(deps, id)

@@ -7,7 +7,14 @@ import { readManifest } from '../crypto/manifest.ts'
 import { contentOf, type FoundContent } from '../store/content.ts'
 import { findOrigin, readCurrent, readNoncurrent } from '../store/key-versions.ts'
 import { readPlace } from '../store/places.ts'
-import { type BucketKeyRow, type BucketRow, decodeRow, isMarker, type VersionRow } from '../store/rows.ts'
+import {
+  type BucketKeyRow,
+  type BucketRow,
+  decodeRow,
+  isMarker,
+  type ShreddedKeyRow,
+  type VersionRow,
+} from '../store/rows.ts'
 import type { DepartingItem } from './departure.ts'
 import { frameHead } from './frame.ts'
 import { lostIn } from './keeping.ts'
@@ -160,11 +167,13 @@ async function open(run: Run, bucket: BucketRow, item: SentItem): Promise<OpenVe
   if (lost !== null) return `${lost.rule}: ${lost.message}`
   if (isMarker(row)) return { head: { key: item.key, row: sent } as Head, content: null }
   if (content === null || keyBytes === null) return gone
+  const bucketKey = decodeRow<BucketKeyRow | ShreddedKeyRow>(keyBytes)
+  if ('shredded' in bucketKey) return 'its key was destroyed on an instruction'
   const head: ObjectHead = {
     key: item.key,
     row: sent as ObjectHead['row'],
     manifest: Buffer.from(content.manifest).toString('base64'),
-    bucketKey: decodeRow<BucketKeyRow>(keyBytes),
+    bucketKey,
   }
   return { head, content }
 }

@@ -1,8 +1,9 @@
-/** What changes a bucket and moves nothing: its class of data, and where its bytes may rest. */
+/** What changes a bucket and moves nothing: its class of data, where its bytes may rest, its key. */
 import { z } from 'zod'
 import type { BucketName, RegionId } from '../../core/ids.ts'
 import { dataClasses } from '../../policy/data-classes.ts'
 import type { ClassTerms } from '../../policy/decide-class.ts'
+import type { KeyTerms } from '../../policy/decide-key.ts'
 import type { ResidencyTerms } from '../../policy/decide-residency.ts'
 import { bucket, common, region } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
@@ -14,6 +15,11 @@ export interface ClassInstruction extends ClassTerms, InstructionTerms {
 /** From then on bytes of the bucket may rest in these regions only, whatever a transfer says. */
 export interface ResidencyInstruction extends ResidencyTerms, InstructionTerms {
   readonly kind: 'residency'
+  readonly ledger: string
+}
+
+export interface KeyInstruction extends KeyTerms, InstructionTerms {
+  readonly kind: 'key'
   readonly ledger: string
 }
 
@@ -35,6 +41,24 @@ export const residencySchema = z.strictObject({
   regions,
   was: regions,
 })
+
+export const keySchema = z.strictObject({
+  ...common,
+  act: z.enum(['rotate', 'shred']),
+  bucket,
+  kind: z.literal('key'),
+  region,
+})
+
+export function readKey(data: z.infer<typeof keySchema>, terms: InstructionTerms): KeyInstruction {
+  return {
+    ...terms,
+    kind: data.kind,
+    region: data.region as RegionId,
+    bucket: data.bucket as BucketName,
+    act: data.act,
+  }
+}
 
 export function readClass(
   data: z.infer<typeof classSchema>,
