@@ -38,6 +38,8 @@ export async function publishArrivals(
   also: CatalogBatch & {
     /** Enters that a version was given up for one that arrived. */
     readonly replacedEntry?: (key: string, replaced: ObjectRow) => Put
+    /** Enters what an object brought along that its arrival does not tell. */
+    readonly broughtEntries?: (key: string, arrived: ObjectRow) => readonly Put[]
   },
 ): Promise<boolean | 'over-quota'> {
   let usage: Usage = { objects: 0, bytes: 0 }
@@ -64,6 +66,7 @@ export async function publishArrivals(
       puts.push(...change.puts)
     }
     puts.push(...placed.puts)
+    if (!isMarker(placed.row)) puts.push(...(also.broughtEntries?.(key, placed.row) ?? []))
     if (change.destroyed !== null && also.replacedEntry) puts.push(also.replacedEntry(key, change.destroyed))
     const { objects, bytes } = change.usage
     usage = { objects: usage.objects + objects, bytes: usage.bytes + bytes }

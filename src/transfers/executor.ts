@@ -86,7 +86,10 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
         switch (kind) {
           case 'transfer':
           case 'standing-transfer':
-            await runTransfer({ ...deps, sleep }, id, { throttle, meter: meterOf(id) })
+            await runTransfer({ ...deps, sleep, isStopped: () => stopped }, id, {
+              throttle,
+              meter: meterOf(id),
+            })
             break
           case 'erase':
             await runErasure(deps, id)

@@ -34,8 +34,11 @@ export interface PeerClient {
     pages: readonly string[] | null,
   ): Promise<Keeping>
   openBatch(batch: number, items: readonly TransferItem[], departure: PeerProof): Promise<string[]>
-  /** Versions one after the other, as frames; answers which were refused for themselves. */
-  sendObjects(batch: number, frames: AsyncIterable<Uint8Array>): Promise<RefusedObject[]>
+  /**
+   * Versions one after the other, as frames; answers which were refused for themselves. A chunk may be changed once the
+   * next is asked for, if it is a quarter of a mebibyte at least. `bytes`: of all frames, where it is known.
+   */
+  sendObjects(batch: number, frames: AsyncIterable<Uint8Array>, bytes?: number): Promise<RefusedObject[]>
   close(batch: number): Promise<{ arrived: string[]; entry: EntryId }>
   arrivalProof(batch: number): Promise<PeerProof | null>
   /** Of each range its SHA-256; `null` where the version is not there. */
@@ -55,6 +58,7 @@ export function createPeerClient(
     method: 'GET' | 'POST',
     path: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
+    bytes?: number,
   ): Promise<unknown> => {
     const { host, port, certificate } = peer
     const decision = decideOutbound({
@@ -67,7 +71,9 @@ export function createPeerClient(
       instruction: id,
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)
-    const answer = await door.send(decision, { method, path, headers: {}, body, idleMs, onSocket })
+    // With its length a body is written as it comes; in chunks, TLS copies it together with their marks.
+    const headers: Record<string, string> = bytes === undefined ? {} : { 'content-length': String(bytes) }
+    const answer = await door.send(decision, { method, path, headers, body, idleMs, onSocket })
     let value: unknown
     try {
       value = JSON.parse(answer.body.toString('utf8'))
@@ -95,8 +101,8 @@ export function createPeerClient(
     async openBatch(batch, items, departure) {
       return read(batchAnswerSchema, await post(paths.batch(id, batch), { items, departure })).wanted
     },
-    async sendObjects(batch, frames) {
-      const answer = await call('POST', `${paths.batch(id, batch)}/objects`, frames)
+    async sendObjects(batch, frames, bytes) {
+      const answer = await call('POST', `${paths.batch(id, batch)}/objects`, frames, bytes)
       return read(objectsAnswerSchema, answer).refused
     },
     async close(batch) {

@@ -34,6 +34,7 @@ import {
   putItems,
   stagedOrigins,
 } from './batches.ts'
+import { broughtAlong } from './brought-along.ts'
 import { checkClass, checkDeparture } from './check-source.ts'
 import type { Frames } from './frame.ts'
 import { demandVersions, keepingOf } from './keeping.ts'
@@ -284,6 +285,8 @@ export function createReceiver(
               { table: 'instructions', key: utf8(id), value: encodeRow(counted) },
               entry.put,
             ],
+            broughtEntries: (key, row) =>
+              broughtAlong(bucket.row, key, row, { region: region.id }).map(entry => drafts.draft(entry).put),
             replacedEntry: (key, version) =>
               drafts.draft(
                 deletionEntry(bucket.row, key, { did: 'removed', version }, { region: region.id }, id),

@@ -3,6 +3,7 @@
  * the instruction is judged again, and the request ends early where it was paused or another step has failed.
  */
 import { utf8 } from '../core/bytes.ts'
+import { HoldfastError } from '../core/errors.ts'
 import { readManifest } from '../crypto/manifest.ts'
 import { contentOf, type FoundContent } from '../store/content.ts'
 import { findOrigin, readCurrent, readNoncurrent } from '../store/key-versions.ts'
@@ -19,7 +20,7 @@ import type { DepartingItem } from './departure.ts'
 import { frameHead } from './frame.ts'
 import { lostIn } from './keeping.ts'
 import { paceOf } from './pace.ts'
-import type { Head, ObjectHead, TransferItem } from './protocol.ts'
+import type { Head, ObjectHead, RefusedObject, TransferItem } from './protocol.ts'
 import { sentRow } from './scope.ts'
 import { demandGoing, type Run } from './sender-state.ts'
 
@@ -76,12 +77,38 @@ async function sendRequest(
   const left = [...items]
   while (left.length > 0) {
     await whilePaused(run)
-    const before = left.length
-    const refused = await run.client.sendObjects(batch, frames(run, left, missing))
+    using _slot = await run.requests.take()
+    demandGoing(run)
+    const isLong = left.length === 1 && left[0]!.ciphertextBytes > shortBytes
+    const refused = isLong
+      ? await sendLong(run, batch, left, missing)
+      : await run.client.sendObjects(batch, frames(run, left, missing))
     for (const { originId, rule, message } of refused) missing.set(originId, `${rule}: ${message}`)
     demandGoing(run)
-    if (left.length === before) await run.deps.sleep(pausedMs)
   }
+}
+
+/** Opened before the request begins: its length is told. */
+async function sendLong(
+  run: Run,
+  batch: number,
+  left: SentItem[],
+  missing: Map<string, string>,
+): Promise<RefusedObject[]> {
+  const { bucket } = await run.standing()
+  const { bytesPerSecond } = await paceOf(run.deps.region.catalog, run.id)
+  const item = left.shift()!
+  const found = await open(run, bucket.row, item)
+  if (typeof found === 'string') {
+    missing.set(item.originId, found)
+    return []
+  }
+  const head = frameHead(found.head)
+  async function* frame(): AsyncGenerator<Uint8Array, void> {
+    yield head
+    for await (const chunk of ciphertext(run, found as OpenVersion)) yield* paced(run, chunk, bytesPerSecond)
+  }
+  return run.client.sendObjects(batch, frame(), head.length + item.ciphertextBytes)
 }
 
 /** Returns once it may go on. Judged all the while: a revocation ends a paused transfer too. */
@@ -131,7 +158,7 @@ async function* frames(
 /** In pieces that leave within the second: a slow transfer must not look like one that has stopped. */
 async function* paced(
   { deps, throttle, own, meter }: Run,
-  bytes: Buffer,
+  bytes: Uint8Array,
   bytesPerSecond: number | null,
 ): AsyncGenerator<Uint8Array, void> {
   const slowest = Math.min(
@@ -140,7 +167,9 @@ async function* paced(
   )
   const piece = Math.max(4096, Math.min(bytes.length, Math.floor(slowest / 4)))
   for (let at = 0; at < bytes.length; at += piece) {
-    const chunk = bytes.subarray(at, at + piece)
+    // A piece that is small may still be waiting for the socket when the next is asked for.
+    const chunk = piece < bytes.length ? Buffer.from(bytes.subarray(at, at + piece)) : bytes
+    if (deps.isStopped?.()) throw new HoldfastError('shutting-down', 'the executor stops')
     await own.take(chunk.length, bytesPerSecond)
     await throttle.take(chunk.length, deps.bytesPerSecond)
     meter.count(chunk.length)
@@ -202,7 +231,7 @@ async function* ciphertext(run: Run, { content }: OpenVersion): AsyncGenerator<U
       continue
     }
     await using reader = await readPlace(catalog, blobs, place, { start: 0, end: part.cipherBytes })
-    // A chunk that is not put on the wire at once is copied: the reader fills its buffer again.
+    // A chunk that is short waits for others, or for the socket: copied, for the reader fills its buffer again.
     for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next())
       yield chunk.length < chunkBytes ? Buffer.from(chunk) : chunk
   }

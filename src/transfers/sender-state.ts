@@ -2,6 +2,7 @@
 import { HoldfastError } from '../core/errors.ts'
 import type { InstructionId, RandomBytes } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
+import type { Slots } from '../core/slots.ts'
 import type { Clock } from '../core/time.ts'
 import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import type { Door } from '../outbound/door.ts'
@@ -37,6 +38,8 @@ export interface SenderDeps {
   /** Of all transfers out of the region together; 0: without limit. */
   readonly bytesPerSecond: number
   readonly sleep: (ms: number) => Promise<void>
+  /** Whether the process is about to end: a long object on its way is cut, and sent again by the next. */
+  readonly isStopped?: () => boolean
   /** Whether the region's ledger has stopped: what cannot be entered is not erased. Left out: it has not. */
   readonly isHalted?: () => boolean
 }
@@ -50,6 +53,8 @@ export interface Run {
   /** Of the region, and of this transfer. */
   readonly throttle: Throttle
   readonly own: Throttle
+  /** Requests with objects, of all batches together: what batches ask beside them must not wait for a connection. */
+  readonly requests: Slots
   readonly meter: Meter
   /** What the bucket at the other end can keep, by the other end's word; it judges by itself as well. */
   readonly keeping: () => Keeping

@@ -10,6 +10,7 @@
  */
 import { HoldfastError } from '../core/errors.ts'
 import { type InstructionId, newSortableId } from '../core/ids.ts'
+import { createSlots } from '../core/slots.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { findBatch, forgetItems, itemsOf, openBatchesOf } from './batches.ts'
 import { deleteArrived, waitForUndo } from './delete-moved.ts'
@@ -27,6 +28,8 @@ import { settleBatch } from './send-batch.ts'
 import { authorize, known, type Run, type SenderDeps, sendersStanding, transferRow } from './sender-state.ts'
 import { challengeItems, demandVerified, markVerified } from './verify-arrived.ts'
 
+/** Half of the connections that there can be to a peer. */
+const requestsAtOnce = 4
 const keepsAll: Keeping = { versions: true, locks: true, acls: true, publicAcls: true }
 
 /** Runs until the instruction has ended or a step fails; `peer-unavailable` may be tried again. */
@@ -45,6 +48,7 @@ export async function runTransfer(
   const run: Run = {
     ...{ deps, peer, client, id, throttle, meter },
     own: createThrottle(clock, deps.sleep),
+    requests: createSlots(requestsAtOnce),
     keeping: () => keeping,
     ...sendersStanding(deps, peer, first.instruction),
     stopping: new AbortController(),

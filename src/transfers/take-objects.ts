@@ -44,6 +44,8 @@ interface Taken {
 
 const groupObjects = 256
 const groupBytes = 8 * 2 ** 20
+/** Of a long object, as much at a time goes to the disk. */
+const writeBytes = 2 ** 20
 
 /** Resolves when everything that was not refused is staged, on stable storage. */
 export async function takeObjects(taking: Taking, frames: Frames): Promise<RefusedObject[]> {
@@ -168,10 +170,23 @@ async function takeParts({ region }: Taking, manifest: Manifest, frames: Frames)
       const digest = createHash('sha256')
       const writer = await region.blobs.create()
       try {
+        let chunks: Buffer[] = []
+        let bytes = 0
+        let writing: Promise<void> = Promise.resolve()
         for await (const chunk of frames.read(part.cipherBytes)) {
           digest.update(chunk)
-          await writer.write([chunk])
+          chunks.push(chunk)
+          bytes += chunk.length
+          if (bytes < writeBytes) continue
+          // One write at a time, and beside it what comes next is read.
+          await writing
+          writing = writer.write(chunks)
+          writing.catch(() => {})
+          chunks = []
+          bytes = 0
         }
+        await writing
+        await writer.write(chunks)
         claims.push(...(await writer.finish()))
       } catch (error) {
         await writer.abandon()
