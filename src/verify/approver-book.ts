@@ -37,7 +37,8 @@ export class ApproverBook {
     // A region that is joined late begins with the changes there were by then, and waits for none of them again.
     if (seq === 0 && body.chain !== undefined) return this.#begin(body.chain)
     const { instruction } = body
-    if (typeof instruction !== 'string') return null
+    if (typeof instruction !== 'string')
+      return type === 'approvers.changed' ? 'the change of the approvers: it names no instruction' : null
     if (type === 'instruction.revoked' || (type === 'instruction.state' && stopped.has(body.state)))
       this.#stopped.add(instruction)
     if (type === 'instruction.state' && body.state === 'approved') this.#approved.set(instruction, timeUnixMs)

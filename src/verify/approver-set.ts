@@ -49,7 +49,6 @@ export const instructionKinds = [
   'standing-transfer',
   'transfer',
 ] as const
-export type InstructionKind = (typeof instructionKinds)[number]
 
 /** Between the last approval that a change of the approvers needed and its coming into force, at least. */
 export const approversWaitMs = 72 * 3600e3

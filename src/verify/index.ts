@@ -3,11 +3,33 @@
  * (`VerifyCrypto`). Where a function returns `T | string`, the string says what is wrong.
  */
 
-export type { Approver } from './approvers.ts'
+export {
+  type ChainLink,
+  checkedDrafter,
+  followChain,
+  genesisSet,
+  parseLinks,
+} from './approver-chain.ts'
+export {
+  type ApproverRules,
+  type ApproverSet,
+  approversWaitMs,
+  instructionKinds,
+  noRules,
+  parseRules,
+  parseSetBody,
+  quorumFor,
+  type SetBody,
+} from './approver-set.ts'
+export { type Approver, approverSigned, parseApproverSet, printApprover } from './approvers.ts'
 export { type OpenedCheckpoint, openCheckpoint } from './checkpoint.ts'
 export { type Checkpoint, parseCheckpoint } from './checkpoint-text.ts'
 export { type Cosigned, cosignedMessage, findCosignature, maxAheadSeconds } from './cosignature.ts'
+export { type Delegation, openDelegation, openWithdrawal } from './delegation.ts'
+export { type ErasureJudge, orderedErasure } from './erasure.ts'
 export { type Genesis, openGenesis } from './genesis.ts'
+export { isApproved, type Judgement, judge, type Order } from './judge.ts'
+export { approverId } from './key-id.ts'
 export {
   chainKeyCommitment,
   commitmentOf,
@@ -27,6 +49,7 @@ export {
   nodeHash,
 } from './merkle.ts'
 export { noteFault, parseNote, type SignedNote } from './note.ts'
+export { openOrder, type SignedOrder } from './order-document.ts'
 export { type EntryPayload, parsePayload } from './payload.ts'
 export { isPromise, type PromiseVerdict, verifyPromise } from './promise.ts'
 export { PromiseBook, type PromiseState } from './promise-book.ts'
@@ -49,6 +72,7 @@ export {
   type TlogPolicy,
 } from './tlog-policy.ts'
 export { parseTrust, type Trust, type TrustedRegion } from './trust.ts'
+export { documentIdOf, openVerdict, type Verdict, type VerdictKind } from './verdict-document.ts'
 export {
   type NoteKeyKind,
   parseTypedVerifierKey,

@@ -693,7 +693,7 @@ def assertion(approver, message, signature):
     return ecdsa_p256(approver.key, data + sha256(client_json), ecdsa)
 
 
-# --- DSSE, genesis, instruction, approval --------------------------------------------------------
+# --- DSSE, sets of approvers, genesis ------------------------------------------------------------
 
 KIND = "application/vnd.holdfast.%s+json"
 
@@ -706,20 +706,39 @@ def dsse_bytes(value, what):
     return data
 
 
-def read_envelope(envelope, kind):
-    """(document, its id, its PAE, signatures)"""
-    need(isinstance(envelope, dict), kind + " is not an envelope")
-    need(envelope.get("payloadType") == KIND % kind, kind + " is of another type")
-    payload = dsse_bytes(envelope.get("payload"), kind)
-    signatures = envelope.get("signatures")
-    need(isinstance(signatures, list), kind + " has no list of signatures")
+Envelope = collections.namedtuple("Envelope", "type payload signatures")
+
+
+def open_envelope(value):
+    need(isinstance(value, dict) and is_text(value.get("payloadType")) and value["payloadType"], "it is not an envelope")
+    need(isinstance(value.get("signatures"), list), "an envelope has no list of signatures")
     sigs = []
-    for signature in signatures:
+    for signature in value["signatures"]:
         need(isinstance(signature, dict) and is_text(signature.get("keyid", "")), "a signature is malformed")
         sigs.append(dsse_bytes(signature.get("sig"), "a signature"))
-    payload_type = (KIND % kind).encode()
-    pae = b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type, len(payload), payload)
-    return canonical(payload, kind), sha256(pae).hex(), pae, sigs
+    return Envelope(value["payloadType"], dsse_bytes(value.get("payload"), "a payload"), sigs)
+
+
+def pae_of(envelope):
+    payload_type = envelope.type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type, len(envelope.payload), envelope.payload)
+
+
+def id_of(envelope):
+    return sha256(pae_of(envelope)).hex()
+
+
+def read_document(envelope, kind, names):
+    need(envelope.type == KIND % kind, f"{kind} is of another type")
+    document = canonical(envelope.payload, kind)
+    fields(document, names, kind)
+    need(is_one(document["v"]), f"{kind} is of another version")
+    return document
+
+
+def is_reason(value):
+    """At most 1,000 UTF-16 code units."""
+    return is_text(value) and len(utf16(value)) <= 2000
 
 
 def read_approvers(value, least):
@@ -731,18 +750,262 @@ def read_approvers(value, least):
     return approvers, value["quorum"]
 
 
-def read_genesis(envelope):
-    """(tenant id, approvers, quorum)"""
-    genesis, tenant, pae, sigs = read_envelope(envelope, "genesis")
-    fields(genesis, "approvers created name nonce quorum recovery v", "genesis")
-    need(is_one(genesis["v"]), "genesis is of another version")
+KINDS = "access approvers class disclose erase key residency standing-transfer transfer".split()
+Rules = collections.namedtuple("Rules", "abroad drafters quorums separate_duties")
+ApproverSet = collections.namedtuple("ApproverSet", "tenant number id approvers quorum spare spare_quorum rules")
+
+
+def read_rules(value, approvers, quorum):
+    fields(value, "abroad drafters quorums separateDuties", "the rules")
+    need(type(value["abroad"]) is int and 0 <= value["abroad"] <= len(approvers), "abroad is not from 0 to the number of approvers")
+    need(type(value["separateDuties"]) is bool, "separateDuties is not true or false")
+    need(not value["separateDuties"] or len(approvers) > 1, "separate duties take two approvers")
+    need(isinstance(value["quorums"], dict), "the quorums are no object")
+    for kind, count in value["quorums"].items():
+        need(kind in KINDS, "a quorum is for no kind of instruction")
+        least = quorum if kind == "approvers" else 1
+        need(type(count) is int and least <= count <= len(approvers), "a quorum by kind is out of bounds")
+    need(isinstance(value["drafters"], list), "the drafters are no list")
+    drafters, _ = read_approvers({"approvers": value["drafters"], "quorum": 1 if value["drafters"] else 0}, 0)
+    need(not {each.key for each in drafters} & {each.key for each in approvers}, "a drafter is an approver")
+    return Rules(value["abroad"], drafters, value["quorums"], value["separateDuties"])
+
+
+def read_set(value, tenant, number, identity):
+    """Of a genesis or of the `set` of a change."""
+    approvers, quorum = read_approvers(value, 1)
+    spare = read_approvers(fields(value["recovery"], "approvers quorum", "the recovery set"), 0)
+    # A genesis may leave them out.
+    rules = read_rules(value["rules"], approvers, quorum) if "rules" in value else Rules(0, [], {}, False)
+    return ApproverSet(tenant, number, identity, approvers, quorum, *spare, rules)
+
+
+def read_genesis(value):
+    """The set that the tenant begins with. Its id is the tenant's."""
+    envelope = open_envelope(value)
+    need(envelope.type == KIND % "genesis", "genesis is of another type")
+    genesis = canonical(envelope.payload, "genesis")
+    need(isinstance(genesis, dict), "genesis is not an object")
+    rules = " rules" if "rules" in genesis else ""
+    read_document(envelope, "genesis", "approvers created name nonce quorum recovery v" + rules)
     need(millis(genesis["created"]) is not None, "genesis has no time")
     need(is_text(genesis["name"]) and is_hex(genesis["nonce"], 32), "genesis is malformed")
-    read_approvers(fields(genesis["recovery"], "approvers quorum", "genesis"), 0)
-    approvers, quorum = read_approvers(genesis, 1)
-    for approver in approvers:
-        need(any(signed_by_approver(approver, pae, sig) for sig in sigs), "genesis is not signed by each of its approvers")
-    return tenant, approvers, quorum
+    own = read_set(genesis, id_of(envelope), 0, id_of(envelope))
+    for approver in own.approvers:
+        signed = any(signed_by_approver(approver, pae_of(envelope), sig) for sig in envelope.signatures)
+        need(signed, "genesis is not signed by each of its approvers")
+    return own
+
+
+def approver_id(approver):
+    data = b"holdfast/approver/v1\0" + approver.algorithm.encode() + b"\0" + approver.key
+    if approver.rp_id is not None:
+        data += b"\0" + canonical_write({"origins": list(approver.origins), "rpId": approver.rp_id})
+    return sha256(data).hex()
+
+
+def signer_among(envelope, approvers):
+    """Whose the one signature is; None: nobody's of these."""
+    need(len(envelope.signatures) == 1, "it has not exactly one signature")
+    return next((each for each in approvers if signed_by_approver(each, pae_of(envelope), envelope.signatures[0])), None)
+
+
+# --- verdicts and delegations ------------------------------------------------------------------------
+
+# For whom it counts and by whose key it was signed (both keys), when, and by which delegation.
+Approval = collections.namedtuple("Approval", "instruction seat voter signer time delegation kinds")
+MONTH = 31 * DAY
+
+
+def read_delegation(envelope, own):
+    """(giver, delegate, from, until, kinds)"""
+    names = "approver delegate expires kinds nonce notBefore reason tenant v"
+    document = read_document(envelope, "delegation", names)
+    need(document["tenant"] == own.tenant, "a delegation is another tenant's")
+    need(is_hex(document["nonce"], 32) and is_reason(document["reason"]), "a delegation is malformed")
+    start, end = millis(document["notBefore"]), millis(document["expires"])
+    need(start is not None and end is not None and start < end <= start + MONTH, "a delegation is for no time, or for too long")
+    kinds = document["kinds"]
+    if kinds is not None:
+        need(isinstance(kinds, list) and kinds, "a delegation is for no kind")
+        need(all(is_text(kind) and kind in KINDS and kind != "approvers" for kind in kinds), "a delegation is for a kind that cannot be passed on")
+    delegate = read_approver(document["delegate"])
+    need(all(each.key != delegate.key for each in own.approvers), "a delegate is an approver")
+    giver = signer_among(envelope, own.approvers)
+    need(giver is not None and approver_id(giver) == document["approver"], "a delegation is not signed by who gives it")
+    return giver, delegate, start, end, kinds
+
+
+def read_approval(envelope, own):
+    """An approval by somebody who may speak for the tenant. What it counts for is seen later."""
+    need(envelope.type == KIND % "approval", "it is no approval")
+    document = canonical(envelope.payload, "approval")
+    delegated = isinstance(document, dict) and "delegation" in document
+    read_document(envelope, "approval", "instruction reason tenant time v" + (" delegation" if delegated else ""))
+    time = millis(document["time"])
+    need(is_hex(document["instruction"], 64) and is_reason(document["reason"]) and time is not None, "an approval is malformed")
+    need(document["tenant"] == own.tenant, "an approval is another tenant's")
+    if delegated:
+        inner = open_envelope(document["delegation"])
+        giver, delegate, start, end, kinds = read_delegation(inner, own)
+        need(signer_among(envelope, [delegate]) is not None, "an approval is not signed by the delegate")
+        need(start <= time < end, "an approval is outside the time of its delegation")
+        return Approval(document["instruction"], "approver", giver.key, delegate.key, time, id_of(inner), kinds)
+    for seat, approvers in (("approver", own.approvers), ("recovery", own.spare)):
+        signer = signer_among(envelope, approvers)
+        if signer is not None:
+            return Approval(document["instruction"], seat, signer.key, signer.key, time, None, None)
+    raise Fault("an approval is signed by no approver")
+
+
+def read_approvals(envelopes, own):
+    """Those that are some; what is none is passed over."""
+    found = []
+    for value in envelopes:
+        try:
+            found.append(read_approval(open_envelope(value), own))
+        except Fault:
+            pass
+    return found
+
+
+def most_votes(approvals):
+    """The most approvals of which no two are of one approver, and no two by one key."""
+    edges = {}
+    for approval in approvals:
+        edges.setdefault(approval.voter, set()).add(approval.signer)
+    taken = {}  # key: whose vote it gives
+
+    def place(voter, tried):
+        for signer in edges[voter] - tried:
+            tried.add(signer)
+            if signer not in taken or place(taken[signer], tried):
+                taken[signer] = voter
+                return True
+        return False
+
+    return sum(place(voter, set()) for voter in edges)
+
+
+def drafter_key(envelope, document, own):
+    """The key of who drafted it, if it is named, may draft, and its one signature is there."""
+    known = next((each for each in own.approvers + own.rules.drafters if approver_id(each) == document.get("drafter")), None)
+    if known is None or len(envelope.signatures) != 1 or signer_among(envelope, [known]) is None:
+        return None
+    return known.key
+
+
+YEAR = 366 * DAY
+ORDERS = {
+    "approvers": "after by expires kind ledger nonce notBefore number purpose set tenant v",
+    "erase": "expires kind ledger nonce notBefore purpose region scope tenant v",
+}
+
+
+def read_order(envelope, kind, own):
+    document = canonical(envelope.payload, "instruction")
+    need(isinstance(document, dict) and document.get("kind") == kind, "the instruction is of another kind")
+    read_document(envelope, "instruction", ORDERS[kind] + (" drafter" if "drafter" in document else ""))
+    need(document["tenant"] == own.tenant, "the instruction is another tenant's")
+    start, end = millis(document["notBefore"]), millis(document["expires"])
+    need(start is not None and end is not None and start < end <= start + YEAR, "the instruction is for no time, or for too long")
+    return document
+
+
+def need_approved(envelope, document, envelopes, own, withdrawn):
+    kind, by_recovery = document["kind"], document.get("by") == "recovery"
+    counting = []
+    for approval in read_approvals(envelopes, own):
+        lent = approval.delegation is not None
+        if approval.instruction != id_of(envelope) or approval.time >= millis(document["expires"]):
+            continue
+        if approval.seat != ("recovery" if by_recovery else "approver"):
+            continue
+        if lent and (kind == "approvers" or approval.delegation in withdrawn):
+            continue
+        if lent and approval.kinds is not None and kind not in approval.kinds:
+            continue
+        counting.append(approval)
+    quorum = max(1, own.spare_quorum) if by_recovery else own.rules.quorums.get(kind, own.quorum)
+    need(most_votes(counting) >= quorum, "the instruction is not approved by the quorum")
+    if own.rules.separate_duties and not by_recovery:
+        drafter = drafter_key(envelope, document, own)
+        others = [each for each in counting if drafter not in (each.voter, each.signer)]
+        need(drafter is not None and others, "nobody but who drafted it has approved the instruction")
+
+
+# --- changes of the approvers ------------------------------------------------------------------------
+
+
+def follow_change(own, link):
+    need(isinstance(link, dict) and isinstance(link.get("approvals"), list), "a change is malformed")
+    envelope = open_envelope(link.get("envelope"))
+    for approval in link["approvals"]:
+        open_envelope(approval)
+    change = read_order(envelope, "approvers", own)
+    need(change["by"] in ("approvers", "recovery"), "a change is by nobody")
+    need(type(change["number"]) is int and change["number"] == own.number + 1, "a change has another number")
+    need(change["after"] == own.id, "a change comes after another")
+    fields(change["set"], "approvers quorum recovery rules", "the set")
+    following = read_set(change["set"], own.tenant, change["number"], id_of(envelope))
+    # No delegation counts here, so none can have been taken back.
+    need_approved(envelope, change, link["approvals"], own, ())
+    return following
+
+
+def follow_chain(genesis, chain):
+    need(isinstance(chain, list), "a chain is no list")
+    own = genesis
+    for link in chain:
+        own = follow_change(own, link)
+    return own
+
+
+class ApproverBook:
+    """What the entries of a statement say of who may sign, in their order."""
+
+    WAIT = 72 * 60 * 60 * 1000
+
+    def __init__(self, genesis, whole):
+        self.genesis, self.whole = genesis, whole
+        self.chain = [] if whole else None  # in force; None: not told yet
+        self.approved, self.stopped, self.withdrawn = {}, set(), set()
+
+    def in_force(self, chain):
+        return self.chain is None or canonical_write(chain) == canonical_write(self.chain)
+
+    def read(self, payload):
+        kind, body = payload["type"], payload["body"]
+        instruction, time = body.get("instruction"), millis(payload["time"])
+        if kind == "tenant.joined" and payload["seq"] == 0 and "chain" in body:
+            follow_chain(self.genesis, body["chain"])
+            self.chain = body["chain"]
+        if kind == "delegation.withdrawn" and is_text(body.get("delegation")):
+            self.withdrawn.add(body["delegation"])
+        if kind == "approvers.changed":
+            self.changed(body, instruction, time)
+        if not is_text(instruction):
+            return
+        state = body.get("state") if kind == "instruction.state" else None
+        if kind == "instruction.revoked" or state in ("expired", "failed", "rejected", "revoked"):
+            self.stopped.add(instruction)
+        if state == "approved":
+            self.approved[instruction] = time
+
+    def changed(self, body, instruction, time):
+        chain = body.get("chain")
+        need(isinstance(chain, list) and chain, "the change holds no chain")
+        need(type(body.get("number")) is int and body["number"] == len(chain), "the change has another number than its chain")
+        own = follow_chain(self.genesis, chain)
+        need(own.id == instruction, "the change names another instruction")
+        need(self.in_force(chain[:-1]), "the change does not follow the one before")
+        self.chain = chain
+        need(instruction not in self.stopped, "the change had been stopped")
+        need(instruction in self.approved or not self.whole, "nothing says that the change was approved")
+        need(time - self.approved.get(instruction, time - self.WAIT) >= self.WAIT, "the change did not wait for 72 hours")
+
+
+# --- erasures ----------------------------------------------------------------------------------------
 
 
 def read_pairs(value):
@@ -753,35 +1016,19 @@ def read_pairs(value):
     return value
 
 
-def approver_of(envelope, instruction, trust, expires):
-    """The approver, or None when this is no approval that counts."""
-    try:
-        approval, _, pae, sigs = read_envelope(envelope, "approval")
-    except Fault:
-        return None
-    if not isinstance(approval, dict) or (approval.get("instruction"), approval.get("tenant")) != (instruction, trust.tenant):
-        return None
-    time = millis(approval.get("time"))
-    if time is None or time >= expires:
-        return None
-    return next((each for each in trust.approvers if any(signed_by_approver(each, pae, sig) for sig in sigs)), None)
-
-
-def covered(body, trust, region):
+def covered(body, trust, region, book):
     """The pairs of number and id whose erasure this `entries.erased` shows to be ordered."""
-    document, identity, _, _ = read_envelope(body.get("envelope"), "instruction")
-    need(isinstance(document, dict) and document.get("kind") == "erase", "the instruction is not one to erase")
-    need(document.get("tenant") == trust.tenant, "the instruction is another tenant's")
-    need(document.get("ledger") == region.keys.origin, "the instruction is of another ledger")
-    expires = millis(document.get("expires"))
-    need(expires is not None, "the instruction does not expire")
-    need(isinstance(document.get("scope"), dict), "the instruction has no scope")
+    envelope = open_envelope(body.get("envelope"))
+    document = read_order(envelope, "erase", trust.genesis)
+    need(document["ledger"] == region.keys.origin, "the instruction is of another ledger")
+    need(isinstance(document["scope"], dict), "the instruction has no scope")
     scope = read_pairs(document["scope"].get("entries"))
     if "entries" in body:
-        need(body["entries"] == read_pairs(scope), "entries.erased lists other entries")
+        need(canonical_write(body["entries"]) == canonical_write(scope), "entries.erased lists other entries")
+    own = follow_chain(trust.genesis, body.get("chain", []))
+    need(book.in_force(body.get("chain", [])), "the erasure is judged by other approvers than were in force")
     approvals = body.get("approvals")
-    approvers = {approver_of(each, identity, trust, expires) for each in approvals} if isinstance(approvals, list) else set()
-    need(len(approvers - {None}) >= trust.quorum, "the erasure is not approved by the quorum")
+    need_approved(envelope, document, approvals if isinstance(approvals, list) else [], own, book.withdrawn)
     return scope
 
 
@@ -805,7 +1052,8 @@ class Trust:
     def __init__(self, text):
         value = plain_json(text, "the trust file")
         need(isinstance(value, dict) and value.get("format") == "holdfast/trust/v1", "this is no trust file")
-        self.tenant, self.approvers, self.quorum = read_genesis(value.get("genesis"))
+        self.genesis = read_genesis(value.get("genesis"))
+        self.tenant = self.genesis.tenant
         need(value.get("tenant") == self.tenant, "the tenant is not that of the genesis")
         need(isinstance(value.get("regions"), dict), "the trust file has no regions")
         self.regions = {name: Region(region) for name, region in value["regions"].items()}
@@ -933,6 +1181,7 @@ class Statement:
         self.whole = header["first"] == 0 and header["count"] == header["entered"]
 
         self.prev, self.walk, self.last_index = header["prev"], Walk(size), -1
+        self.book = ApproverBook(trust.genesis, header["first"] == 0)
         for number, line in enumerate(rows):
             if number < len(rows) - 1:
                 need(line.endswith(b","), f"row {number}: no comma follows")
@@ -995,13 +1244,14 @@ class Statement:
                 check_joined(payload, self.trust, self.region)
             self.standing[number] = payload["id"]
             self.digests[payload["id"]] = digest(payload)
+            self.book.read(payload)
             if payload["type"] == "entries.erased":
                 self.erasure(payload)
         self.walk.row(row["i"], hashes, leaf)
         self.prev, self.last_index = commitment.hex(), row["i"]
 
     def erasure(self, payload):
-        for number, entry in covered(payload["body"], self.trust, self.region):
+        for number, entry in covered(payload["body"], self.trust, self.region, self.book):
             self.covering[number] = entry
             self.erased[entry] = number
 

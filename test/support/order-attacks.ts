@@ -287,6 +287,145 @@ export const honestOrders: readonly (readonly [name: string, attack: () => Attac
   ],
 ]
 
+/** Neither honest nor an attack: where two readers of one document could see two things. */
+export const nearlyRight: readonly (readonly [name: string, attack: () => Attack])[] = [
+  [
+    'a reason of 500 pairs',
+    () => second(ordered => approval(b, ordered, { reason: '\u{1f5c4}'.repeat(500) })),
+  ],
+  [
+    'a reason of 501 pairs',
+    () => second(ordered => approval(b, ordered, { reason: '\u{1f5c4}'.repeat(501) })),
+  ],
+  ['approvals that are no list', () => eraseWith(() => [], { told: { approvals: 'two' } })],
+  ['approvals by their index', () => eraseWith(() => [], { told: { approvals: {} } })],
+  ['an empty chain', () => eraseWith(byTwo, { chain: [] })],
+  ['no list of entries', () => eraseWith(byTwo, { told: { entries: null } })],
+  [
+    'a drafter who has not signed, where nobody asks',
+    () => eraseWith(byTwo, { order: { drafter: keyIdOf(a) } }),
+  ],
+  ['a drafter that is no key', () => eraseWith(byTwo, { order: { drafter: null } })],
+  [
+    'a link with a field more',
+    () => {
+      const link = firstChange()
+      const more = { ...link, json: { ...(link.json as Fields), note: 'first' } }
+      return books([approvedAt(link), changed([more])])
+    },
+  ],
+  [
+    'a link whose envelope has a field more, and another later',
+    () => {
+      const one = firstChange()
+      const two = change(2, one.id, { approvals: ordered => [approval(c, ordered)] })
+      const more = { ...one, json: { ...(one.json as Fields), note: 'first' } }
+      return books([approvedAt(one), approvedAt(two), changed([more]), changed([one, two], {}, 7)])
+    },
+  ],
+  [
+    'an approval that is none, in a chain',
+    () => wrong({ approvals: ordered => [...byTwo(ordered), lend()] }),
+  ],
+  ['a change whose number is true', () => wrong({ fields: { number: true } })],
+  ['rules that are true', () => wrong({ rules: { abroad: true } })],
+  ['a quorum by a kind of the prototype', () => wrong({ rules: { quorums: { constructor: 1 } } })],
+  ['a delegation for kinds twice', () => secondLent({ kinds: ['erase', 'erase'] })],
+  ['a delegation to a recovery key', () => secondLent({}, b, spare)],
+  ['a delegation to a clerk', () => secondLent({}, b, clerk)],
+  ['a delegation within a delegation', () => secondLent({ delegation: asJson(lend()) })],
+  [
+    'a taking back that names nothing',
+    () =>
+      second(ordered => lent(lend(), ordered), {
+        between: [entry('delegation.withdrawn', { delegation: null })],
+      }),
+  ],
+  [
+    'a change in a statement that begins later, too soon',
+    () => {
+      const link = firstChange()
+      return books([approvedAt(link, 5), changed([link])], acme, 4)
+    },
+  ],
+  [
+    'approved, stopped and changed by others',
+    () => {
+      const [one, again] = [firstChange(), firstChange()]
+      return books([
+        approvedAt(one),
+        approvedAt(again),
+        entry('instruction.revoked', { instruction: again.id }),
+        changed([one]),
+      ])
+    },
+  ],
+  [
+    'approved a second time',
+    () => {
+      const link = firstChange()
+      return books([approvedAt(link, 3), approvedAt(link, 5), changed([link])])
+    },
+  ],
+  [
+    'a second joining',
+    () => {
+      const { payload } = joinedWith([firstChange().json])
+      return eraseWith(byTwo, { between: [entry('tenant.joined', payload!.body as Fields)] })
+    },
+  ],
+]
+
+/** What of an order or of a change a provider could write something else into. */
+export const orderParts = {
+  change: 'after,by,expires,kind,ledger,notBefore,number,set,v,drafter',
+  set: 'approvers,quorum,recovery,rules,extra',
+  rules: 'abroad,drafters,quorums,separateDuties,extra',
+  changed: 'chain,instruction,number,extra',
+  delegation: 'approver,delegate,expires,kinds,nonce,notBefore,reason,tenant,v,extra',
+  verdict: 'instruction,reason,tenant,time,v,delegation,extra',
+  joined: 'chain',
+  withdrawn: 'delegation',
+} as const
+
+export function withField(part: keyof typeof orderParts, field: string, value: Json): Attack {
+  const fields = { [field]: value }
+  switch (part) {
+    case 'change':
+      return wrong({ fields })
+    case 'set':
+      return wrong({ with: fields })
+    case 'rules':
+      return wrong({ rules: fields })
+    case 'delegation':
+      return secondLent(fields)
+    case 'verdict':
+      return second(ordered => lent(lend(), ordered, fields))
+    case 'joined':
+      return {
+        kind: 'statement',
+        document: forgeStatement(acme, { rows: [joinedWith(value)] }),
+        trust: acme.trust(),
+      }
+    case 'withdrawn':
+      return second(ordered => lent(lend(), ordered), { between: [entry('delegation.withdrawn', fields)] })
+    case 'changed': {
+      const link = firstChange()
+      return books([approvedAt(link), changed([link], fields)])
+    }
+  }
+}
+
+/** Values that are right somewhere. */
+export const orderValues: readonly Json[] = [
+  ...[1, 2, 3, 32, 33, 366, 367, 368].map(day),
+  ...[0, 1, 2, 3, true, false, null],
+  ...[[], ['erase'], ['approvers'], ['erase', 'lunch'], { erase: 1 }, { approvers: 1 }, { erase: 3 }, {}],
+  ...['approvers', 'recovery', 'erase', acme.tenant, '', 'x'.repeat(1000), 'a'.repeat(32)],
+  ...[a, b, c, spare, deputy].flatMap(key => [keyIdOf(key), approver(key), [approver(key)]]),
+  ...[{ approvers: [], quorum: 0 }, { approvers: [approver(spare)], quorum: 1 }, rightSet],
+]
+
 const o = 'order-document.ts'
 const v = 'verdict-document.ts'
 const d = 'delegation.ts'
@@ -869,6 +1008,14 @@ export const orderChecks: readonly Check[] = [
       return books([approvedAt(link), changed([link], { number: 2 })])
     },
     says: 'its number is another',
+  },
+  {
+    check: 'that a change names an instruction',
+    file: book,
+    find: "type === 'approvers.changed' ? 'the change of the approvers: it names no instruction' : null",
+    replace: 'null',
+    attack: () => books([changed([firstChange({ approvals: () => [] })], { instruction: null })]),
+    says: 'it names no instruction',
   },
   {
     check: 'that a change names its instruction',

@@ -82,6 +82,8 @@ export interface Erasure {
   readonly blank?: ForgedRow
   readonly kept?: boolean
   readonly silent?: boolean
+  /** Merged into the body of the row that tells of it. */
+  readonly told?: object
   /** Between the row that was erased and the one that tells of it. */
   readonly between?: readonly ForgedRow[]
 }
@@ -123,6 +125,7 @@ export function erased(change: Erasure): Attack {
     envelope: asJson(ordered),
     instruction: documentId(ordered),
     ...(change.chain !== undefined && { chain: change.chain }),
+    ...change.told,
   }
   const told = change.silent ? {} : { payload: { type: 'entries.erased', body: body as Json } }
   const rows = [

@@ -25,6 +25,14 @@ import { run } from '../support/child.ts'
 import { damaged } from '../support/damage.ts'
 import { forgeReceipt, forgeStatement, stranger } from '../support/forge.ts'
 import { createTestLedger, crypto, logOfSigner, makeSigner, region } from '../support/ledger.ts'
+import {
+  honestOrders,
+  nearlyRight,
+  orderChecks,
+  orderParts,
+  orderValues,
+  withField,
+} from '../support/order-attacks.ts'
 import { describeWith } from '../support/program.ts'
 import { type Attack, checks, erased, victim } from '../support/verifier-attacks.ts'
 
@@ -246,6 +254,7 @@ async function honest(): Promise<Case[]> {
     forged('later ones', { rows: [{}, {}], first: 4 }),
     forged('non-ASCII', { rows: [{}, { payload: { body: strange, type: 'ünknown' } }, {}] }),
     attack('erased', erased({})),
+    ...honestOrders.map(([name, made]) => attack(name, made())),
     rotatedAt(8, 'old'),
     rotatedAt(8, 'new'),
     rotatedAt(8, 'both'),
@@ -349,14 +358,23 @@ function signedDamage(count: number): Case[] {
         ? each.toWellFormed()
         : each
   const promiseFields = 'entries,index,path,region,size,time,v,within,extra'.split(',')
-  const orders = 'expires,kind,ledger,scope,tenant,extra'.split(',')
-  const approvals = 'instruction,tenant,time,extra'.split(',')
+  const orders = 'expires,kind,ledger,scope,tenant,notBefore,v,drafter,purpose,nonce,region,extra'.split(',')
+  const approvals = 'instruction,tenant,time,reason,v,delegation,extra'.split(',')
   const rows = (row: object) => [{}, row, {}]
   const headers = 'count,entered,first,format,prev,region,tenant,time,checkpoint,extra'.split(',')
   const payloads = 'body,id,prev,region,seq,tenant,time,type,v,extra'.split(',')
   return Array.from({ length: count }, (_, at): Case => {
-    const pick = Math.floor(at / 13)
-    switch (at % 13) {
+    const pick = Math.floor(at / 15)
+    switch (at % 15) {
+      case 13:
+      case 14: {
+        const parts = Object.keys(orderParts) as (keyof typeof orderParts)[]
+        const part = parts[pick % parts.length]!
+        const names = orderParts[part].split(',')
+        const field = names[Math.floor(pick / parts.length) % names.length]!
+        const known = orderValues[(at * 7919 + seed) % orderValues.length]!
+        return attack(`${part} ${field} ${at}`, withField(part, field, at % 15 === 13 ? json(at) : known))
+      }
       case 8:
         return signedPromise(`promise ${at}`, { [promiseFields[pick % 9]!]: json(at) })
       case 9: {
@@ -364,7 +382,7 @@ function signedDamage(count: number): Case[] {
         return signedPromise(`path ${at}`, { index: pick % 5, path, size: pick % 7 })
       }
       case 10: {
-        const field = orders[pick % 6]!
+        const field = orders[pick % orders.length]!
         const changed = field === 'scope' ? { entries: json(at) } : json(at)
         return attack(
           `order ${at}`,
@@ -373,7 +391,10 @@ function signedDamage(count: number): Case[] {
       }
       case 11:
         return pick % 2 === 0
-          ? attack(`approval ${at}`, erased({ approval: { [approvals[pick % 4]!]: json(at) } }))
+          ? attack(
+              `approval ${at}`,
+              erased({ approval: { [approvals[pick % approvals.length]!]: json(at) } }),
+            )
           : attack(`list ${at}`, erased({ listed: json(at) ?? [] }))
       case 12: {
         const blank = (leaf: Uint8Array): Uint8Array => {
@@ -550,7 +571,7 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
 
   it('refuses every attack that ours refuses', async () => {
     const { accepted, differing } = await disagreements(
-      checks.map(({ attack: made, check }) => attack(check, made())),
+      [...checks, ...orderChecks].map(({ attack: made, check }) => attack(check, made())),
     )
     expect(differing).toEqual([])
     expect(accepted).toBe(0)
@@ -559,6 +580,7 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
   it('draws the same line where documents are nearly right', async () => {
     const cases = [
       ...corners(),
+      ...nearlyRight.map(([name, made]) => attack(name, made())),
       await promisedAndErased('promised and erased', ['{}']),
       await promisedAndErased('promised as two things and erased', ['{}', '{"a":1}']),
     ]
@@ -582,6 +604,18 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
       'a field 3',
       'a field 4',
       'a field of the prototype',
+      'a reason of 500 pairs',
+      'an empty chain',
+      'a drafter who has not signed, where nobody asks',
+      'a drafter that is no key',
+      'a link with a field more',
+      'an approval that is none, in a chain',
+      'a delegation for kinds twice',
+      'a delegation to a recovery key',
+      'a delegation to a clerk',
+      'a taking back that names nothing',
+      'approved, stopped and changed by others',
+      'a second joining',
       'promised and erased',
     ])
   })
@@ -612,7 +646,7 @@ describeWith('python3', 'a verifier written from the documents alone', () => {
   })
 
   it('says the same of what a provider damaged and signed', async () => {
-    const { accepted, differing } = await disagreements(signedDamage(650 * times))
+    const { accepted, differing } = await disagreements(signedDamage(900 * times))
     expect(differing).toEqual([])
     // Damage that leaves a document right, such as other letters in a name: else nothing was compared.
     expect(accepted).toBeGreaterThan(20)
