@@ -69,7 +69,7 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast instruct erase --region R (--entry ID … | --bucket B [--key K | --prefix P]) --purpose TEXT\n' +
       '                               [--expires 24h] [--dry-run]\n' +
       '       holdfast instruct standing-transfer --bucket b [--prefix p] --to-bucket b2 --purpose TEXT --expires 90d …\n' +
-      '       holdfast instruct class --bucket b --class CLASS --purpose TEXT\n' +
+      '       holdfast instruct class --bucket b [--prefix p] --class CLASS --purpose TEXT\n' +
       '       holdfast instruct residency --bucket b --regions R,R…|any --purpose TEXT\n' +
       '       holdfast instruct key --bucket b --act rotate|shred --purpose TEXT\n' +
       '       holdfast instruct approvers [--add KEY]… [--remove KEYID]… [--quorum N] [--quorum-for KIND=N]… [--abroad N]\n' +

@@ -138,6 +138,7 @@ async function whereIs(
       region: region.id,
       country: region.country,
       dataClass: bucket.row.dataClass,
+      classes: bucket.row.classes ?? [],
       residency: bucket.row.residency ?? null,
       ledger: region.logKey.name,
     }

@@ -1,4 +1,5 @@
 /** `instruct class`: what a bucket holds, and so which rules its data is under. */
+import { classOfKey } from '../policy/bucket-classes.ts'
 import { dataClasses, parseDataClass } from '../policy/data-classes.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions, required } from './options.ts'
@@ -7,7 +8,12 @@ import { draftOf, findBucketPlace, order, ordererOf, orderOptions } from './orde
 export async function instructClassCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values } = parseOptions({
     args: argv,
-    options: { ...orderOptions, bucket: { type: 'string' }, class: { type: 'string' } },
+    options: {
+      ...orderOptions,
+      bucket: { type: 'string' },
+      prefix: { type: 'string' },
+      class: { type: 'string' },
+    },
   })
   const dataClass = parseDataClass(required(values.class, '--class'))
   if (dataClass === null) throw new UsageError(`--class is one of ${dataClasses.join(', ')}`)
@@ -18,8 +24,9 @@ export async function instructClassCommand(argv: string[], io: CommandIo): Promi
     class: dataClass,
     kind: 'class',
     ledger: place.ledger,
+    ...(values.prefix !== undefined && { prefix: values.prefix }),
     region: place.region,
-    was: place.dataClass,
+    was: values.prefix === undefined ? place.dataClass : classOfKey(place, values.prefix),
   })
   return order(orderer, draft, 'It changes nothing', values, io)
 }

@@ -31,7 +31,7 @@ function rowsOf(instruction: Instruction): string[][] {
       return [
         [
           'what',
-          `${instruction.bucket} holds ${instruction.dataClass} data, and no longer ${instruction.was} data`,
+          `${instruction.bucket}${instruction.prefix === null ? '' : `/${instruction.prefix}*`} holds ${instruction.dataClass} data, and no longer ${instruction.was} data`,
         ],
         ['in', instruction.region],
       ]

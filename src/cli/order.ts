@@ -46,6 +46,7 @@ export interface BucketAnswer {
   readonly region: string
   readonly country: string
   readonly dataClass: string
+  readonly classes: readonly { readonly prefix: string; readonly dataClass: string }[]
   readonly ledger: string
   readonly residency: readonly string[] | null
 }

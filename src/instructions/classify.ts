@@ -7,6 +7,7 @@ import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import type { DraftBox } from '../ledger/drafts.ts'
 import { isRefusal } from '../policy/authorized.ts'
+import { withClass } from '../policy/bucket-classes.ts'
 import { decideClass } from '../policy/decide-class.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { Catalog } from '../store/catalog.ts'
@@ -43,9 +44,13 @@ export function runClassification(deps: ClassifyDeps, id: InstructionId): Promis
       },
     )
     if (isRefusal(decision)) return decision
-    const { tenant, was, dataClass } = decision.op.terms
-    const row: BucketRow = { ...bucket!.row, dataClass }
-    const body = { instruction: id, bucket: row.name, from: was, to: dataClass }
+    const { tenant, was, dataClass, prefix } = decision.op.terms
+    const row: BucketRow =
+      prefix === null
+        ? { ...bucket!.row, dataClass }
+        : { ...bucket!.row, classes: withClass(bucket!.row, prefix, dataClass) }
+    const of = prefix === null ? {} : { prefix }
+    const body = { instruction: id, bucket: row.name, from: was, to: dataClass, ...of }
     const batch = {
       // Another change of the bucket in between is seen when it is decided anew.
       checks: [{ table: 'buckets' as const, key: bucketRowKey(row.name), expected: bucket!.bytes }],

@@ -72,6 +72,8 @@ type EntryBodies = {
     readonly bucket: string
     readonly from: string
     readonly to: string
+    /** Of the keys that begin so; left out: of the bucket. */
+    readonly prefix?: string
   }
   'bucket.residency': {
     readonly instruction: InstructionId
@@ -303,6 +305,8 @@ export type LawBody = {
   readonly from: string
   readonly to: string
   readonly dataClass: string
+  /** Where keys in the scope are of several classes: from which prefix on which. `dataClass` is then the scope's own. */
+  readonly classes?: readonly (readonly [prefix: string, dataClass: string])[]
   readonly rules: readonly (readonly [finding: string, rule: string])[]
 }
 

@@ -241,7 +241,7 @@ async function checkOrder(
     const from = await bucketOf(at, instruction.from.bucket, tenant)
     if (destination === undefined) return
     const to = await bucketOf(destination, instruction.to.bucket, tenant)
-    const lost = classLost(from.dataClass, to)
+    const lost = classLost(from, to, instruction.prefix)
     if (lost !== null) throw new HoldfastError('law-refused', lost)
     const places = { from: at.country, to: destination.country }
     checkLaw(instruction, places, at, from)
@@ -252,13 +252,13 @@ async function checkOrder(
 /** Told before anybody signs; what counts is what each end decides, of its own bucket, when it runs. */
 function checkLaw(
   instruction: TransferInstruction,
-  places: Omit<TransferPlaces, 'dataClass'>,
+  places: Omit<TransferPlaces, 'bucket'>,
   { packs, lawfulNow }: InstructionRegion,
   row: BucketRow,
 ): void {
-  const { verdict } = lawOf(packs, instruction, { ...places, dataClass: row.dataClass }, lawfulNow())
+  const { verdict, facts } = lawOf(packs, instruction, { ...places, bucket: row }, lawfulNow())
   if (verdict.outcome !== 'allowed')
-    throw new HoldfastError('law-refused', `${row.name} holds ${row.dataClass} data. ${toldStop(verdict)}`)
+    throw new HoldfastError('law-refused', `${row.name} holds ${facts.dataClass} data. ${toldStop(verdict)}`)
 }
 
 async function bucketOf(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<BucketRow> {

@@ -3,6 +3,7 @@ import { concat, fromHex, u16be, utf8 } from '../core/bytes.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { BucketName, InstructionId, OriginId, RegionId, TenantId } from '../core/ids.ts'
 import type { Grant } from '../policy/acl.ts'
+import type { ClassedPrefix } from '../policy/bucket-classes.ts'
 import type { Place } from './places.ts'
 
 export interface BucketRow {
@@ -13,6 +14,8 @@ export interface BucketRow {
   readonly tenant: TenantId
   readonly createdUnixMs: number
   readonly dataClass: string
+  /** Prefixes whose keys are of another class, ascending. Left out: none. */
+  readonly classes?: readonly ClassedPrefix[]
   readonly etagMode: 'md5' | 'opaque'
   readonly bucketKeyId: string
   /** Those that it had before: versions are under them still. */

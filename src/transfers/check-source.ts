@@ -1,5 +1,6 @@
 /** What a source says, held against what it has entered: nothing of it is taken on its word. */
 import { createHash } from 'node:crypto'
+import { z } from 'zod'
 import type { RegionId } from '../core/ids.ts'
 import { ciphertextSha256, type Manifest, readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
@@ -39,11 +40,23 @@ export function checkDeparture(
 }
 
 /** The source's word for what it holds; it is in its books, and in the tenant's. */
-export function checkClass({ law }: Readonly<Record<string, unknown>>, { row }: KnownBucket): void {
-  const said = (law as { readonly dataClass?: unknown } | undefined)?.dataClass
-  const lost = classLost(typeof said === 'string' ? said : 'unknown', row)
+export function checkClass(
+  { law }: Readonly<Record<string, unknown>>,
+  { row }: KnownBucket,
+  { instruction }: KnownTransfer,
+): void {
+  const said = saidSchema.safeParse(law)
+  const { dataClass, classes } = said.success ? said.data : { dataClass: 'unknown', classes: [] }
+  // The first is the scope's own.
+  const inner = classes.slice(1).map(([prefix, each]) => ({ prefix, dataClass: each }))
+  const lost = classLost({ dataClass, classes: inner }, row, instruction.prefix)
   if (lost !== null) throw new TransferRefused('class-would-be-lost', lost)
 }
+
+const saidSchema = z.object({
+  dataClass: z.string(),
+  classes: z.array(z.tuple([z.string(), z.string()])).default([]),
+})
 
 /** A delete marker is all description. */
 export function checkMarkerHead(head: MarkerHead, item: TransferItem, { instruction }: KnownTransfer): null {

@@ -63,15 +63,10 @@ export async function dryRun(
   const [from, to] = [source.region.country, destination.region.country]
   const law = [source, destination].map(({ region, bucket }) => {
     const now = region.lawfulNow()
-    const { facts, verdict } = lawOf(
-      region.packs,
-      instruction,
-      { from, to, dataClass: bucket.dataClass },
-      now,
-    )
+    const { facts, verdict } = lawOf(region.packs, instruction, { from, to, bucket }, now)
     return { region: region.id, bucket: bucket.name, ...verdictJson(region.packs, facts, now, verdict) }
   })
-  const lost = classLost(source.bucket.dataClass, destination.bucket)
+  const lost = classLost(source.bucket, destination.bucket, instruction.prefix)
   const versionsLost = lostVersions(instruction, destination.bucket)
   const allowed =
     withinLimits &&

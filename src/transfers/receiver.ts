@@ -121,7 +121,7 @@ export function createReceiver(
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
     const nowUnixMs = region.lawfulNow()
-    const places = { from: peer.country, to: region.country, dataClass: bucket?.row.dataClass ?? '' }
+    const places = { from: peer.country, to: region.country, bucket: bucket?.row ?? null }
     const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
     const decision = decideTransfer(step, {
       end: { role: 'destination', region: region.id, peer: peer.id },
@@ -173,7 +173,7 @@ export function createReceiver(
       if (before !== null && before.row.state !== 'departed') return []
       const { current, bucket } = await authorize(peer, id, items)
       const itemsSha256 = itemsDigest(items)
-      checkClass(checkDeparture(region.id, peer, current, batch, itemsSha256, departure), bucket)
+      checkClass(checkDeparture(region.id, peer, current, batch, itemsSha256, departure), bucket, current)
       await demandPage(catalog, current.instruction, batch, items)
       if (before !== null && before.row.itemsSha256 !== itemsSha256) {
         throw new TransferRefused(

@@ -106,7 +106,7 @@ export async function authorize(
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)
   const nowUnixMs = region.lawfulNow()
-  const places = { from: region.country, to: peer.country, dataClass: bucket?.row.dataClass ?? '' }
+  const places = { from: region.country, to: peer.country, bucket: bucket?.row ?? null }
   const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
   const { row } = current
   const decision = decideTransfer(

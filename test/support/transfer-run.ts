@@ -170,6 +170,8 @@ export async function runTransferOnce(parts: TransferParts, plan: TransferPlan):
   const id = documentId(envelope) as InstructionId
   /** Versions that a client took away itself: nobody owes them to anybody. */
   const given = new Set<string>()
+  /** Versions whose write may have failed, and may be there all the same. */
+  const tried: Stored[] = []
   let seen = await storedIn(from)
 
   /** An error says nothing: what was written may be there or not. */
@@ -208,6 +210,7 @@ export async function runTransferOnce(parts: TransferParts, plan: TransferPlan):
     // Whatever becomes of the write, the version may be gone from here on.
     given.add(victim.originId)
     const fresh = chance.below(2) === 0 ? makeObject(parts.tenant, victim.key, chance, now) : null
+    if (fresh !== null) tried.push(fresh)
     await attempt(() => from.disk.catalog.commit(replace(parts.tenant, from, victim, fresh)))
     if (!from.disk.isCut())
       for (const stored of await storedIn(from))
@@ -304,7 +307,7 @@ export async function runTransferOnce(parts: TransferParts, plan: TransferPlan):
   const state = (await from.region.book.find(id))?.row.state ?? 'unknown'
   const there = await storedIn(to)
   const here = await storedIn(from)
-  const known = new Map(seen.map(stored => [stored.originId, stored]))
+  const known = new Map([...seen, ...tried].map(stored => [stored.originId, stored]))
   const counted = new Map<string, number>()
   for (const { originId, sha256 } of there) {
     counted.set(originId, (counted.get(originId) ?? 0) + 1)

@@ -105,7 +105,7 @@ describe('an instruction of kind class', () => {
     ['for a bucket that is not there', { bucket: 'nowhere' }, /no bucket nowhere/],
     ['to a class that nobody knows', { was: 'payment', class: 'secret' }, /class/],
     ['to the class that it has', { was: 'payment', class: 'payment' }, /changes nothing/],
-    ['with a field too many', { was: 'payment', class: 'health', prefix: 'x/' }, /prefix/],
+    ['with a field too many', { was: 'payment', class: 'health', suffix: 'x/' }, /suffix/],
   ])('is refused %s', async (_what, change, words) => {
     const said = await approved(change).then(
       ({ state, reason }) => `${state}: ${reason}`,
@@ -126,6 +126,68 @@ describe('an instruction of kind class', () => {
       expect((await settled(acme, id)).state).toBe(kind)
     }
     expect(await classOf('records')).toBe('payment')
+  })
+
+  it('of a prefix binds what begins so, wherever a transfer goes over it', async () => {
+    await acme.s3('PUT', '/mixed')
+    await acme.s3('PUT', '/mixed-copy', frankfurt)
+    for (const key of ['wages/a', 'notes/b']) await acme.s3('PUT', `/mixed/${key}`, 'content')
+    const wages = await approved({ bucket: 'mixed', prefix: 'wages/', was: 'personal', class: 'payment' })
+    expect(wages.state).toBe('completed')
+    const place = (await api(acme, 'GET', '/buckets/mixed')).json
+    expect([place.dataClass, place.classes]).toEqual([
+      'personal',
+      [{ prefix: 'wages/', dataClass: 'payment' }],
+    ])
+    const ask = (change: InstructionFields) =>
+      api(acme, 'POST', '/instructions', {
+        envelope: printEnvelope(
+          draft(
+            instructionFields(acme, {
+              from: { bucket: 'mixed', region: 'in-mumbai' },
+              to: { bucket: 'mixed-copy', region: 'de-frankfurt' },
+              ...change,
+            }),
+          ),
+        ),
+      })
+    // As a whole and where the payments are: what would come is payment data, into a bucket of personal data.
+    for (const prefix of ['', 'wages/', 'wages/a']) {
+      const { status, json } = await ask({ scope: { prefix } })
+      expect([prefix, status, json.message]).toEqual([prefix, 403, expect.stringMatching(/payment/)])
+    }
+    expect((await ask({ scope: { prefix: 'notes/' } })).status).toBe(201)
+    const there = { bucket: 'mixed-copy', region: 'de-frankfurt', ledger: 'holdfast.test/log/de-frankfurt' }
+    expect((await approved({ ...there, prefix: 'wages/', was: 'personal', class: 'payment' })).state).toBe(
+      'completed',
+    )
+    // Now the rules would come along, and India's on payments say no.
+    const refused = await ask({})
+    expect([refused.status, refused.json.message]).toEqual([403, expect.stringMatching(/payment data/)])
+    expect(
+      (await approved({ bucket: 'mixed', prefix: 'wages/', was: 'personal', class: 'health' })).state,
+    ).toBe('failed')
+  })
+
+  it('of a prefix is judged by both ends, also when the source hides it', async () => {
+    const envelope = draft(
+      instructionFields(acme, {
+        from: { bucket: 'mixed', region: 'in-mumbai' },
+        to: { bucket: 'mixed-copy', region: 'de-frankfurt' },
+        scope: { prefix: 'notes/' },
+      }),
+    )
+    const id = await instruct(acme, envelope)
+    for (const key of acme.approvers) await say(acme, verdict('approved', envelope, acme.tenant, key), id)
+    expect((await settled(acme, id)).state).toBe('completed')
+    const departed = (await booksOf(acme.credentials, 'in-mumbai')).find(
+      ({ type, body }) => type === 'transfer.departed' && body.instruction === id,
+    )
+    expect((departed!.body.law as any).dataClass).toBe('personal')
+    const classified = (await booksOf(acme.credentials, 'in-mumbai')).filter(
+      ({ type }) => type === 'bucket.classified',
+    )
+    expect(classified.map(({ body }) => body.prefix)).toContain('wages/')
   })
 
   it('is given on the command line', async () => {

@@ -5,7 +5,7 @@ import { dataClasses } from '../../policy/data-classes.ts'
 import type { ClassTerms } from '../../policy/decide-class.ts'
 import type { KeyTerms } from '../../policy/decide-key.ts'
 import type { ResidencyTerms } from '../../policy/decide-residency.ts'
-import { bucket, common, region } from '../fields.ts'
+import { bucket, common, prefix, region } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
 
 export interface ClassInstruction extends ClassTerms, InstructionTerms {
@@ -28,6 +28,8 @@ export const classSchema = z.strictObject({
   bucket,
   class: z.enum(dataClasses),
   kind: z.literal('class'),
+  /** Of the keys that begin so; left out, of the bucket. */
+  prefix: prefix.min(1).optional(),
   region,
   was: z.string().min(1).max(64),
 })
@@ -70,6 +72,7 @@ export function readClass(
     kind: data.kind,
     region: data.region as RegionId,
     bucket: data.bucket as BucketName,
+    prefix: data.prefix ?? null,
     was: data.was,
     dataClass: data.class,
   }
