@@ -16,7 +16,7 @@ import { createAppMetrics } from './app-metrics.ts'
 import { startBackgroundScrub } from './background-scrub.ts'
 import { readVerifyPage } from './cli/verify-page.ts'
 import { createPlaces } from './client-places.ts'
-import type { Config } from './config.ts'
+import type { Config, RegionConfig } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { messageOf } from './core/errors.ts'
 import { createHolds } from './core/holds.ts'
@@ -32,6 +32,7 @@ import { createHolders } from './key-holders.ts'
 import { makeBucketKey } from './keys/leases.ts'
 import { startClosing } from './ledger/closing.ts'
 import { plainAddress } from './ledger/connections.ts'
+import { declareEngines, type Engines } from './ledger/own-books.ts'
 import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { closeServer, listenOn } from './listen.ts'
 import { mirrorDepots, startLogMirrors } from './log-mirrors.ts'
@@ -97,6 +98,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       trashGraceMs: config.trashGraceMs,
       diskReserveBytes: config.diskReserveBytes,
       segmentBytes: config.segmentBytes,
+      placeOf,
       clock,
       randomBytes,
       log,
@@ -121,6 +123,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       },
     })
     regions.set(region.id, stack.use(region))
+    await declareEngines(region, region.own, enginesOf(regionConfig, config))
     const { scrubBytesPerSecond: bytesPerSecond, scrubEveryMs: everyMs } = config
     stack.use(startBackgroundScrub(region, { bytesPerSecond, everyMs, log, metrics }))
     const { catalog, drafts, id } = region
@@ -345,6 +348,24 @@ function createPeers(regions: ReadonlyMap<RegionId, Region>, others: Config['pee
     peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, log: logKey.log })
   }
   return peers
+}
+
+/** As the configuration says it: what a region stores in, all of it in its own country, and whom it sends something. */
+function enginesOf({ country, publish }: RegionConfig, { remotes, witnesses }: Config): Engines {
+  const hostOf = (url: string): string => new URL(url).hostname
+  const store = (holds: string, engine: string) => ({ holds, engine, country })
+  return {
+    stores: [
+      store('catalog', 'LMDB in a folder of the region'),
+      store('ciphertext', 'files in a folder of the region'),
+      store('public log', 'files in a folder of the region'),
+      ...publish.flatMap(target =>
+        'folder' in target ? [store('copy of the public log', 'files in another folder')] : [],
+      ),
+    ],
+    remotes: remotes.map(({ name, endpoint, country }) => ({ name, host: hostOf(endpoint), country })),
+    witnesses: witnesses.map(({ name, url, country }) => ({ name, host: hostOf(url), country })),
+  }
 }
 
 /** The token of whoever runs the process; it opens the operator's routes and none of a tenant's. */

@@ -34,7 +34,7 @@ export function createHolders(
 
 function holderClient(
   region: RegionAccess,
-  { holder }: TenantRow,
+  { holder, tenant }: TenantRow,
   clock: Clock,
   randomBytes: (length: number) => Uint8Array,
 ): KeyHolder {
@@ -50,6 +50,7 @@ function holderClient(
       const decision = decideOutbound({
         action: 'outbound',
         purpose: 'key-holder',
+        tenant,
         host,
         port,
         certificate,

@@ -29,7 +29,9 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./cli/tenant.ts')).tenantCommand,
   },
   region: {
-    usage: 'holdfast region show [--region R] [--config holdfast.yaml] [--json]',
+    usage:
+      'holdfast region show [--region R] [--config holdfast.yaml] [--json]\n' +
+      '       holdfast region statement --region R -o s.json --trust own-trust.json [--api URL] [--vkey VKEY]',
     load: async () => (await import('./region-command.ts')).regionCommand,
   },
   user: {

@@ -5,7 +5,7 @@ import { clearLeftovers } from './backup/back-up.ts'
 import type { RegionConfig, WitnessConfig } from './config.ts'
 import { utf8 } from './core/bytes.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
-import type { RandomBytes } from './core/ids.ts'
+import type { CountryCode, RandomBytes, TenantId } from './core/ids.ts'
 import type { Log } from './core/log.ts'
 import type { Clock } from './core/time.ts'
 import { nodeVerifyCrypto } from './crypto/node-verify-crypto.ts'
@@ -15,6 +15,8 @@ import { createDraftBox, type DraftBox } from './ledger/drafts.ts'
 import { createFileTileStore } from './ledger/file-tile-store.ts'
 import { openLawfulTime } from './ledger/lawful-time.ts'
 import { type LogKey, loadLogKey, loadOrCreateLogKey } from './ledger/log-keys.ts'
+import { createOutboundRecords } from './ledger/outbound-records.ts'
+import { openOwnBooks } from './ledger/own-books.ts'
 import { createPromiser, type Promiser } from './ledger/promises.ts'
 import type { RunningSequencer, SequencerThread } from './ledger/sequencer-thread.ts'
 import { createSums, type Sums } from './ledger/sums.ts'
@@ -49,6 +51,8 @@ export interface RegionAccess extends RegionStores, AsyncDisposable {
   readonly promiser: Promiser
   readonly sums: Sums
   readonly door: Door
+  /** The tenant that the region is itself. */
+  readonly own: TenantId
 }
 
 /** A region with what must be there once: its sequencer, its log, its identity towards other regions. */
@@ -74,6 +78,7 @@ export interface RegionAccessDeps {
   readonly diskReserveBytes: number
   /** A segment that has reached it takes no more. */
   readonly segmentBytes: number
+  readonly placeOf: (address: string) => CountryCode | 'home' | null
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
@@ -224,7 +229,11 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
   const promiser = createPromiser({ region: id, signer, clock, crypto: nodeVerifyCrypto })
   const sums = createSums(catalog, drafts, clock, log)
   const identity = await loadIdentity(files.folder, id, peer.host, clock)
-  const door = createDoor(identity, peer.host === '127.0.0.1' ? undefined : peer.host)
+  const own = await openOwnBooks({ id, country, catalog, drafts, signer, clock, randomBytes })
+  const book = { region: id, country, catalog, drafts }
+  const records = createOutboundRecords({ book, own, placeOf: deps.placeOf, clock, randomBytes, log })
+  const localAddress = peer.host === '127.0.0.1' ? undefined : peer.host
+  const door = createDoor(identity, localAddress, (op, socket) => records.onSocket(op, socket))
   return {
     id,
     country,
@@ -238,8 +247,10 @@ export async function openRegionAccess(config: RegionConfig, deps: RegionAccessD
     promiser,
     sums,
     door,
+    own,
     async [Symbol.asyncDispose]() {
       await sums[Symbol.asyncDispose]()
+      await records[Symbol.asyncDispose]()
       door[Symbol.dispose]()
       await blobs[Symbol.asyncDispose]()
       await catalog[Symbol.asyncDispose]()

@@ -5,6 +5,7 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { createAppMetrics } from './app-metrics.ts'
+import { createPlaces } from './client-places.ts'
 import type { Config } from './config.ts'
 import { messageOf } from './core/errors.ts'
 import type { Holds } from './core/holds.ts'
@@ -51,12 +52,14 @@ async function start(): Promise<void> {
   await using stack = new AsyncDisposableStack()
   stack.use(startYoungCollector())
   const regions = new Map<RegionId, RegionAccess>()
+  const placeOf = createPlaces(config)
   for (const region of config.regions) {
     const deps = {
       folder: config.dataFolder,
       writer,
       diskReserveBytes: config.diskReserveBytes,
       segmentBytes: config.segmentBytes,
+      placeOf,
       clock,
       randomBytes,
       log,

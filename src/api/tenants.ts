@@ -136,6 +136,7 @@ async function listTenants(regions: ReadonlyMap<RegionId, TenantRegion>): Promis
     const rows = await region.catalog.scan('tenants', { limit: 100_000 })
     for (const { value } of rows) {
       const row = decodeRow<TenantRow>(value)
+      if (row.isRegion) continue
       const { tenant, name, home } = row
       const known = found.get(tenant) ?? { tenant, name, home, regions: [], ...accountOf(row) }
       known.regions.push(region.id)

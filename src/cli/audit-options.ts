@@ -18,7 +18,8 @@ export type AuditOptions =
       readonly flows: readonly string[]
       readonly servers: string
       readonly statements: readonly string[]
-      readonly trust: string | null
+      /** Empty: the customer's own. */
+      readonly trust: readonly string[]
       readonly places: string | null
       readonly home: CountryCode | null
       readonly html: string | null
@@ -37,7 +38,8 @@ AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and
   --servers FILE     inventory: cidr,server[,tenant,region,country,role,valid_from,valid_to]
   --home CC          country of the servers whose row names none (two letters, such as IN)
   --statement FILE   a region's statement to reconcile with; repeat for each region
-  --trust FILE       what statements are checked against (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
+  --trust FILE       what statements are checked against; several for several tenants' and a region's own
+                     (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
   --html FILE        write the report as one page that stands alone
   --bundle FILE      write the evidence behind it as JSON
@@ -86,7 +88,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     flows: positionals,
     servers: values.servers,
     statements: values.statement ?? [],
-    trust: values.trust ?? null,
+    trust: values.trust ?? [],
     places: values.places ?? null,
     home,
     html: values.html ?? null,
@@ -106,7 +108,7 @@ function parsed(argv: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         servers: { type: 'string' },
         statement: { type: 'string', multiple: true },
-        trust: { type: 'string' },
+        trust: { type: 'string', multiple: true },
         places: { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },

@@ -73,7 +73,10 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const overrides =
     placesFile === null ? null : parsePlaces(options.places!, textOf(options.places!, placesFile.content))
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
-  const { books, statements, trust } = await readStatements(options, io)
+  const { books, statements, trusts } = await readStatements(options, io)
+  const entries = distinctEntries(books)
+  // Each instruction by the approvers of its own tenant.
+  const checks = trusts.map(({ genesis }) => createQuorumCheck(entries, genesis))
   // A missing file is told at once, and not after an hour with the one before it.
   for (const file of options.flows) await checkReadable(file)
 
@@ -83,7 +86,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     locator: createLocator({ overrides, ...installedDatabases() }),
     home: options.home,
     books,
-    hasQuorum: trust === null ? () => false : createQuorumCheck(distinctEntries(books), trust.genesis),
+    hasQuorum: id => checks.some(check => check(id)),
     inputs: {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
@@ -113,17 +116,22 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
 async function readStatements(
   options: Chosen<'audit'>,
   io: CommandIo,
-): Promise<{ books: Book[]; statements: StatementInput[]; trust: Trust | null }> {
-  if (options.statements.length === 0) return { books: [], statements: [], trust: null }
-  const trustPath = options.trust ?? join(io.env.HOLDFAST_CUSTOMER ?? 'customer', 'trust.json')
-  const trustFile = await readInputFile(trustPath)
-  const trust = parseTrust(textOf(trustPath, trustFile.content), nodeVerifyCrypto)
-  if (typeof trust === 'string') throw new HoldfastError('not-verified', `${trustPath}: ${trust}`)
+): Promise<{ books: Book[]; statements: StatementInput[]; trusts: readonly Trust[] }> {
+  if (options.statements.length === 0) return { books: [], statements: [], trusts: [] }
+  const own = join(io.env.HOLDFAST_CUSTOMER ?? 'customer', 'trust.json')
+  const trusts: Trust[] = []
+  for (const path of options.trust.length === 0 ? [own] : options.trust) {
+    const trust = parseTrust(textOf(path, (await readInputFile(path)).content), nodeVerifyCrypto)
+    if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
+    trusts.push(trust)
+  }
   const books: Book[] = []
   const statements: StatementInput[] = []
   for (const path of options.statements) {
     const { content, input } = await readInputFile(path)
-    const verdict = verifyStatement(content, trust, nodeVerifyCrypto)
+    const verdicts = trusts.map(trust => verifyStatement(content, trust, nodeVerifyCrypto))
+    // With several, the others say of it that it is another tenant's: the one that says most is of the right one.
+    const verdict = verdicts.find(({ verified }) => verified) ?? closest(verdicts)
     if (!verdict.verified) {
       const reasons = verdict.failures.map(failure => `\n  ${failure}`).join('')
       throw new HoldfastError(
@@ -135,7 +143,15 @@ async function readStatements(
     books.push({ tenant, region, entries })
     statements.push({ ...input, tenant, region, entries: entries.length })
   }
-  return { books, statements, trust }
+  return { books, statements, trusts }
+}
+
+type Verdict = ReturnType<typeof verifyStatement>
+
+function closest(verdicts: readonly Verdict[]): Verdict {
+  const isOther = (verdict: Verdict): boolean =>
+    !verdict.verified && verdict.failures.some(failure => failure.startsWith('the statement is of tenant'))
+  return verdicts.find(verdict => !isOther(verdict)) ?? verdicts[0]!
 }
 
 async function loadSigner(path: string, name: string): Promise<NoteSigner> {

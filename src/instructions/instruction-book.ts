@@ -46,6 +46,8 @@ export interface InstructionRow {
   /** Moved so far, as this region counts: objects and ciphertext bytes. */
   readonly objects: number
   readonly bytes: number
+  /** How many verdicts have been said of it; left out by rows of before, and while there is none. */
+  readonly said?: number
 }
 
 export interface KnownInstruction {
@@ -305,13 +307,19 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         if (verdict.delegation !== null && (await approvers.isWithdrawn(verdict.delegation.id)))
           throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')
         const entry = drafts.draft({ tenant: claimed.tenant, type, body })
+        // Another row than before: what was decided without this verdict is not carried out after it.
+        const said: InstructionRow = { ...current.row, said: (current.row.said ?? 0) + 1 }
         const held = await catalog.commit({
           checks: [
             { table: 'verdicts', key, expected: null },
             // As long as the row is the same, it has not ended.
             { table: 'instructions', key: rowKey(id), expected: current.bytes },
           ],
-          puts: [{ table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) }, entry.put],
+          puts: [
+            { table: 'verdicts', key, value: utf8(JSON.stringify(body.envelope)) },
+            { table: 'instructions', key: rowKey(id), value: encodeRow(said) },
+            entry.put,
+          ],
         })
         if (!held) continue
         onEntered(entry)

@@ -37,7 +37,7 @@ export interface TrackedConnection {
 
 export interface ConnectionFacts {
   readonly id: string
-  readonly role: 's3' | 'transfer' | 'knowledge' | 'webhook'
+  readonly role: 's3' | 'transfer' | 'knowledge' | 'webhook' | 'key-holder' | 'witness' | 'remote-store'
   readonly initiator: 'local' | 'remote'
   readonly instruction: InstructionId | null
   readonly remoteCountry: CountryCode | null

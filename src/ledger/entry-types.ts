@@ -160,6 +160,12 @@ type EntryBodies = {
     readonly reason: string
     readonly by: By
   }
+  /** In a region's own books. */
+  'region.engines': {
+    readonly stores: readonly { readonly holds: string; readonly engine: string; readonly country: string }[]
+    readonly remotes: readonly Elsewhere[]
+    readonly witnesses: readonly Elsewhere[]
+  }
   'log.rotated': { readonly vkey: string; readonly size: number; readonly rotation: string }
   'books.closed': { readonly number: number; readonly from: string; readonly until: string }
   'region.restored': { readonly from: string; readonly size: number }
@@ -197,7 +203,7 @@ type EntryBodies = {
   }
   connection: {
     readonly connection: string
-    readonly role: 's3' | 'transfer' | 'knowledge' | 'webhook'
+    readonly role: 's3' | 'transfer' | 'knowledge' | 'webhook' | 'key-holder' | 'witness' | 'remote-store'
     readonly local: Endpoint
     readonly remote: Endpoint
     readonly start: string
@@ -259,6 +265,8 @@ type EntryBodies = {
 }
 
 type Link = { readonly envelope: EnvelopeJson; readonly approvals: readonly EnvelopeJson[] }
+
+type Elsewhere = { readonly name: string; readonly host: string; readonly country: string | null }
 
 export type LockBody = {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE' | null

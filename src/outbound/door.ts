@@ -45,8 +45,15 @@ const maxAnswerBytes = 16 * 2 ** 20
 /** As many idle connections as there can be may all have been closed at the other end. */
 const maxSockets = 8
 
-/** One door for each identity that connections are made with: a region's. `localAddress`: which of the host's to use. */
-export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
+/**
+ * One door for each identity that connections are made with: a region's. `localAddress`: which of the host's to use.
+ * `onSocket` is told of every request, with the TCP socket that it goes over.
+ */
+export function createDoor(
+  identity: TlsIdentity,
+  localAddress?: string,
+  onSocket: (op: Outbound, socket: Socket) => void = () => {},
+): Door {
   const agents = new Map<string, Agent>()
   const wires = new WeakMap<Duplex, Socket>()
 
@@ -108,7 +115,14 @@ export function createDoor(identity: TlsIdentity, localAddress?: string): Door {
   }
 
   return {
-    async send({ op }, outbound) {
+    async send({ op }, request) {
+      const outbound: OutboundRequest = {
+        ...request,
+        onSocket(socket) {
+          request.onSocket?.(socket)
+          onSocket(op, socket)
+        },
+      }
       try {
         if (outbound.isAlone) {
           const agent = newAgent(op)

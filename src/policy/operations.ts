@@ -94,6 +94,8 @@ export interface Outbound {
   readonly certificate: string
   readonly registered: boolean
   readonly instruction: InstructionId | null
+  /** Of a key holder: whose it is. */
+  readonly tenant?: TenantId
   /** Of a webhook. */
   readonly webhook?: {
     /** The host as it was registered: what its certificate must name. */

@@ -24,6 +24,8 @@ export interface TenantRow {
    * out: ACLs are disabled and public access is blocked, as S3 has it since.
    */
   readonly newBuckets?: 'classic'
+  /** The region itself (`ledger/own-books.ts`): it has no key holder, no buckets and nobody who may ask for it. */
+  readonly isRegion?: true
 }
 
 /** A tenant in the words of S3 and IAM. Set when the tenant is made and never changed: ARNs and grants name it. */

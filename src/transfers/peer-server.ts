@@ -98,7 +98,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
           error: messageOf(error),
           url: message.url ?? '',
         })
-        if (refused) void enterRefusal(asked, rule)
+        if (refused || status === 422) void enterRefusal(asked, rule)
         message.resume()
         if (!response.headersSent) sendJson(response, status, { rule, message: messageOf(error) })
         else response.destroy()
