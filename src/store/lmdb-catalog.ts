@@ -86,8 +86,24 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     running = null
   }
 
+  /**
+   * The library reads from one snapshot for a millisecond and more, in which another process may have committed, and
+   * answered its client, who asks here next. So each turn begins with a snapshot of its own.
+   */
+  let isFresh = false
+  const age = (): void => {
+    isFresh = false
+  }
+  const refresh = (): void => {
+    if (isFresh) return
+    root.resetReadTxn()
+    isFresh = true
+    process.nextTick(age)
+  }
+
   return {
     async get(table, key) {
+      refresh()
       // The library's one buffer for values, good until the next read; copied into a pooled one, which costs less than
       // one of its own.
       const value = db(table).getBinaryFast(key) as Buffer | undefined
@@ -98,6 +114,7 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     },
 
     async scan(table, range) {
+      refresh()
       return scanRows(db(table), range)
     },
 
