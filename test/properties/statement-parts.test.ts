@@ -96,7 +96,12 @@ describe('an entry that was erased', () => {
       tenant: tenant.id,
       ledger,
       expires,
+      nonce: 'ab'.repeat(16),
+      notBefore: '2026-01-01T00:00:00.000Z',
+      purpose: 'a test',
+      region: 'in-mumbai',
       scope: { entries },
+      v: 1,
       ...change,
     })
 
@@ -176,14 +181,14 @@ describe('an entry that was erased', () => {
     ['an approval of another instruction', ordered({}, { instruction: 'a'.repeat(64) }), '0 of 1 approvers'],
     ['an approval for another tenant', ordered({}, { tenant: 'a'.repeat(64) }), '0 of 1 approvers'],
     ['an approval that came too late', ordered({}, { time: expires }), '0 of 1 approvers'],
-    ['an instruction of another kind', ordered({ kind: 'transfer' }), 'no erasure of this tenant'],
+    ['an instruction of another kind', ordered({ kind: 'transfer' }), 'of another kind'],
     [
       'a list of other entries than were ordered',
       (tenant, origin) => ({ ...ordered()(tenant, origin), entries: [[3, 'y']] }),
       'lists other entries than the instruction',
     ],
     ['an instruction for another log', ordered({ ledger: 'log.example/other' }), 'another ledger'],
-    ['an instruction of another tenant', ordered({ tenant: 'a'.repeat(64) }), 'no erasure of this tenant'],
+    ['an instruction of another tenant', ordered({ tenant: 'a'.repeat(64) }), 'of another tenant'],
     [
       'an approval by nobody of the genesis',
       (tenant, origin) => {
