@@ -13,12 +13,14 @@ import type { InstructionId, RandomBytes, RegionId, TenantId } from '../core/ids
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import { type Envelope, parseEnvelope } from '../crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { openInstruction } from '../instructions/instruction.ts'
 import { endStates } from '../instructions/standing.ts'
 import type { Door } from '../outbound/door.ts'
 import { findTenant } from '../store/tenants.ts'
 import { parseLinks } from '../verify/approver-chain.ts'
 import { withdrawalPayloadType } from '../verify/delegation.ts'
+import { openVerdict } from '../verify/verdict-document.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
 import { TransferRefused } from './refused.ts'
 import { callPeer } from './tracked-client.ts'
@@ -107,12 +109,12 @@ export function createKnowledgeExchange(deps: KnowledgeDeps): KnowledgeExchange 
       const state = (await book.find(opened.id))?.row.state
       if (state !== undefined && endStates.includes(state)) continue
       if (await isInForce(tenant, opened.id)) continue
+      // A draft is nobody's word yet, and would be entered: a peer does not fill a tenant's books with those.
+      const said = await saidOf(tenant, opened.id, verdicts)
+      if (said.length === 0) continue
       try {
         await book.draft(envelope!)
-        for (const json of verdicts) {
-          const verdict = parseEnvelope(json)
-          if (verdict !== null) await say(verdict).catch(error => skip('a verdict', error))
-        }
+        for (const verdict of said) await say(verdict).catch(error => skip('a verdict', error))
       } catch (error) {
         skip('a change of the approvers', error)
       }
@@ -126,6 +128,19 @@ export function createKnowledgeExchange(deps: KnowledgeDeps): KnowledgeExchange 
       const verdict = parseEnvelope(json)
       if (verdict !== null) await say(verdict).catch(error => skip('a verdict', error))
     }
+  }
+
+  /** What somebody said who may. */
+  const saidOf = async (
+    tenant: TenantId,
+    id: InstructionId,
+    verdicts: readonly unknown[],
+  ): Promise<Envelope[]> => {
+    const set = await book.approvers.setOf(tenant)
+    return verdicts.map(parseEnvelope).filter(envelope => {
+      const opened = envelope === null ? 'none' : openVerdict(envelope, set, nodeVerifyCrypto)
+      return typeof opened !== 'string' && opened.instruction === id
+    }) as Envelope[]
   }
 
   const isInForce = async (tenant: TenantId, id: InstructionId): Promise<boolean> => {
