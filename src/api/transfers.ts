@@ -4,6 +4,10 @@ import { HoldfastError } from '../core/errors.ts'
 import { parseInstructionId, type RegionId } from '../core/ids.ts'
 import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import type { InstructionRegion } from '../pipes/instruction.ts'
+import type { Catalog } from '../store/catalog.ts'
+import { decodeRow } from '../store/rows.ts'
+import { type TransferRow, transferKey } from '../transfers/batches.ts'
+import { lagMs } from '../transfers/follow.ts'
 import { changePace, type Pace, paceOf } from '../transfers/pace.ts'
 import { progressOf } from '../transfers/progress.ts'
 import { type ApiAnswer, type ApiRequest, type ApiRoute, parseBody, tenantOf } from './routes.ts'
@@ -100,5 +104,15 @@ async function shown({ catalog, executor }: InstructionRegion, known: KnownTrans
     bytesPerSecond,
     remainingSeconds: left !== null && isMoving ? Math.ceil(left / bytesPerSecond) : null,
     limitBytesPerSecond: limit,
+    lagSeconds: await lagOf(catalog, known),
   }
+}
+
+/** Of a standing transfer that follows: how old the oldest write is that has not departed, or not arrived. */
+async function lagOf(catalog: Catalog, { row, instruction }: KnownTransfer): Promise<number | null> {
+  if (instruction.kind !== 'standing-transfer' || row.state !== 'running') return null
+  const bytes = await catalog.get('transfers', transferKey(row.id))
+  const following = bytes === null ? undefined : decodeRow<TransferRow>(bytes).following
+  if (following === undefined || following.walkedUnixMs === null) return null
+  return Math.ceil((await lagMs(catalog, row.id, row.tenant, following, Date.now())) / 1000)
 }

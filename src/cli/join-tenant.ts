@@ -41,7 +41,7 @@ export interface JoinedSite {
   readonly regions: readonly string[]
 }
 
-export function siteFolder(folder: string, site: string): string {
+function siteFolder(folder: string, site: string): string {
   return join(folder, 'sites', site)
 }
 

@@ -17,6 +17,8 @@ interface TransferAnswer {
   readonly bytesPerSecond: number | null
   readonly remainingSeconds: number | null
   readonly limitBytesPerSecond: number | null
+  /** Of a standing transfer that follows. */
+  readonly lagSeconds: number | null
 }
 
 const followMs = 500
@@ -88,10 +90,11 @@ function jsonOf(
 }
 
 function text(answer: InstructionAnswer, transfer: TransferAnswer | null): string {
-  const { verified = 0, voided = 0, paused = false } = transfer ?? {}
+  const { verified = 0, voided = 0, paused = false, lagSeconds = null } = transfer ?? {}
   const more = [
     ...(verified > 0 ? [`${verified} verified`] : []),
     ...(voided > 0 ? [`${voided} voided`] : []),
+    ...(lagSeconds === null ? [] : [`${lagSeconds} s behind`]),
     ...(paused && running.includes(answer.state) ? ['paused'] : []),
   ]
   return `${progressText(answer)}${more.length > 0 ? `  ${more.join(', ')}\n` : ''}`
@@ -99,7 +102,7 @@ function text(answer: InstructionAnswer, transfer: TransferAnswer | null): strin
 
 function stateText(transfer: TransferAnswer): string {
   const { objects, ofObjects, bytes, ofBytes, bytesPerSecond, remainingSeconds } = transfer
-  const { paused, voided, limitBytesPerSecond } = transfer
+  const { paused, voided, limitBytesPerSecond, lagSeconds } = transfer
   const of = (total: number | null): string => (total === null ? '' : ` of ${total}`)
   return [
     `${objects}${of(ofObjects)} objects`,
@@ -108,6 +111,7 @@ function stateText(transfer: TransferAnswer): string {
     ...(paused ? ['paused'] : []),
     ...(bytesPerSecond !== null && !paused ? [`${(bytesPerSecond / 1e6).toFixed(1)} MB/s`] : []),
     ...(limitBytesPerSecond === null ? [] : [`at most ${(limitBytesPerSecond / 1e6).toFixed(1)} MB/s`]),
-    ...(remainingSeconds === null ? [] : [`${remainingSeconds} s to go`]),
+    ...(remainingSeconds === null || lagSeconds !== null ? [] : [`${remainingSeconds} s to go`]),
+    ...(lagSeconds === null ? [] : [`${lagSeconds} s behind`]),
   ].join(', ')
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseBucketName, parseEntryId, parseRegionId, parseTenantId } from '../core/ids.ts'
 import { parseIsoTime } from '../core/time.ts'
 
-export function parsed<Value>(parse: (text: string) => Value | null, what: string) {
+function parsed<Value>(parse: (text: string) => Value | null, what: string) {
   return z.string().transform((text, context): Value => {
     const value = parse(text)
     if (value !== null) return value
@@ -12,10 +12,10 @@ export function parsed<Value>(parse: (text: string) => Value | null, what: strin
   })
 }
 
-export const time = parsed(parseIsoTime, 'a time like 2026-01-31T00:00:00.000Z')
+const time = parsed(parseIsoTime, 'a time like 2026-01-31T00:00:00.000Z')
 export const bucket = parsed(parseBucketName, 'a bucket name')
 export const region = parsed(parseRegionId, 'a region id')
-export const tenant = parsed(parseTenantId, 'a tenant id')
+const tenant = parsed(parseTenantId, 'a tenant id')
 export const entryId = parsed(parseEntryId, 'an entry id')
 export const country = z.string().regex(/^[A-Z]{2}$/, 'not an ISO 3166-1 alpha-2 country code')
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256 in lower-case hex')

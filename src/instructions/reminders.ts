@@ -69,7 +69,7 @@ export function startReminders(deps: ReminderDeps): AsyncDisposable {
 }
 
 /** One round over what waits in this region. */
-export async function remind({ region, clock }: ReminderDeps): Promise<void> {
+async function remind({ region, clock }: ReminderDeps): Promise<void> {
   const { book, catalog } = region
   for await (const { value } of rowsOf(catalog, 'approvers', { prefix: waitingPrefix })) {
     const known = await book.look(fromUtf8(value) as InstructionId)

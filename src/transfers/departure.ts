@@ -73,8 +73,8 @@ async function standingPage(
       following: { ...following, walkedUnixMs: page.items.length === 0 ? deps.clock() : null },
     }
   }
-  const { items, seq } = await followedPage(catalog, allowed, row, following)
-  return { items, cursor: null, atEnd: false, following: { ...following, seq } }
+  const { items, ...read } = await followedPage(catalog, allowed, row, following)
+  return { items, cursor: null, atEnd: false, following: { ...following, ...read } }
 }
 
 async function nextPage(

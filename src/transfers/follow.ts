@@ -14,7 +14,7 @@ import { type Catalog, type Put, prefixEnd } from '../store/catalog.ts'
 import { findOrigin } from '../store/key-versions.ts'
 import { isMarker } from '../store/rows.ts'
 import { type EntryPayload, parsePayload } from '../verify/payload.ts'
-import type { TransferRow } from './batches.ts'
+import { openBatchesOf, type TransferRow } from './batches.ts'
 import type { DepartingItem } from './departure.ts'
 import { batchLimits } from './protocol.ts'
 import { itemOf } from './scope.ts'
@@ -25,6 +25,8 @@ export interface Following {
   readonly seq: number
   /** When it had walked over what was there when it began; `null`: it has not yet. */
   readonly walkedUnixMs: number | null
+  /** When the oldest write of the batch that departed last was entered. */
+  readonly sentUnixMs?: number
 }
 
 const one = utf8('1')
@@ -60,13 +62,14 @@ export async function followedPage(
   { current, bucket }: Allowed,
   { id }: TransferRow,
   following: Following,
-): Promise<{ readonly items: DepartingItem[]; readonly seq: number }> {
+): Promise<{ readonly items: DepartingItem[]; readonly seq: number; readonly sentUnixMs?: number }> {
   const { tenant, prefix, from } = current.instruction
   const head = await entriesSoFar(catalog, tenant)
   const items: DepartingItem[] = []
   const taken = new Set<string>()
   let { seq } = following
   let bytes = 0
+  let { sentUnixMs } = following
   for await (const row of tenantEntries(catalog, tenant, seq, head)) {
     const payload = isErased(row) ? null : parsePayload(payloadOf(row))
     const written = payload === null || typeof payload === 'string' ? null : writtenBy(payload)
@@ -86,6 +89,7 @@ export async function followedPage(
           (items.length > 0 && bytes + item.ciphertextBytes > batchLimits.bytes)
         )
           break
+        if (items.length === 0) sentUnixMs = parseIsoTime((payload as EntryPayload).time)!
         items.push({ ...item, versionId: found!.row.versionId })
         taken.add(originId)
         bytes += item.ciphertextBytes
@@ -93,7 +97,7 @@ export async function followedPage(
     }
     seq++
   }
-  return { items, seq }
+  return { items, seq, ...(sentUnixMs !== undefined && { sentUnixMs }) }
 }
 
 function writtenBy({ type, body }: EntryPayload): { bucket: string; key: string; originId: string } | null {
@@ -103,13 +107,19 @@ function writtenBy({ type, body }: EntryPayload): { bucket: string; key: string;
   return { bucket, key, originId }
 }
 
-/** How long ago the oldest entry that it has not read was made; 0 when there is none. */
+/**
+ * How long ago the oldest entry was made that it has not read, or whose batch is on its way; 0 when there is none.
+ */
 export async function lagMs(
   catalog: Catalog,
+  id: InstructionId,
   tenant: TenantId,
-  { seq }: Following,
+  { seq, sentUnixMs }: Following,
   nowUnixMs: number,
 ): Promise<number> {
+  // What is on its way was written before the newest of it departed.
+  if (sentUnixMs !== undefined && (await openBatchesOf(catalog, id)).length > 0)
+    return Math.max(0, nowUnixMs - sentUnixMs)
   const head = await entriesSoFar(catalog, tenant)
   for await (const row of tenantEntries(catalog, tenant, seq, Math.min(head, seq + 1))) {
     const payload = isErased(row) ? null : parsePayload(payloadOf(row))

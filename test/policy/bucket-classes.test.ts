@@ -13,11 +13,11 @@ const bucket = fc
       maxLength: 5,
     }),
   })
-  .map(({ dataClass, prefixes }) =>
-    prefixes.reduce((made, [text, each]) => ({ ...made, classes: withClass(made, text, each) }), {
-      dataClass,
-    } as { dataClass: string; classes?: ReturnType<typeof withClass> }),
-  )
+  .map(({ dataClass, prefixes }) => {
+    const made: { dataClass: string; classes?: ReturnType<typeof withClass> } = { dataClass }
+    for (const [text, each] of prefixes) made.classes = withClass(made, text, each)
+    return made
+  })
 const key = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 7 })
 
 describe('classes by prefix', () => {

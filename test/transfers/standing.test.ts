@@ -136,6 +136,16 @@ describe('a standing transfer', () => {
       await put(name, `k${at}`, 'x')
       await expect.poll(() => contentOf(name, `k${at}`), { timeout: 10_000 }).toBe('x')
     }
+    const lag = async () => (await api(acme, 'GET', `/transfers/${id}`)).json.lagSeconds
+    await expect.poll(lag, { timeout: 10_000 }).toBe(0)
+    // Paused, it falls behind, says so, and catches up.
+    await api(acme, 'POST', `/transfers/${id}/pause`)
+    await put(name, 'later', 'x')
+    await expect.poll(lag, { timeout: 10_000 }).toBeGreaterThan(1)
+    expect(await contentOf(name, 'later')).toBe(404)
+    await api(acme, 'POST', `/transfers/${id}/resume`)
+    await expect.poll(() => contentOf(name, 'later'), { timeout: 10_000 }).toBe('x')
+    await expect.poll(lag, { timeout: 10_000 }).toBe(0)
     const { catalog } = test.app.regions.get('in-mumbai' as RegionId)!
     const rows = async () =>
       (await catalog.scan('batches', { from: Buffer.from(id), to: Buffer.from(`${id}\uffff`), limit: 1000 }))
