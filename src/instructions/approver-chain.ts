@@ -42,6 +42,11 @@ export interface ApproverChain {
     envelope: EnvelopeJson,
   ): { readonly check: Check; readonly puts: readonly Put[] }
   isWithdrawn(delegation: string): Promise<boolean>
+  /**
+   * Hold in a transaction for as long as what was judged after this was asked is still judged so: no change of the
+   * approvers has come into force since, and no delegation was taken back.
+   */
+  stillOf(tenant: TenantId): Promise<readonly Check[]>
   /** Every delegation of the tenant that was taken back, as signed. */
   withdrawals(tenant: TenantId): Promise<EnvelopeJson[]>
 }
@@ -52,6 +57,8 @@ const withdrawalKey = (delegation: string): Uint8Array => utf8(`withdrawn/${dele
 /** Beside it by tenant, so that one tenant's can be told without reading all. */
 const withdrawalsOf = (tenant: TenantId, delegation = ''): Uint8Array =>
   utf8(`withdrawals/${tenant}/${delegation}`)
+/** The delegation that was taken back last: another, and what was judged before may be judged otherwise now. */
+const lastWithdrawnKey = (tenant: TenantId): Uint8Array => utf8(`withdrawn-last/${tenant}`)
 /** Nobody changes approvers so often; a chain that is longer is not read. */
 const maxLinks = 1000
 
@@ -122,6 +129,7 @@ export function createApproverChain(region: RegionId, catalog: Catalog): Approve
         puts: [
           { table: 'approvers', key, value },
           { table: 'approvers', key: withdrawalsOf(tenant, delegation), value },
+          { table: 'approvers', key: lastWithdrawnKey(tenant), value: utf8(delegation) },
         ],
       }
     },
@@ -130,6 +138,14 @@ export function createApproverChain(region: RegionId, catalog: Catalog): Approve
       const from = withdrawalsOf(tenant)
       const rows = await catalog.scan('approvers', { from, to: prefixEnd(from)!, limit: maxLinks })
       return rows.map(({ value }) => JSON.parse(Buffer.from(value).toString('utf8')) as EnvelopeJson)
+    },
+
+    async stillOf(tenant) {
+      const key = lastWithdrawnKey(tenant)
+      return [
+        { table: 'approvers', key: linkKey(tenant, (await rowsOf(tenant)).length + 1), expected: null },
+        { table: 'approvers', key, expected: await catalog.get('approvers', key) },
+      ]
     },
 
     async isWithdrawn(delegation) {

@@ -26,7 +26,11 @@ export async function runInRegion(
   attempt: (current: KnownInstruction) => Promise<Attempt | null>,
 ): Promise<void> {
   const { book } = region
+  const tenant = (await book.find(id))?.row.tenant
+  if (tenant === undefined) return
   for (;;) {
+    // Asked before it is judged: what is entered in between is either seen by the judgement or makes the move fail.
+    const still = await book.approvers.stillOf(tenant)
     const current = await book.find(id)
     const tried = current === null || current.standing.ended ? null : await attempt(current)
     if (current === null || tried === null) return
@@ -43,7 +47,8 @@ export async function runInRegion(
       await book.move(current, { state: 'running' })
     } else {
       const { batch, objects } = tried
-      if (await book.move(current, { state: 'completed', reason: null, objects }, batch)) return
+      const also = { ...batch, checks: [...still, ...(batch.checks ?? [])] }
+      if (await book.move(current, { state: 'completed', reason: null, objects }, also)) return
     }
   }
 }

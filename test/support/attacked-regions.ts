@@ -67,7 +67,7 @@ export interface Departing {
   readonly ciphertext: Buffer
 }
 
-export const packs = loadPackBook(packsFolder)
+const packs = loadPackBook(packsFolder)
 const identities = Object.fromEntries(
   await Promise.all(ids.map(async id => [id, await createTlsIdentity(id, ['localhost'], Date.now())])),
 )
@@ -417,7 +417,7 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
 }
 
 const mostCommits = 1000
-export const bucketKeyId = 'bucket-key'
+const bucketKeyId = 'bucket-key'
 const chainKey = toHex(new Uint8Array(32).fill(7))
 const commitment = createHash('sha256')
   .update('holdfast/chain-key/v1\0')
@@ -444,7 +444,7 @@ export const commonFields = (tenant: string): Fields => ({
   v: 1,
 })
 
-export const transferFields = (tenant: string): Fields => ({
+const transferFields = (tenant: string): Fields => ({
   ...commonFields(tenant),
   from: { bucket: 'source', region: 'in-mumbai' },
   kind: 'transfer',

@@ -1767,8 +1767,47 @@ const knowing: readonly PathAttack[] = [
   },
 ]
 
+const approversFile = 'instructions/approver-chain.ts'
+const stillLink =
+  "{ table: 'approvers', key: linkKey(tenant, (await rowsOf(tenant)).length + 1), expected: null },"
 /** Said while something else happens. */
 const races: readonly PathAttack[] = [
+  {
+    check: 'that nothing is carried out by a vote that was taken back in between',
+    file: approversFile,
+    find: "{ table: 'approvers', key, expected: await catalog.get('approvers', key) },",
+    replace: '',
+    terms: three,
+    attack: async w => {
+      const of = ofKind(w, 'class')
+      const said = lent(w, of)
+      await w.ordered(of, [...w.approvals(of, 0), said])
+      await doneMeanwhile(w, 'bucket.classified', () =>
+        w.source.book.withdraw(w.acme.id, withdrawal(w, said)),
+      )
+      await carriedOut(w, of, 'class')
+    },
+    says: 'failed: 1 of the 2 approvals',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'that nothing is carried out by approvers who were replaced in between',
+    file: approversFile,
+    find: stillLink,
+    replace: '',
+    terms: three,
+    attack: async w => {
+      const of = ofKind(w, 'class')
+      const gone = change(w, {}, setFields({ approvers: [c], quorum: 1 }))
+      await w.ordered(gone)
+      w.later(73 * hour)
+      await w.ordered(of)
+      await doneMeanwhile(w, 'bucket.classified', () => carriedOut(w, gone, 'approvers'))
+      await carriedOut(w, of, 'class')
+    },
+    says: 'failed: 0 of the 1 approvals',
+    entered: 'in-mumbai failed',
+  },
   {
     check: 'that nothing is carried out over a revocation that came in between',
     file: book,
@@ -1785,6 +1824,20 @@ const races: readonly PathAttack[] = [
     entered: 'in-mumbai revoked',
   },
 ]
+
+/** Something is done right before the transaction that would enter this. */
+async function doneMeanwhile(w: World, type: string, work: () => Promise<unknown>): Promise<void> {
+  const { catalog } = w.source
+  const commit = catalog.commit.bind(catalog)
+  let isDone = false
+  catalog.commit = async batch => {
+    if (!isDone && batch.puts?.some(({ value }) => Buffer.from(value).includes(type))) {
+      isDone = true
+      await work()
+    }
+    return commit(batch)
+  }
+}
 
 /**
  * Something is said, and entered, right before the transaction that would enter this; what follows from it is entered
