@@ -139,6 +139,14 @@ describe('separate duties', () => {
     expect(isApproved(judged(set, [lent], { drafter: hexOf(deputy) }))).toBe(false)
     expect(isApproved(judged(set, [lent], { drafter: hexOf(a) }))).toBe(true)
   })
+
+  it('cannot be gone round by a deputy whom whoever drafted has named', () => {
+    // Its key may be made by the drafter itself.
+    const delegation = delegationBy(a, deputy, set.tenant)
+    const lent = verdictBy(deputy, anOrder, set.tenant, 'approved', { delegation: asJson(delegation) })
+    expect(isApproved(judged(set, [lent], { drafter: hexOf(a) }))).toBe(false)
+    expect(isApproved(judged(set, [lent, by(b)], { drafter: hexOf(a) }))).toBe(true)
+  })
 })
 
 describe('a vote that is lent', () => {
@@ -157,6 +165,21 @@ describe('a vote that is lent', () => {
     const both = [lent(given()), lent(delegationBy(c, deputy, set.tenant))]
     expect(judged(set, both).approvals).toBe(1)
     expect(judged(set, [own, ...both]).approvals).toBe(2)
+  })
+
+  it('is counted the same in whatever order votes come', () => {
+    const [forB, forC] = [
+      lent(delegationBy(b, deputy, set.tenant)),
+      lent(delegationBy(c, deputy, set.tenant)),
+    ]
+    const other = lent(delegationBy(b, clerk, set.tenant), {}, clerk)
+    const orders = [
+      [forB, forC, other],
+      [other, forC, forB],
+      [forC, forB, other],
+      [forB, other, forC],
+    ]
+    expect(orders.map(each => judged(set, each).approvals)).toEqual([2, 2, 2, 2])
   })
 
   it('is for the kinds it names', () => {

@@ -71,6 +71,7 @@ const packs = loadPackBook(packsFolder)
 const identities = Object.fromEntries(
   await Promise.all(ids.map(async id => [id, await createTlsIdentity(id, ['localhost'], Date.now())])),
 )
+const outsider = await createTlsIdentity('outsider', ['localhost'], Date.now())
 const noBlobs = new Proxy({} as BlobStore, {
   get() {
     throw new Error('every object here is short')
@@ -132,15 +133,15 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
   /** What a dishonest end answers instead; given what an honest one would. */
   let lie: (path: string, honest: any) => unknown = (_path, honest) => honest
   /** Runs before a request is answered. */
-  let before: (path: string) => Promise<void> = async () => {}
+  let before: (path: string, to: string) => Promise<void> = async () => {}
 
   /** As the sockets would hand it on. */
-  const doorOf = (from: Id): Door => ({
+  const doorOf = ({ certificate }: { readonly certificate: string }): Door => ({
     async send({ op }, { method, path, body }) {
-      await before(path)
+      await before(path, op.host)
       const server = servers.get(op.host)
       if (server === undefined) throw new Error(`nobody is at ${op.host}`)
-      const answer = await ask(server.server, identities[from].certificate, { method, path, body })
+      const answer = await ask(server.server, certificate, { method, path, body })
       if (answer.status !== 200) return answer
       const honest = JSON.parse(answer.body.toString())
       return { ...answer, body: Buffer.from(JSON.stringify(await lie(path, honest))) }
@@ -177,7 +178,7 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
       ...{ catalog, blobs: noBlobs, drafts, tiles, sums, book, lawfulNow, packs },
       logKey: { ...signer, log } as unknown as LogKey,
     } satisfies TransferRegion
-    const door = doorOf(id)
+    const door = doorOf(identities[id])
     const knowledge = createKnowledgeExchange({
       ...{ region, peers, door, staleMs: 5 * 60e3, clock, randomBytes, log: silentLog },
       wake: () => {},
@@ -384,6 +385,8 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
     acme,
     rival,
     places,
+    /** Of somebody whom no region knows. */
+    outsider: { ...source, door: doorOf(outsider) },
     source,
     target,
     bucket,

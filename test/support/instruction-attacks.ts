@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { utf8 } from '../../src/core/bytes.ts'
-import type { InstructionId, RegionId } from '../../src/core/ids.ts'
+import type { InstructionId } from '../../src/core/ids.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { isoTime } from '../../src/core/time.ts'
 import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
@@ -1130,6 +1130,91 @@ const offers: readonly PathAttack[] = [
   },
 ]
 
+/** What else an offer meets: who asks, and what was said of the instruction before. */
+const callers: readonly PathAttack[] = [
+  {
+    check: 'who asks',
+    file: 'transfers/peer-server.ts',
+    find: "if (peer === undefined) throw new TransferRefused('outbound-not-registered', 'This certificate is not a peer’s.')",
+    replace: '',
+    attack: async w => {
+      const of = w.instruction()
+      const verdicts = w.approvals(of, 0, 1).map(printEnvelope)
+      await w.client(of, w.outsider).offer(printEnvelope(of), verdicts, null)
+    },
+    says: 'outbound-not-registered: de-frankfurt: This certificate is not a peer’s',
+    secondLine: true,
+  },
+  {
+    check: 'that duties are separate at the destination too',
+    file: policy,
+    find: 'if (!standing.separate)',
+    replace: 'if (false)',
+    terms: { approvers: [a, b], quorum: 1, rules: { separateDuties: true } },
+    attack: async w => {
+      const of = w.instruction({}, a)
+      await w.offer(of, w.approvals(of, 0))
+    },
+    says: 'duties-not-separate: de-frankfurt: ',
+    entered: refusedThere('duties-not-separate'),
+  },
+  {
+    check: 'that an instruction that has ended is not run again',
+    file: policy,
+    find: 'if (standing.ended)',
+    replace: 'if (false)',
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction()
+      await w.ordered(of)
+      await completes(w, of)
+      await w.offer(of, w.approvals(of, 0, 1))
+    },
+    says: 'transfer-needs-an-instruction: de-frankfurt: The instruction has ended',
+    entered: refusedThere('transfer-needs-an-instruction'),
+  },
+  {
+    check: 'that an instruction that was rejected is none',
+    file: policy,
+    find: 'if (standing.rejected)',
+    replace: 'if (false)',
+    attack: async w => {
+      const of = w.instruction()
+      await w.offer(of, [w.verdict('rejected', w.acme.keys[2]!, of), ...w.approvals(of, 0, 1)])
+    },
+    says: 'instruction-not-approved: de-frankfurt: The instruction was rejected',
+    entered: refusedThere('instruction-not-approved'),
+    secondLine: true,
+  },
+  {
+    check: 'that another region changes nothing of it',
+    file: receiver,
+    find: 'found.instruction.from.region !== peer.id',
+    replace: 'false',
+    attack: async w => {
+      const of = await offered(w)
+      await w.client(of, w.places['sg-singapore']).end('failed', 'because')
+      await demand(w, of, 'failed', w.target)
+    },
+    says: 'instruction-out-of-scope: de-frankfurt: sg-singapore is not the source',
+    entered: refusedThere('instruction-out-of-scope'),
+  },
+  {
+    check: 'that another region asks nothing of it',
+    file: receiver,
+    find: 'found.instruction.from.region !== peer.id',
+    replace: 'false',
+    attack: async w => {
+      const of = await offered(w)
+      const object = w.object('a')
+      await w.announce(of, 0, object)
+      await w.client(of, w.places['sg-singapore']).challenge(0, [[object.item.originId, 0, 10]])
+    },
+    says: 'instruction-out-of-scope: de-frankfurt: sg-singapore is not the source',
+    entered: refusedThere('instruction-out-of-scope'),
+  },
+]
+
 /** What a destination asks of a departure, and of each object. */
 const arrivals: readonly PathAttack[] = [
   {
@@ -1628,6 +1713,86 @@ const departures: readonly PathAttack[] = [
     secondLine: true,
   },
   {
+    check: 'that what goes is what was listed',
+    file: 'transfers/plan.ts',
+    find: 'if (listDigest(pages) !== list)',
+    replace: 'if (false)',
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction({ scope: { prefix: '', list: 'ab'.repeat(32) } })
+      await w.ordered(of)
+      await completes(w, of)
+    },
+    says: 'failed: What is there is not what was listed',
+    entered: 'in-mumbai failed',
+    // The other end looks as well.
+    secondLine: true,
+  },
+  {
+    check: 'the law at the source',
+    file: policy,
+    find: 'refuseLaw(facts) ??',
+    replace: '',
+    attack: async w => {
+      await w.bucket('in-mumbai', 'source', { dataClass: 'payment' })
+      await w.stored('in/one')
+      const of = w.instruction()
+      await w.ordered(of)
+      await completes(w, of)
+    },
+    says: 'failed: ',
+    entered: 'in-mumbai failed',
+    secondLine: true,
+  },
+  {
+    check: 'the quorum at the source',
+    file: policy,
+    find: 'standing.approvals < standing.quorum',
+    replace: 'false',
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction()
+      await w.ordered(of, w.approvals(of, 0))
+      await completes(w, of)
+    },
+    says: 'failed: 1 of the 2 approvals',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'whose bucket it goes out of',
+    file: policy,
+    find: ' || bucket.tenant !== terms.tenant',
+    replace: '',
+    attack: async w => {
+      await w.stored('in/one')
+      await w.bucket('in-mumbai', 'source', { tenant: w.rival.id })
+      const of = w.instruction()
+      await w.ordered(of)
+      await completes(w, of)
+    },
+    says: 'failed: The tenant has no bucket source in in-mumbai',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'that limits hold over batches',
+    file: 'transfers/departure.ts',
+    find: "authorize(deps, peer, id, items, 'send', ahead)",
+    replace: "authorize(deps, peer, id, [], 'send', ahead)",
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction({ limits: { bytes: null, objects: 1 } })
+      await w.ordered(of)
+      // Written between the count and the walk.
+      w.beforeEach(async path => {
+        if (path.endsWith('/offers')) await w.stored('in/two')
+      })
+      await completes(w, of)
+    },
+    says: 'failed: 2 objects are more than the 1',
+    entered: 'in-mumbai failed',
+    secondLine: true,
+  },
+  {
     check: 'that a revocation stops what is under way',
     file: policy,
     find: 'if (standing.revoked)',
@@ -1678,21 +1843,13 @@ const knowing: readonly PathAttack[] = [
     replace: '',
     home: 'sg-singapore',
     attack: async w => {
-      w.beforeEach(async path => {
-        if (path.includes('knowledge'))
-          throw Object.assign(new Error('nobody answers'), { code: 'peer-unavailable' })
+      w.beforeEach(async (_path, to) => {
+        if (to === 'sg-singapore') throw new Error('nobody answers')
       })
-      const { region, knowledge: exchange } = w.target
-      await exchange.demand(
-        { ...w.source.peer, country: 'DE' as never, id: 'de-munich' as RegionId },
-        w.acme.id,
-        idOf(w.instruction()),
-      )
-      await exchange.demand({ ...w.source.peer }, w.acme.id, idOf(w.instruction()))
-      void region
+      await offered(w)
     },
-    says: 'approvers-stale: de-frankfurt has not heard for too long',
-    secondLine: true,
+    says: 'approvers-stale: de-frankfurt: de-frankfurt has not heard for too long',
+    entered: refusedThere('approvers-stale'),
   },
   {
     check: 'that a peer tells of changes of its tenant only',
@@ -1872,6 +2029,7 @@ export const pathAttacks: readonly PathAttack[] = [
   ...verdicts,
   ...ends,
   ...offers,
+  ...callers,
   ...arrivals,
   ...departures,
   ...knowing,
