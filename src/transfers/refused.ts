@@ -15,7 +15,14 @@ export class TransferRefused extends HoldfastError {
   }
 }
 
-/** The two ends do not know the same of the tenant's will yet; that passes. */
-export function waitsForKnowledge({ rule }: TransferRefused): boolean {
-  return rule === 'approvers-differ' || rule === 'approvers-stale'
+const passing: ReadonlySet<string> = new Set([
+  'approvers-differ',
+  'approvers-stale',
+  // Here its time has come; the other end's clock is behind.
+  'instruction-not-yet-valid',
+])
+
+/** Nobody has said no: the two ends do not know the same yet, of the tenant's will or of the time. It is tried again. */
+export function isPassing({ rule }: TransferRefused): boolean {
+  return passing.has(rule)
 }

@@ -5,7 +5,7 @@
 import { itemsOf, openBatchesOf } from './batches.ts'
 import { type Departed, depart } from './departure.ts'
 import type { Extent } from './progress.ts'
-import { TransferRefused, waitsForKnowledge } from './refused.ts'
+import { isPassing, TransferRefused } from './refused.ts'
 import { sendBatch } from './send-batch.ts'
 import { type SentItem, whilePaused } from './send-objects.ts'
 import { known, type Run, transferRow } from './sender-state.ts'
@@ -64,7 +64,7 @@ export async function sendAll(run: Run): Promise<void> {
   }
   await Promise.all([...onTheirWay.values()].map(({ ended }) => ended))
   // A refusal says why the instruction ends; the others have stopped because of it, or can be tried again.
-  const isFinal = (error: unknown): boolean => error instanceof TransferRefused && !waitsForKnowledge(error)
+  const isFinal = (error: unknown): boolean => error instanceof TransferRefused && !isPassing(error)
   const worst = failures.find(isFinal) ?? failures[0]
   if (worst !== undefined) throw worst
 }

@@ -22,7 +22,7 @@ import type { Peer } from './peers.ts'
 import { forgetPlan, planned } from './plan.ts'
 import { type Meter, progressOf } from './progress.ts'
 import type { Keeping } from './protocol.ts'
-import { TransferRefused, waitsForKnowledge } from './refused.ts'
+import { isPassing, TransferRefused } from './refused.ts'
 import { sendAll } from './send-all.ts'
 import { settleBatch } from './send-batch.ts'
 import { authorize, known, type Run, type SenderDeps, sendersStanding, transferRow } from './sender-state.ts'
@@ -62,8 +62,7 @@ export async function runTransfer(
     await finish(run)
   } catch (error) {
     if (!(error instanceof TransferRefused)) throw error
-    // Nobody has said no: it goes on once both ends know the same of the tenant's will.
-    if (waitsForKnowledge(error)) throw new HoldfastError('peer-unavailable', error.message, {}, error)
+    if (isPassing(error)) throw new HoldfastError('peer-unavailable', error.message, {}, error)
     await stop(run, error)
   } finally {
     connections[Symbol.dispose]()
