@@ -132,7 +132,7 @@ export async function instructApproversCommand(argv: string[], io: CommandIo): P
     },
     '14d',
   )
-  return order(orderer, draft, 'It waits for 72 hours after its quorum, and nothing changes', values, io)
+  return order(orderer, draft, 'It changes nothing', values, io)
 }
 
 /** By key id, or by enough of its beginning. */
