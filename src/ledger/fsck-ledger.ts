@@ -151,7 +151,7 @@ async function checkEntry(
   if (!(await pointsTo(catalog, 'chains', chainRowKey(entry.tenant, entry.seq), index))) {
     find(`number ${entry.seq} of its tenant does not lead to it`)
   }
-  if (entry.type === 'entries.erased') await erasures.read(entry.tenant, entry.body, find)
+  await erasures.read(entry, find)
   tenant.count = entry.seq + 1
   tenant.prev = toHex(parsed.commitment)
 }

@@ -57,7 +57,7 @@ export async function readNamedEntries(stores: LogStores, size: number): Promise
     next.set(tenant, chain)
     if (seq !== chain.seq || prev !== chain.prev)
       throw fail('it does not follow the entry before of its tenant')
-    if (payload.type === 'entries.erased') await erasures.read(tenant, payload.body, () => {})
+    await erasures.read(payload, () => {})
     entries.push({ index, id, tenant, seq, commitment })
     chain.seq = seq + 1
     chain.prev = hex

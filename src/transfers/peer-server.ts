@@ -98,7 +98,8 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
           error: messageOf(error),
           url: message.url ?? '',
         })
-        if (refused || status === 422) void enterRefusal(asked, rule)
+        // A draft or a verdict that does not hold is a refusal too; a full disk is none.
+        if (refused || rule === 'not-verified' || rule === 'bad-input') void enterRefusal(asked, rule)
         message.resume()
         if (!response.headersSent) sendJson(response, status, { rule, message: messageOf(error) })
         else response.destroy()

@@ -25,7 +25,6 @@ export class ErasureBook {
   /** Row numbers by sequence number. */
   readonly #blank = new Map<number, number>()
   readonly #erased = new Set<number>()
-  readonly #withdrawn = new Set<string>()
 
   constructor(trust: Trust, log: LogKeys, approvers: ApproverBook, crypto: VerifyCrypto) {
     this.#trust = trust
@@ -44,19 +43,11 @@ export class ErasureBook {
 
   /** What is wrong with an entry as one that tells of an erasure, or `null`; other entries are passed over. */
   read({ type, body }: EntryPayload): string | null {
-    if (type === 'delegation.withdrawn' && typeof body.delegation === 'string')
-      this.#withdrawn.add(body.delegation)
     if (type !== 'entries.erased') return null
     const { tenant, genesis } = this.#trust
-    const scope = orderedErasure(
-      body,
-      { tenant, genesis, origin: this.#log.origin, isWithdrawn: id => this.#withdrawn.has(id) },
-      this.#crypto,
-    )
+    const judge = { tenant, genesis, origin: this.#log.origin, approvers: this.#approvers }
+    const scope = orderedErasure(body, judge, this.#crypto)
     if (typeof scope === 'string') return `the erasure: ${scope}`
-    // By those who could sign once and cannot any more, or not yet.
-    if (!this.#approvers.isInForce(body.chain ?? []))
-      return 'the erasure: it is judged by other approvers than were in force'
     for (const [seq] of scope) this.#erased.add(seq)
     return null
   }
@@ -80,8 +71,8 @@ export interface ErasureJudge {
   readonly genesis: Genesis
   /** Of the log. */
   readonly origin: string
-  /** Whether a delegation had been taken back by then; left out: none was. */
-  readonly isWithdrawn?: (delegation: string) => boolean
+  /** What the entries before it tell: who may sign, and whose delegation was taken back. */
+  readonly approvers: Pick<ApproverBook, 'isInForce' | 'isWithdrawn'>
 }
 
 /**
@@ -90,7 +81,7 @@ export interface ErasureJudge {
  */
 export function orderedErasure(
   body: EntryPayload['body'],
-  { tenant, genesis, origin, isWithdrawn }: ErasureJudge,
+  { tenant, genesis, origin, approvers }: ErasureJudge,
   crypto: VerifyCrypto,
 ): (readonly [seq: number, id: string])[] | string {
   const envelope = parseEnvelope(body.envelope)
@@ -106,6 +97,8 @@ export function orderedErasure(
   const links = body.chain === undefined ? [] : parseLinks(body.chain)
   const set = links === null ? 'it is no chain of changes' : followChain(genesis, links, crypto)
   if (typeof set === 'string') return `the approvers: ${set}`
+  // By those who could sign once and cannot any more, or not yet.
+  if (!approvers.isInForce(body.chain ?? [])) return 'it is judged by other approvers than were in force'
   const approvals = (Array.isArray(body.approvals) ? (body.approvals as Json[]) : [])
     .map(value => parseEnvelope(value))
     .map(approval => (approval === null ? '' : openVerdict(approval, set, crypto)))
@@ -115,7 +108,7 @@ export function orderedErasure(
     { id, kind: 'erase', expiresUnixMs, drafter, by: 'approvers', isAbroad: false },
     approvals,
     set,
-    isWithdrawn,
+    delegation => approvers.isWithdrawn(delegation),
   )
   if (isApproved(judgement)) return scope
   const { approvals: count, quorum, separate } = judgement

@@ -208,7 +208,7 @@ class Check {
     if (header.first === 0 && header.prev !== noPrevious) return 'something is said to stand before entry 0'
     this.#prev = header.prev
     const walk = new MultiProofWalk(checkpoint.size, this.#crypto)
-    const approvers = new ApproverBook(this.#trust, header.first === 0, this.#crypto)
+    const approvers = new ApproverBook(this.#trust.genesis, header.first === 0, this.#crypto)
     const erasures = new ErasureBook(this.#trust, region.log, approvers, this.#crypto)
     const labels = labelsOf(region.chainKey, this.#crypto)
     return { header, region, checkpoint, walk, erasures, approvers, labels }

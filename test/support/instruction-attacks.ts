@@ -73,6 +73,7 @@ const kinds: Readonly<Record<string, (tenant: string) => Fields>> = {
     scope: { entries: [[1, '01m7y7rbx2r30bgbd4fg8yw364']] },
   }),
   class: () => ({ kind: 'class', bucket: 'source', class: 'payment', region: 'in-mumbai', was: 'personal' }),
+  key: () => ({ kind: 'key', act: 'shred', bucket: 'source', region: 'in-mumbai' }),
   residency: () => ({
     kind: 'residency',
     bucket: 'source',
@@ -143,7 +144,7 @@ async function completes(w: World, of: Envelope): Promise<void> {
 async function carriedOut(
   w: World,
   of: Envelope,
-  by: 'erase' | 'class' | 'residency' | 'approvers',
+  by: 'erase' | 'class' | 'residency' | 'key' | 'approvers',
 ): Promise<void> {
   const { region } = w.source
   const deps = { region, log: silentLog }
@@ -159,6 +160,10 @@ async function carriedOut(
     await (
       await w.load<typeof import('../../src/instructions/reside.ts')>('instructions/reside.ts')
     ).runResidency(deps, idOf(of))
+  if (by === 'key')
+    await (
+      await w.load<typeof import('../../src/instructions/rekey.ts')>('instructions/rekey.ts')
+    ).runRekeying({ ...deps, newBucketKey: async () => bucketKeyOf(w.acme.id) as never }, idOf(of))
   if (by === 'approvers')
     await (
       await w.load<typeof import('../../src/instructions/change-approvers.ts')>(
@@ -168,7 +173,7 @@ async function carriedOut(
   await demand(w, of, 'completed')
 }
 const carries =
-  (kind: 'erase' | 'class' | 'residency', fields: Fields = {}) =>
+  (kind: 'erase' | 'class' | 'residency' | 'key', fields: Fields = {}) =>
   async (w: World) => {
     const of = ofKind(w, kind, fields)
     await w.ordered(of)
@@ -274,6 +279,7 @@ export const honestPaths: readonly HonestPath[] = [
   { check: 'what a source sends', attack: sending({}) },
   { check: 'a class', attack: carries('class') },
   { check: 'a residency', attack: carries('residency') },
+  { check: 'keys that are destroyed', attack: carries('key') },
   {
     check: 'a change of the approvers',
     terms: three,
@@ -915,6 +921,20 @@ const ends: readonly PathAttack[] = [
         'is for the ledger',
       ],
       [
+        'key',
+        'decide-key.ts',
+        { region: 'de-frankfurt' },
+        'terms.region !== region',
+        'for de-frankfurt, not for in-mumbai',
+      ],
+      [
+        'key',
+        'decide-key.ts',
+        { ledger: 'log.example/log/de-frankfurt' },
+        'terms.ledger !== ledger',
+        'is for the ledger',
+      ],
+      [
         'residency',
         'decide-residency.ts',
         { was: ['de-frankfurt', 'in-mumbai'] },
@@ -933,9 +953,9 @@ const ends: readonly PathAttack[] = [
       entered: 'in-mumbai failed',
     }),
   ),
-  ...(['class', 'residency'] as const).map(
+  ...(['class', 'residency', 'key'] as const).map(
     (kind): PathAttack => ({
-      check: `whose bucket gets another ${kind}`,
+      check: `whose bucket it is, of a ${kind}`,
       file: `policy/decide-${kind}.ts`,
       find: ' || bucket.tenant !== terms.tenant',
       replace: '',
@@ -947,6 +967,18 @@ const ends: readonly PathAttack[] = [
       entered: 'in-mumbai failed',
     }),
   ),
+  {
+    check: 'that what is called shredded cannot be read',
+    file: 'policy/decide-key.ts',
+    find: "terms.act === 'shred' && foreign !== null",
+    replace: 'false',
+    attack: async w => {
+      await w.stored('in/one', { bucketKeyId: 'another bucket’s' })
+      await carries('key')(w)
+    },
+    says: 'failed: source holds versions that came by a transfer',
+    entered: 'in-mumbai failed',
+  },
   {
     check: 'in which region entries are erased',
     file: 'policy/decide-erase.ts',

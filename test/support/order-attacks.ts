@@ -979,8 +979,8 @@ export const orderChecks: readonly Check[] = [
   {
     check: 'that a chain is one',
     file: book,
-    find: "links === null ? 'it is no chain of changes' : followChain(this.#trust.genesis, links, this.#crypto)",
-    replace: "links === null ? 'nothing' : followChain(this.#trust.genesis, links, this.#crypto)",
+    find: "links === null ? 'it is no chain of changes' : followChain(this.#genesis, links, this.#crypto)",
+    replace: "links === null ? 'nothing' : followChain(this.#genesis, links, this.#crypto)",
     attack: () => ({
       kind: 'statement',
       document: forgeStatement(acme, { rows: [joinedWith('none')] }),
@@ -1095,7 +1095,7 @@ export const orderChecks: readonly Check[] = [
   {
     check: 'that an erasure is judged by those in force',
     file: 'erasure.ts',
-    find: '!this.#approvers.isInForce(body.chain ?? [])',
+    find: '!approvers.isInForce(body.chain ?? [])',
     replace: 'false',
     // a and b are gone, and order all the same.
     attack: () => {
