@@ -136,6 +136,7 @@ export async function depart(run: Run, row: TransferRow, ahead: Extent): Promise
   const bytes = items.reduce((sum, item) => sum + item.ciphertextBytes, 0)
   // What changes meanwhile (a batch that is answered for, a revocation) is seen when the judgement comes round.
   for (;;) {
+    const still = await region.book.approvers.stillOf(allowed.current.row.tenant)
     const { current, law } = await authorize(deps, peer, id, items, 'send', ahead)
     const { instruction } = current
     const entry = region.drafts.draft({
@@ -169,7 +170,7 @@ export async function depart(run: Run, row: TransferRow, ahead: Extent): Promise
       ...(page.following?.walkedUnixMs === null ? putMarks(id, page.items) : []),
       entry.put,
     ]
-    if (await region.book.move(current, { state: 'running' }, { checks: [check], puts }))
+    if (await region.book.move(current, { state: 'running' }, { checks: [check, ...still], puts }))
       return { batch, items: page.items }
     if ((await known(deps, id)).standing.ended) return null
     deps.log('info', 'departure-again', { instruction: id })

@@ -225,6 +225,8 @@ export function createReceiver(
         const items = await itemsOf(catalog, id, batch)
         const arrived = items.filter(({ originId }) => staged.has(originId))
         const check = { table: 'batches', key: batchKey(id, batch), expected: opened.bytes } as const
+        // What is taken back between the judgement and the transaction makes it judge again.
+        const still = await book.approvers.stillOf((await known(peer, id)).row.tenant)
         let allowed: Allowed
         try {
           // Batches announced side by side were each within the limits: here counts what is about to be published.
@@ -275,7 +277,7 @@ export function createReceiver(
           // In the order in which they departed, whatever the order in which they came.
           arrived.map(({ originId }) => staged.get(originId)!.staged),
           {
-            checks: [check, { table: 'instructions', key: utf8(id), expected: current.bytes }],
+            checks: [check, ...still, { table: 'instructions', key: utf8(id), expected: current.bytes }],
             removes: arrived.map(({ originId }) => ({
               table: 'batches' as const,
               key: staged.get(originId)!.key,

@@ -1962,6 +1962,63 @@ const stillLink =
 /** Said while something else happens. */
 const races: readonly PathAttack[] = [
   {
+    check: 'that nothing arrives over a revocation that came in between',
+    file: receiver,
+    find: "{ table: 'instructions', key: utf8(id), expected: current.bytes }",
+    replace: '',
+    attack: async w => {
+      const of = await offered(w)
+      const object = w.object('a')
+      await w.announce(of, 0, object)
+      await w.send(of, 0, object)
+      const revoked = w.verdict('revoked', w.acme.keys[2]!, of)
+      await doneMeanwhile(w, 'transfer.arrived', () => w.target.book.say(revoked), w.target)
+      await w.client(of).close(0)
+    },
+    says: 'instruction-revoked: de-frankfurt: ',
+    entered: refusedThere('instruction-revoked'),
+  },
+  {
+    check: 'that nothing arrives by a vote that was taken back in between',
+    file: receiver,
+    find: 'checks: [check, ...still,',
+    replace: 'checks: [check,',
+    terms: three,
+    attack: async w => {
+      const of = w.instruction()
+      const said = lent(w, of)
+      await w.offer(of, [...w.approvals(of, 0), said])
+      const object = w.object('a')
+      await w.announce(of, 0, object)
+      await w.send(of, 0, object)
+      const taken = withdrawal(w, said)
+      await doneMeanwhile(w, 'transfer.arrived', () => w.target.book.withdraw(w.acme.id, taken), w.target)
+      await w.client(of).close(0)
+    },
+    says: 'instruction-not-approved: de-frankfurt: 1 of the 2 approvals',
+    entered: refusedThere('instruction-not-approved'),
+  },
+  {
+    check: 'that nothing departs by a vote that was taken back in between',
+    file: 'transfers/departure.ts',
+    find: 'checks: [check, ...still]',
+    replace: 'checks: [check]',
+    terms: three,
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction()
+      const said = lent(w, of)
+      await w.ordered(of, [...w.approvals(of, 0), said])
+      const taken = withdrawal(w, said)
+      await doneMeanwhile(w, 'transfer.departed', () => w.source.book.withdraw(w.acme.id, taken))
+      await w.run(of)
+      const departed = (await w.source.entries()).filter(({ type }) => type === 'transfer.departed')
+      if (departed.length === 0) await demand(w, of, 'completed')
+    },
+    says: 'failed: 1 of the 2 approvals',
+    entered: 'in-mumbai failed',
+  },
+  {
     check: 'that nothing is carried out by a vote that was taken back in between',
     file: approversFile,
     find: "{ table: 'approvers', key, expected: await catalog.get('approvers', key) },",
@@ -2015,8 +2072,13 @@ const races: readonly PathAttack[] = [
 ]
 
 /** Something is done right before the transaction that would enter this. */
-async function doneMeanwhile(w: World, type: string, work: () => Promise<unknown>): Promise<void> {
-  const { catalog } = w.source
+async function doneMeanwhile(
+  w: World,
+  type: string,
+  work: () => Promise<unknown>,
+  where = w.source,
+): Promise<void> {
+  const { catalog } = where
   const commit = catalog.commit.bind(catalog)
   let isDone = false
   catalog.commit = async batch => {
