@@ -12,6 +12,7 @@ import { isRefusal } from '../policy/authorized.ts'
 import { decideKey } from '../policy/decide-key.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { Catalog, CatalogBatch, Put } from '../store/catalog.ts'
+import { keysOf, noForeignArrivalSince } from '../store/foreign-keys.ts'
 import { storedVersions } from '../store/fsck-versions.ts'
 import {
   type BucketKeyRow,
@@ -28,8 +29,6 @@ export interface RekeyDeps extends ClassifyDeps {
   readonly newBucketKey: (tenant: TenantId, instruction: InstructionId) => Promise<Omit<BucketKeyRow, 'v'>>
 }
 
-const ownKeys = ({ bucketKeyId, earlierKeys = [] }: BucketRow): string[] => [...earlierKeys, bucketKeyId]
-
 /** Runs until the instruction has ended; rejects while the key holder cannot be reached. */
 export function runRekeying(deps: RekeyDeps, id: InstructionId): Promise<void> {
   const { region } = deps
@@ -38,6 +37,8 @@ export function runRekeying(deps: RekeyDeps, id: InstructionId): Promise<void> {
     if (instruction.kind !== 'key') return null
     const bucket = await findBucket(catalog, instruction.bucket)
     const isShredding = instruction.act === 'shred'
+    const noneSince =
+      bucket === null || !isShredding ? null : await noForeignArrivalSince(catalog, bucket.row)
     const decision = decideKey(
       { action: 'key', terms: instruction },
       {
@@ -56,18 +57,18 @@ export function runRekeying(deps: RekeyDeps, id: InstructionId): Promise<void> {
     const { tenant } = decision.op.terms
     const check = { table: 'buckets' as const, key: bucketRowKey(row.name), expected: bytes }
     if (isShredding) {
-      const keys = ownKeys(row)
+      const keys = keysOf(row)
       const puts = keys.map((bucketKeyId): Put => {
         const gone: ShreddedKeyRow = { v: 1, bucketKeyId, tenant, shredded: id }
         return { table: 'bucketkeys', key: utf8(bucketKeyId), value: encodeRow(gone) }
       })
       const body = { instruction: id, bucket: row.name, bucketKeyIds: keys }
       const entry = drafts.draft({ tenant, type: 'bucketkey.shredded', body })
-      return { batch: { checks: [check], puts: [...puts, entry.put] }, objects: keys.length }
+      return { batch: { checks: [check, noneSince!], puts: [...puts, entry.put] }, objects: keys.length }
     }
     const key = await deps.newBucketKey(tenant, id)
     const { bucketKeyId, checkValue, wrapped } = key
-    const next: BucketRow = { ...row, bucketKeyId, earlierKeys: ownKeys(row) }
+    const next: BucketRow = { ...row, bucketKeyId, earlierKeys: keysOf(row) }
     const made = { bucket: row.name, bucketKeyId, holderKeyId: wrapped.holderKeyId, checkValue }
     const keyRow: BucketKeyRow = { v: 1, ...key }
     const batch: CatalogBatch = {
@@ -83,7 +84,7 @@ export function runRekeying(deps: RekeyDeps, id: InstructionId): Promise<void> {
 }
 
 async function foreignIn(catalog: Catalog, bucket: BucketRow): Promise<string | null> {
-  const own = new Set(ownKeys(bucket))
+  const own = new Set(keysOf(bucket))
   for await (const { key, row } of storedVersions(catalog, bucket.id))
     if (!own.has(row.bucketKeyId)) return key
   return null

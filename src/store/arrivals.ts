@@ -3,6 +3,7 @@ import type { Authorized } from '../policy/authorized.ts'
 import type { TransferStep } from '../policy/decide-transfer.ts'
 import type { Catalog, CatalogBatch, Check, Put, Remove } from './catalog.ts'
 import { placeContent } from './content.ts'
+import { foreignArrival } from './foreign-keys.ts'
 import { readCurrent } from './key-versions.ts'
 import { retentionFrom } from './locks.ts'
 import { bucketCheck, type KnownBucket, type VersionMaking, versionIds } from './objects.ts'
@@ -72,13 +73,18 @@ export async function publishArrivals(
     usage = { objects: usage.objects + objects, bytes: usage.bytes + bytes }
   }
   const shared = sharedBy(arrivals, bucket.row)
+  const foreign = foreignArrival(
+    bucket.row,
+    arrivals.map(({ row }) => row),
+    making.randomBytes,
+  )
   const layered = overlay.batch()
   const count = await counted(catalog, bucket.row, usage)
   const held = await catalog.commit({
     checks: [...checks, ...count.checks, ...(also.checks ?? [])],
     adds: [...count.adds, ...(also.adds ?? [])],
     removes: [...removes, ...layered.removes, ...(also.removes ?? [])],
-    puts: [...puts, ...layered.puts, ...shared, ...(also.puts ?? [])],
+    puts: [...puts, ...layered.puts, ...shared, ...foreign, ...(also.puts ?? [])],
   })
   if (!held && (await exceedsQuota(catalog, count))) return 'over-quota'
   return held
