@@ -1,27 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { address, u } from '../support/export-messages.ts'
+import { u } from '../support/export-messages.ts'
+import { ethernet, ipv4, pcap } from '../support/packets.ts'
 import { flowLine, readFlows } from '../support/read-flows.ts'
-
-function pcap(linkType: number, frames: readonly Buffer[], wire?: number): Buffer {
-  const header = Buffer.concat([u(4, 0xa1b2c3d4), u(2, 2), u(2, 4), u(8, 0), u(4, 65_535), u(4, linkType)])
-  const records = frames.map((frame, i) =>
-    Buffer.concat([u(4, 1_700_000_000 + i), u(4, 0), u(4, frame.length), u(4, wire ?? frame.length), frame]),
-  )
-  return Buffer.concat([header, ...records])
-}
-
-function ipv4(options: {
-  payload: Buffer
-  protocol?: number
-  flags?: number
-  id?: number
-  length?: number
-}): Buffer {
-  const { payload, protocol = 17, flags = 0, id = 1 } = options
-  const length = options.length ?? 20 + payload.length
-  const header = [u(1, 0x45), u(1, 0), u(2, length), u(2, id), u(2, flags), u(1, 64), u(1, protocol), u(2, 0)]
-  return Buffer.concat([...header, address('10.0.0.1'), address('10.0.0.2'), payload])
-}
 
 const udp = (bytes: number) =>
   Buffer.concat([u(2, 1000), u(2, 53), u(2, 8 + bytes), u(2, 0), Buffer.alloc(bytes)])
@@ -40,7 +20,6 @@ const ipv6 = Buffer.concat([
 ])
 
 describe('link layers', () => {
-  const ethernet = (type: number, rest: Buffer) => Buffer.concat([Buffer.alloc(12), u(2, type), rest])
   const label = (isLast: boolean) => u(4, isLast ? 0x0000_0140 : 0x0000_0040)
   it.each([
     ['Ethernet', 1, ethernet(0x0800, plain)],
@@ -51,7 +30,23 @@ describe('link layers', () => {
       ethernet(0x88a8, Buffer.concat([u(2, 5), u(2, 0x8100), u(2, 6), u(2, 0x0800), plain])),
     ],
     ['PPPoE', 1, ethernet(0x8864, Buffer.concat([u(6, 0x1100), u(2, 0x0021), plain]))],
-    ['MPLS', 1, ethernet(0x8847, Buffer.concat([label(false), label(true), plain]))],
+    ['MPLS', 1, ethernet(0x8847, label(false), label(true), plain)],
+    ['MPLS around Ethernet', 1, ethernet(0x8847, label(true), u(4, 0), ethernet(0x0800, plain))],
+    ['VLAN within PBB', 1, ethernet(0x88e7, u(4, 5), ethernet(0x8100, u(2, 5), u(2, 0x0800), plain))],
+    ['SNAP', 1, ethernet(128, u(3, 0xaaaa03), u(3, 0), u(2, 0x0800), plain)],
+    ['PPP', 9, Buffer.concat([u(2, 0xff03), u(2, 0x0021), plain])],
+    ['Cisco HDLC', 104, Buffer.concat([u(2, 0x0f00), u(2, 0x0800), plain])],
+    ['MPLS alone', 219, Buffer.concat([label(true), plain])],
+    [
+      'IEEE 802.11 behind radiotap',
+      127,
+      Buffer.concat([
+        Buffer.from([0, 0, 8, 0, 0, 0, 0, 0]),
+        Buffer.from([0x88, 0x01]),
+        Buffer.alloc(24),
+        Buffer.concat([u(3, 0xaaaa03), u(3, 0), u(2, 0x0800), plain]),
+      ]),
+    ],
     ['raw IP', 101, plain],
     ['NULL', 0, Buffer.concat([Buffer.from([2, 0, 0, 0]), plain])],
     ['LOOP', 108, Buffer.concat([u(4, 2), plain])],
@@ -87,6 +82,31 @@ describe('link layers', () => {
     ])
     const unknown = await readFlows(pcap(147, [plain]))
     expect(unknown.input.unread[0]!.reason).toBe('link type 147 is not one we read')
+  })
+})
+
+describe('tunnels', () => {
+  const inner = ipv4({ payload: udp(100), from: '172.16.0.1', to: '172.16.0.2' })
+  const port = (number: number) => (head: Buffer) =>
+    Buffer.concat([u(2, 1000), u(2, number), u(2, 8 + head.length), u(2, 0), head])
+  it.each([
+    ['GRE', 47, Buffer.concat([u(2, 0), u(2, 0x0800), inner]), '10.0.0.1:0>10.0.0.2:0/47'],
+    ['IP in IP', 4, inner, '10.0.0.1:0>10.0.0.2:0/4'],
+    [
+      'VXLAN',
+      17,
+      port(4789)(Buffer.concat([u(8, 0x0800_0000_0000_0100n), ethernet(0x0800, inner)])),
+      '10.0.0.1:1000>10.0.0.2:4789/17',
+    ],
+    [
+      'GENEVE',
+      17,
+      port(6081)(Buffer.concat([u(8, 0x0000_6558_0000_0100n), ethernet(0x0800, inner)])),
+      '10.0.0.1:1000>10.0.0.2:6081/17',
+    ],
+  ])('%s belongs to its outer addresses, whole', async (_, protocol, payload, expected) => {
+    const { records } = await readFlows(pcap(101, [ipv4({ payload, protocol })]))
+    expect(records.map(flowLine)).toEqual([`${expected} 1/${20 + payload.length}`])
   })
 })
 

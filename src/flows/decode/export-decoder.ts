@@ -5,29 +5,39 @@ import { decodeNetflowV5 } from './netflow-v5.ts'
 import { decodeNetflowV9 } from './netflow-v9.ts'
 import type { Notes } from './notes.ts'
 import { SequenceTracker } from './sequence.ts'
+import { createSflowState, decodeSflow } from './sflow.ts'
 import { createTemplateState, type TemplateState } from './template-messages.ts'
 
 export type ExportDecoder = {
   /** The flows of one datagram; also those of earlier ones whose template it brought. */
-  readonly decode: (message: Buffer, exporter: string) => FlowRecord[]
-  /** Counts what still waits for a template. */
-  readonly end: () => void
+  /** `unixMs` is when the datagram was captured, where that is known: sFlow says no date of its own. */
+  readonly decode: (message: Buffer, exporter: string, unixMs?: number) => readonly FlowRecord[]
+  /** Counts what still waits for a template, and gives the flows of samples that were not ended yet. */
+  readonly end: () => readonly FlowRecord[]
 }
 
 /** Datagrams of flow exporters, whatever the version; state is kept by exporter and observation domain. */
 export function createExportDecoder(notes: Notes): ExportDecoder {
   const state = createTemplateState({ notes })
+  const sflow = createSflowState()
   const sequence = new SequenceTracker(notes)
   return {
-    decode(message, exporter) {
+    decode(message, exporter, unixMs) {
       const context = { exporter, notes, sequence }
+      // sFlow's version is 32 bits, so its first 16 are zero.
+      if (message.length >= 4 && message.readUInt16BE(0) === 0 && message.readUInt16BE(2) === 5) {
+        return decodeSflow(message, context, sflow, unixMs ?? null)
+      }
       const records = decodeVersion(message, context, state)
       if (state.late.length === 0) return records
       const late = state.late
       state.late = []
       return [...late, ...records]
     },
-    end: () => state.templates.end(),
+    end() {
+      state.templates.end()
+      return sflow.flows.endAll()
+    },
   }
 }
 

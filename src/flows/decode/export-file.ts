@@ -4,6 +4,7 @@ import { createExportDecoder } from './export-decoder.ts'
 import { netflowV5Length } from './netflow-v5.ts'
 import { netflowV9Length } from './netflow-v9.ts'
 import type { Notes } from './notes.ts'
+import { sflowLength } from './sflow.ts'
 
 const maxMessageBytes = 65_535
 /** Far more than a message, so that refilling does not copy the same bytes again for each. */
@@ -27,13 +28,14 @@ export async function* readExportFile(
     }
     yield decoder.decode(Buffer.from(source.take(Math.min(length, source.available))), exporter)
   }
-  decoder.end()
+  yield decoder.end()
   for await (const chunk of source.rest()) notes.unread('bytes after the last export message', chunk.length)
 }
 
 function messageLength(window: Buffer): number | null {
   if (window.length < 4) return null
   const version = window.readUInt16BE(0)
+  if (version === 0) return sflowLength(window)
   if (version === 5) return netflowV5Length(window)
   if (version === 9) return netflowV9Length(window)
   if (version === 10) return Math.max(window.readUInt16BE(2), 16)

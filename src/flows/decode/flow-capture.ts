@@ -6,6 +6,9 @@ import type { ByteSource } from './byte-source.ts'
 import { createExportDecoder } from './export-decoder.ts'
 import type { Notes } from './notes.ts'
 
+/** The latest date that there is; a time after it is damage, and sums of times must stay finite. */
+const maxUnixMs = 8.64e15
+
 /** A file that `--listen` wrote. What a crash left at its end is counted, and everything before it is read. */
 export async function* readFlowCapture(
   source: ByteSource,
@@ -49,9 +52,10 @@ export async function* readFlowCapture(
     datagrams += 1
     // A copy: decoders may hold a set until its template comes, and the source reuses its buffer.
     const exporter = addressText(body, 12, addressBytes)
-    yield decoder.decode(body.subarray(12 + addressBytes), exporter)
+    const arrivedUnixMs = Math.min(Number(body.readBigUInt64BE(1)), maxUnixMs)
+    yield decoder.decode(body.subarray(12 + addressBytes), exporter, arrivedUnixMs)
   }
-  decoder.end()
+  yield decoder.end()
   if (!ended) notes.remark('the capture was not ended in order: it may have been cut off')
   for await (const chunk of source.rest()) notes.unread('capture: bytes after its end', chunk.length)
 }

@@ -13,6 +13,8 @@ export type IpPacket = {
   payloadBytes: number
   fragment: 'none' | 'first' | 'later'
   fragmentId: number
+  /** Where the transport header starts. */
+  transportAt: number
 }
 
 export function emptyPacket(): IpPacket {
@@ -26,6 +28,7 @@ export function emptyPacket(): IpPacket {
     payloadBytes: 0,
     fragment: 'none',
     fragmentId: 0,
+    transportAt: 0,
   }
 }
 
@@ -92,6 +95,7 @@ function readIpv6(frame: Buffer, at: number, wireBytes: number, into: IpPacket):
 }
 
 function readTransport(frame: Buffer, at: number, bytes: number, into: IpPacket): void {
+  into.transportAt = at
   into.srcPort = 0
   into.dstPort = 0
   into.payloadBytes = Math.max(0, bytes)

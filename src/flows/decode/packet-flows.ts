@@ -1,6 +1,7 @@
 import { addressText } from '../address.ts'
-import type { FlowRecord } from '../flow-record.ts'
+import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { IpPacket } from './ip-packet.ts'
+import type { Sampling } from './sampling.ts'
 
 /** A flow ends after this long without a packet, or when it has lasted this long, as exporters do it. */
 const idleMs = 60_000
@@ -9,7 +10,11 @@ const maxFlows = 200_000
 const maxFragments = 4096
 const none: readonly FlowRecord[] = []
 
+/** Who saw a packet, and how many packets it stands for. Flows of different observers are kept apart by `id`. */
+export type PacketObserver = { readonly id: number; readonly exporter: string; readonly sampling: Sampling }
+
 type Flow = {
+  readonly observer: PacketObserver
   srcAddr: string
   dstAddr: string
   srcPort: number
@@ -29,13 +34,8 @@ export class PacketFlows {
   readonly #flows = new Map<string, Flow>()
   /** Ports of the first fragment, for the later ones that do not carry them. */
   readonly #fragments = new Map<string, { srcPort: number; dstPort: number }>()
-  readonly #exporter: string
   #done: FlowRecord[] = []
   #sweepAtMs = 0
-
-  constructor(exporter: string) {
-    this.#exporter = exporter
-  }
 
   add(
     frame: Buffer,
@@ -43,12 +43,13 @@ export class PacketFlows {
     wireBytes: number,
     unixMs: number,
     direction: Flow['direction'],
+    observer: PacketObserver,
   ): void {
     const addresses = frame.toString('latin1', packet.addressAt, packet.addressAt + 2 * packet.addressLength)
     if (packet.fragment !== 'none') this.#joinFragment(packet, addresses)
     const ports = packet.srcPort * 65_536 + packet.dstPort
     const way = direction === null ? 0 : direction === 'in' ? 1 : 2
-    const key = `${addresses}${packet.protocol * 4 + way},${ports}`
+    const key = `${addresses}${packet.protocol * 4 + way},${ports},${observer.id}`
     let flow = this.#flows.get(key)
     if (flow !== undefined && unixMs - flow.endUnixMs > idleMs) {
       this.#end(key, flow)
@@ -57,6 +58,7 @@ export class PacketFlows {
     if (flow === undefined) {
       const { addressAt, addressLength } = packet
       this.#flows.set(key, {
+        observer,
         srcAddr: addressText(frame, addressAt, addressLength),
         dstAddr: addressText(frame, addressAt + addressLength, addressLength),
         srcPort: packet.srcPort,
@@ -127,12 +129,17 @@ export class PacketFlows {
 
   #end(key: string, flow: Flow): void {
     this.#flows.delete(key)
-    const { frameBytes, ...rest } = flow
+    const { frameBytes, observer, packets, ipBytes, payloadBytes, ...rest } = flow
+    const { rate } = observer.sampling
     this.#done.push({
       ...rest,
-      original: { bytes: frameBytes, packets: flow.packets, basis: 'frame' },
-      exporter: this.#exporter,
-      sampling: { rate: 1, from: 'none' },
+      packets: packets * rate,
+      ipBytes: Math.min(ipBytes * rate, MAX_RECORD_BYTES),
+      // Of sampled packets only some were seen, so what TCP carried is not known exactly.
+      payloadBytes: rate === 1 ? payloadBytes : null,
+      original: { bytes: frameBytes, packets, basis: 'frame' },
+      exporter: observer.exporter,
+      sampling: observer.sampling,
     })
   }
 }

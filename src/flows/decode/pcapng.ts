@@ -1,6 +1,7 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
 import { createFrameSink, type FrameSink, maxFrameBytes } from './capture-frames.ts'
+import { type CapturedExports, createCapturedExports } from './captured-exports.ts'
 import type { Notes } from './notes.ts'
 
 const sectionHeader = 0x0a0d0d0a
@@ -34,6 +35,7 @@ export async function* readPcapng(
   exporter: string,
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
+  const exports = createCapturedExports(notes)
   let section: Section = { isBig: false, interfaces: [] }
   let sections = 0
   while (await source.fill(12)) {
@@ -56,7 +58,7 @@ export async function* readPcapng(
       break
     }
     const body = source.take(length).subarray(8, length - 4)
-    if (type === interfaceDescription) addInterface(section, body, `${exporter}#${sections}`, notes)
+    if (type === interfaceDescription) addInterface(section, body, `${exporter}#${sections}`, exports, notes)
     else if (type === enhancedPacket) addPacket(section, body, notes)
     else if (type === simplePacket) addSimplePacket(section, body, notes)
     else if (type === obsoletePacket) addObsoletePacket(section, body, notes)
@@ -66,12 +68,21 @@ export async function* readPcapng(
       const done = sink.takeDone()
       if (done.length > 0) yield done
     }
+    const exported = exports.takeDone()
+    if (exported.length > 0) yield exported
   }
   for (const { sink } of section.interfaces) yield sink.endAll()
+  yield exports.endAll()
   for await (const chunk of source.rest()) notes.unread('pcapng: bytes after its last block', chunk.length)
 }
 
-function addInterface(section: Section, body: Buffer, exporter: string, notes: Notes): void {
+function addInterface(
+  section: Section,
+  body: Buffer,
+  exporter: string,
+  exports: CapturedExports,
+  notes: Notes,
+): void {
   if (body.length < 8 || section.interfaces.length >= maxInterfaces) {
     notes.unread('pcapng: interface that makes no sense', body.length)
     return
@@ -89,7 +100,7 @@ function addInterface(section: Section, body: Buffer, exporter: string, notes: N
     }
   }
   const name = `${exporter}.${section.interfaces.length}`
-  const sink = createFrameSink(u16(body, 0, section.isBig), name, notes)
+  const sink = createFrameSink(u16(body, 0, section.isBig), name, exports, notes)
   const snapLength = u32(body, 4, section.isBig)
   section.interfaces.push({ sink, snapLength, unitsPerSecond, offsetSeconds, lastUnixMs: 0 })
 }

@@ -121,6 +121,7 @@ function decode(
     case 'netflow-v5':
     case 'netflow-v9':
     case 'ipfix':
+    case 'sflow':
       return readExportFile(source, name, notes)
     case 'aws':
       return readVpcLog(awsFlowLog, source, name, notes)

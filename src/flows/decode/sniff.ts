@@ -3,6 +3,7 @@ import { alibabaFlowLog } from './alibaba.ts'
 import { awsFlowLog } from './aws.ts'
 import { isPcap } from './pcap.ts'
 import { isPcapng } from './pcapng.ts'
+import { isSflow } from './sflow.ts'
 import { headerOf, jsonGet, splitCells } from './vpc-log.ts'
 
 export type InputFormat =
@@ -14,6 +15,7 @@ export type InputFormat =
   | 'netflow-v5'
   | 'netflow-v9'
   | 'ipfix'
+  | 'sflow'
   | 'aws'
   | 'alibaba'
 
@@ -35,6 +37,7 @@ function exportVersion(head: Buffer): InputFormat | null {
   if (head.length < 16) return null
   const version = head.readUInt16BE(0)
   const second = head.readUInt16BE(2)
+  if (isSflow(head)) return 'sflow'
   if (version === 5) return head.length >= 24 && second > 0 && second <= 1000 ? 'netflow-v5' : null
   if (version === 9) return head.length >= 20 && second <= 4096 ? 'netflow-v9' : null
   if (version === 10) return second >= 16 ? 'ipfix' : null
