@@ -26,6 +26,7 @@ export type AuditOptions =
       readonly bundle: string | null
       readonly sign: string | null
       readonly signer: string
+      readonly memoryMiB: number
       readonly json: boolean
     }
 
@@ -45,6 +46,7 @@ AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and
   --bundle FILE      write the evidence behind it as JSON
   --sign KEY         sign the bundle with this key (from holdfast keygen), so that holdfast verify accepts it
   --signer NAME      in whose name (default: auditor); no spaces and no +
+  --memory SIZE      what the engine may hold in memory, such as 500M or 4G (default: 1G); more is written to disk
   --json             print the report as JSON
   --listen HOST:PORT receive flow exports over UDP and write them to a file, until interrupted
   --out FILE         that file (default: flows-<time>.hfcap)
@@ -95,6 +97,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     bundle: values.bundle ?? null,
     sign: values.sign ?? null,
     signer: values.signer ?? 'auditor',
+    memoryMiB: memoryOf(values.memory),
     json: values.json === true,
   }
 }
@@ -115,6 +118,7 @@ function parsed(argv: readonly string[]) {
         bundle: { type: 'string' },
         sign: { type: 'string' },
         signer: { type: 'string' },
+        memory: { type: 'string' },
         json: { type: 'boolean' },
         listen: { type: 'string' },
         out: { type: 'string' },
@@ -132,6 +136,17 @@ function hostPort(text: string): { host: string; port: number } {
   if (match === null || port > 65_535)
     fail(`--listen "${text}" is not HOST:PORT, such as 127.0.0.1:2055 or [::]:2055`)
   return { host: match[1] ?? match[2]!, port }
+}
+
+const leastMiB = 128
+
+function memoryOf(text: string | undefined): number {
+  if (text === undefined) return 1024
+  const match = /^(\d{1,6})([MG])(?:i?B)?$/i.exec(text)
+  const mib = match === null ? 0 : Number(match[1]) * (match[2]!.toUpperCase() === 'G' ? 1024 : 1)
+  return mib >= leastMiB
+    ? mib
+    : fail(`--memory "${text}" is not a size such as 500M or 4G, of at least ${leastMiB}M`)
 }
 
 function fail(message: string): never {

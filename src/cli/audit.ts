@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { open, readFile, stat, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
@@ -80,7 +81,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   // A missing file is told at once, and not after an hour with the one before it.
   for (const file of options.flows) await checkReadable(file)
 
-  const { report, connections } = await auditFlows({
+  const { report, evidence } = await auditFlows({
     flows: options.flows.map(file => ({ name: basename(file), open: () => createReadStream(file) })),
     inventory,
     locator: createLocator({ overrides, ...installedDatabases() }),
@@ -93,13 +94,14 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       statements,
       home: options.home,
     },
+    engine: { memoryMiB: options.memoryMiB, threads: availableParallelism() },
     nowUnixMs: Date.now(),
     onProgress: progressTo(io),
   })
   if (io.isTty) io.stderr.write('\r\u001b[K')
   if (options.html !== null) await writeOutput(options.html, htmlReport(report))
   if (options.bundle !== null) {
-    await writeOutput(options.bundle, printBundle(evidenceBundle(report, connections), signer))
+    await writeOutput(options.bundle, printBundle(evidenceBundle(report, evidence), signer))
   }
   io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : terminalReport(report, io.isTty))
   if (!options.json) {

@@ -1,16 +1,26 @@
 import type { CountryCode } from '../core/ids.ts'
 import { isoTime } from '../core/time.ts'
-import { createAttribution } from '../flows/attribute/attribute.ts'
+import { createAttribution, type TrafficSums } from '../flows/attribute/attribute.ts'
+import { createAddressBook } from '../flows/attribute/known-address.ts'
+import type { Observed } from '../flows/attribute/observed.ts'
+import { listServers } from '../flows/attribute/server-list.ts'
 import { type ReadInput, readInput } from '../flows/decode/read-input.ts'
+import { type AbroadStore, openAbroadStore } from '../flows/engine/abroad-store.ts'
+import type { DuckOptions } from '../flows/engine/duck.ts'
 import type { Inventory } from '../flows/locate/inventory.ts'
 import type { Locator } from '../flows/locate/locate.ts'
-import type { Book } from '../flows/reconcile/books.ts'
+import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
+import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
-import { type Reconciled, reconcile } from '../flows/reconcile/reconcile.ts'
+import { createReconciler, type Reconciled, type Reconciler } from '../flows/reconcile/reconcile.ts'
+import { addressPair, readWords } from '../flows/reconcile/words.ts'
+import { createEvidence, type Evidence } from '../flows/report/bundle.ts'
 import { coverageOf } from '../flows/report/coverage.ts'
+import { relayBytes } from '../flows/report/findings.ts'
 import { method } from '../flows/report/method.ts'
-import type { AuditReport, Inputs } from '../flows/report/report-types.ts'
-import { serverReports, sumGrades } from '../flows/report/servers.ts'
+import type { AuditReport, Inputs, ServerReport } from '../flows/report/report-types.ts'
+import { createGrades, createServerTally } from '../flows/report/server-tally.ts'
+import { serverReport, worstFirst } from '../flows/report/servers.ts'
 import { verdictOf } from '../flows/report/verdict.ts'
 
 export type AuditSources = {
@@ -24,19 +34,24 @@ export type AuditSources = {
   readonly hasQuorum: QuorumCheck
   /** Named in the report beside the flows. */
   readonly inputs: Omit<Inputs, 'flows'>
+  readonly engine: DuckOptions
   readonly nowUnixMs: number
   readonly onProgress: (input: string, records: number) => void
 }
 
-export type Audit = { readonly report: AuditReport; readonly connections: readonly Reconciled[] }
+export type Audit = { readonly report: AuditReport; readonly evidence: Evidence }
 
 /**
  * The life of a flow: read → attribute → reconcile → finding → report. Throws `bad-input` for an input that is in no
  * format we read; what is damaged within one is counted in the report.
  */
 export async function auditFlows(sources: AuditSources): Promise<Audit> {
-  // Read, and attribute as it comes: whose bytes, from which country to which. Only what leaves is kept one by one.
-  const attribution = createAttribution(sources)
+  const list = listServers(sources.inventory, sources.home)
+  const book = createAddressBook(sources, list)
+  await using store = await openAbroadStore(sources.engine)
+
+  // Read, and attribute as it comes: whose bytes, from which country to which. Only what leaves is kept row by row.
+  const attribution = createAttribution(sources, list, store.rows)
   const flows: ReadInput[] = []
   for (const { name, open } of sources.flows) {
     const reading = readInput(name, open())
@@ -50,18 +65,38 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     }
     flows.push(step.value)
   }
+  const traffic = attribution.finish()
+  store.flush()
 
   // Reconcile: which of the bytes that left do the books account for, and on whose order?
-  const observed = [...attribution.observed()]
-  const reconciliation = reconcile(observed, sources.books, sources.hasQuorum, attribution.leaves)
-  const { connections } = reconciliation
+  const entries = distinctEntries(sources.books)
+  const words = readWords(entries)
+  const offsets = await estimateOffsets(store.seenTimes(words.byTuple.keys()), words)
+  const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum)
 
   // Find: what is to be said of each server.
-  const servers = serverReports(attribution.servers(), connections)
-  const coverage = coverageOf(flows, attribution, sources.inventory, reconciliation)
-  const totals = sumGrades(connections)
+  const names = (id: number) => attribution.observerNames.get(id) ?? id.toString(36)
+  const connections = store.connections(list.servers, book, names)
+  const found = await findings(
+    connections,
+    reconciler,
+    traffic,
+    await store.outsiders(relayBytes),
+    list.servers,
+  )
+  const enteredNotSeen = reconciler.notSeen((srcAddr, dstAddr, unixMs) => {
+    const server = book.serverAt(book.find(srcAddr), unixMs)
+    const { basis, country } = book.placeAt(book.find(dstAddr), unixMs)
+    return server >= 0 && basis !== 'local' && country !== list.servers[server]!.home
+  })
+  const coverage = coverageOf({
+    ...{ flows, list, traffic, enteredNotSeen, offsets },
+    ...{ duplicateBytes: found.duplicateBytes, repeats: found.repeats, isSampled: found.isSampled },
+    unreadableEntries: words.unreadable,
+  })
 
   // Report: the verdict first, and everything that someone else needs to come to the same one.
+  const { servers, totals, evidence } = found
   const report: AuditReport = {
     format: 'holdfast/audit/v1',
     generated: isoTime(sources.nowUnixMs),
@@ -73,5 +108,62 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     databases: sources.locator.databases(),
     method,
   }
-  return { report, connections }
+  return { report, evidence }
+}
+
+/** Server by server, pair by pair: nothing of what is settled is kept but sums and the largest connections. */
+async function findings(
+  connections: ReturnType<AbroadStore['connections']>,
+  reconciler: Reconciler,
+  traffic: TrafficSums,
+  outsiders: Awaited<ReturnType<AbroadStore['outsiders']>>,
+  list: ReturnType<typeof listServers>['servers'],
+) {
+  const totals = createGrades()
+  const evidence = createEvidence()
+  const relays = Map.groupBy(outsiders, ({ number }) => number)
+  const servers: ServerReport[] = []
+  const all = { duplicateBytes: 0, repeats: 0, isSampled: false }
+  let tally = createServerTally()
+  let current = 0
+
+  const close = (): void => {
+    if (traffic.records[current]! > 0) {
+      const sums = tally.sums()
+      totals.addAll(sums)
+      all.duplicateBytes += sums.duplicateBytes
+      all.repeats += sums.repeats
+      all.isSampled ||= sums.isSampled
+      const ofServer = relays.get(current) ?? []
+      servers.push(serverReport(list[current]!, traffic.domesticBytes[current]!, tally, ofServer))
+    }
+    current += 1
+    tally = createServerTally()
+  }
+  const take = (settled: readonly Reconciled[]): void => {
+    for (const connection of settled) {
+      tally.add(connection)
+      evidence.add(connection)
+    }
+  }
+  // What one pair's books could be is shared out among all of its connections, so those are settled together.
+  let pair = ''
+  let waiting: Observed[] = []
+  const settlePair = (): void => {
+    if (waiting.length > 0) take(reconciler.settle(waiting))
+    waiting = []
+  }
+  for await (const batch of connections) {
+    for (const { number, observed } of batch) {
+      const its = addressPair(observed.srcAddr, observed.dstAddr)
+      if (its !== pair || number !== current) settlePair()
+      while (current < number) close()
+      pair = its
+      if (reconciler.pairs.has(its)) waiting.push(observed)
+      else take(reconciler.settle([observed]))
+    }
+  }
+  settlePair()
+  while (current < list.length) close()
+  return { servers: servers.sort(worstFirst), totals: totals.sums(), evidence: evidence.rows(), ...all }
 }

@@ -5,7 +5,7 @@ import {
   type DatabaseFiles,
 } from '../../src/flows/locate/databases.ts'
 import { installedDatabases } from '../../src/flows/locate/installed-databases.ts'
-import { parseInventory } from '../../src/flows/locate/inventory.ts'
+import { parseInventory, rowAt } from '../../src/flows/locate/inventory.ts'
 import { createLocator } from '../../src/flows/locate/locate.ts'
 import { parsePlaces } from '../../src/flows/locate/places.ts'
 
@@ -90,12 +90,12 @@ describe('the inventory', () => {
   const at = Date.UTC(2026, 5, 1)
 
   it('takes the most specific row that was valid then', () => {
-    expect(inventory.find('10.200.0.1', at)?.server).toBe('office')
-    expect(inventory.find('10.1.9.9', at)?.server).toBe('mumbai')
-    expect(inventory.find('10.1.2.3', at)?.server).toBe('db-new')
-    expect(inventory.find('10.1.2.3', Date.UTC(2025, 11, 31))?.server).toBe('db-old')
-    expect(inventory.find('2001:db8::9', at)).toMatchObject({ server: 'v6, lab', country: 'DE' })
-    expect(inventory.find('11.0.0.1', at)).toBeNull()
+    expect(rowAt(inventory.rowsOf('10.200.0.1'), at)?.server).toBe('office')
+    expect(rowAt(inventory.rowsOf('10.1.9.9'), at)?.server).toBe('mumbai')
+    expect(rowAt(inventory.rowsOf('10.1.2.3'), at)?.server).toBe('db-new')
+    expect(rowAt(inventory.rowsOf('10.1.2.3'), Date.UTC(2025, 11, 31))?.server).toBe('db-old')
+    expect(rowAt(inventory.rowsOf('2001:db8::9'), at)).toMatchObject({ server: 'v6, lab', country: 'DE' })
+    expect(rowAt(inventory.rowsOf('11.0.0.1'), at)).toBeNull()
   })
 
   it.each([

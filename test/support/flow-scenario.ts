@@ -149,6 +149,7 @@ export async function auditScenario(options: {
     books: options.books ?? [],
     hasQuorum: options.hasQuorum ?? (() => true),
     inputs: { inventory: file, places: null, statements: [], home: 'IN' },
+    engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: startUnixMs,
     onProgress: () => {},
   })

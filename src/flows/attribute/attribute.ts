@@ -1,132 +1,117 @@
-import { HoldfastError } from '../../core/errors.ts'
 import type { CountryCode } from '../../core/ids.ts'
 import type { FlowRecord } from '../flow-record.ts'
 import type { Inventory } from '../locate/inventory.ts'
-import type { Locator, Place } from '../locate/locate.ts'
-import { directedKey, type Observed } from './observed.ts'
+import type { Locator } from '../locate/locate.ts'
+import { type AttributedRows, createAbroadBatch, createHourSums, createPairSums } from './abroad-columns.ts'
+import { createAddressBook, type KnownAddress } from './known-address.ts'
+import { createObserverBook } from './observer.ts'
+import type { ServerList } from './server-list.ts'
 
-/** What is known of a server apart from what it sent abroad. */
-export type ServerTraffic = {
-  readonly server: string
-  readonly home: CountryCode
-  domesticBytes: number
-  localBytes: number
-  abroadRecords: number
-  /** Domestic hosts outside the inventory, which could pass bytes on: bytes by address. */
-  readonly outsiders: Map<string, number>
+/** What was only summed. By the server's number. */
+export type TrafficSums = {
+  readonly domesticBytes: Float64Array
+  readonly localBytes: Float64Array
+  /** Records of bytes that the server sent, wherever to: one that has none was not seen. */
+  readonly records: Float64Array
+  /** Records whose source the inventory does not hold: inbound traffic, transit, or a forgotten server. */
+  outsideRecords: number
+  outsideBytes: number
 }
 
 export type Attribution = {
   readonly add: (records: readonly FlowRecord[]) => void
-  readonly servers: () => ReadonlyMap<string, ServerTraffic>
-  readonly observed: () => Iterable<Observed>
-  /** Would traffic between these have been kept as abroad, had it been seen? */
-  readonly leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean
-  /** Records whose source the inventory does not hold: inbound traffic, transit, or a forgotten server. */
-  readonly outside: () => { readonly records: number; readonly ipBytes: number }
+  /** Hands on what is not handed on yet. */
+  readonly finish: () => TrafficSums
+  readonly observerNames: ReadonlyMap<number, string>
 }
 
 /**
- * Connections abroad are kept one by one, for each may be explained by its own entry; everything else is only summed.
- * This many take 2 GB; more are an honest refusal and not a crash.
+ * Whose bytes, from which country to which. What left is handed on row by row, for each connection may have an entry of
+ * its own; everything else is only summed. Memory is bounded whatever the records hold.
  */
-const maxConnections = 1_000_000
-const maxOutsiders = 10_000
+export function createAttribution(
+  sources: {
+    readonly inventory: Inventory
+    readonly locator: Locator
+    /** For servers whose row names no country. The caller has made sure that it is there when it is needed. */
+    readonly home: CountryCode | null
+  },
+  list: ServerList,
+  rows: AttributedRows,
+): Attribution {
+  const book = createAddressBook(sources, list)
+  const observers = createObserverBook()
+  const batch = createAbroadBatch(rows.abroad)
+  const received = createPairSums(rows.received)
+  const outsiders = createPairSums(rows.outsiders)
+  const domestic = createHourSums(rows.domestic)
+  const count = list.servers.length
+  const sums: TrafficSums = {
+    domesticBytes: new Float64Array(count),
+    localBytes: new Float64Array(count),
+    records: new Float64Array(count),
+    outsideRecords: 0,
+    outsideBytes: 0,
+  }
 
-export function createAttribution(sources: {
-  readonly inventory: Inventory
-  readonly locator: Locator
-  /** For servers whose row names no country. The caller has made sure that it is there when it is needed. */
-  readonly home: CountryCode | null
-}): Attribution {
-  const { inventory, locator, home } = sources
-  const servers = new Map<string, ServerTraffic>()
-  const observed = new Map<string, Observed>()
-  let outsideRecords = 0
-  let outsideBytes = 0
-
-  const placeOf = (address: string, unixMs: number): { place: Place; isInventory: boolean } => {
-    const row = inventory.find(address, unixMs)
-    const country = row === null ? null : (row.country ?? home)
-    if (country === null) return { place: locator.place(address), isInventory: row !== null }
-    const { asn, asName } = locator.place(address)
-    return { place: { country, candidates: [], basis: 'inventory', asn, asName }, isInventory: true }
+  const keep = (record: FlowRecord, server: number, src: KnownAddress, dst: KnownAddress): void => {
+    const row = batch.next()
+    const { columns } = batch
+    columns.server[row] = server
+    columns.src.set(src.words, row * 4)
+    columns.dst.set(dst.words, row * 4)
+    columns.srcPort[row] = record.srcPort
+    columns.dstPort[row] = record.dstPort
+    columns.protocol[row] = record.protocol
+    columns.startUnixMs[row] = record.startUnixMs
+    columns.endUnixMs[row] = record.endUnixMs
+    columns.ipBytes[row] = record.ipBytes
+    columns.packets[row] = record.packets
+    columns.payloadBytes[row] = record.payloadBytes ?? -1
+    columns.observer[row] = observers.idOf(record.exporter, record.direction)
+    columns.sampledPackets[row] = record.original.packets
+    columns.samplingRate[row] = record.sampling.rate
   }
 
   const addOne = (record: FlowRecord): void => {
-    const row = inventory.find(record.srcAddr, record.startUnixMs)
-    const country = row?.country ?? home
-    if (row === null || country === null) {
-      outsideRecords += 1
-      outsideBytes += record.ipBytes
+    const { startUnixMs, ipBytes } = record
+    const src = book.find(record.srcAddr)
+    const dst = book.find(record.dstAddr)
+    const to = book.serverAt(dst, startUnixMs)
+    if (to >= 0) {
+      const { basis, country } = book.placeAt(src, startUnixMs)
+      if (basis !== 'local' && country !== list.servers[to]!.home) received.add(to, src.words, ipBytes)
+    }
+    const server = book.serverAt(src, startUnixMs)
+    if (server < 0) {
+      sums.outsideRecords += 1
+      sums.outsideBytes += ipBytes
       return
     }
-    const serverKey = `${row.server}\n${country}`
-    let traffic = servers.get(serverKey)
-    if (traffic === undefined) {
-      traffic = {
-        server: row.server,
-        home: country,
-        domesticBytes: 0,
-        localBytes: 0,
-        abroadRecords: 0,
-        outsiders: new Map(),
-      }
-      servers.set(serverKey, traffic)
-    }
-    const { place, isInventory } = placeOf(record.dstAddr, record.startUnixMs)
-    if (place.basis === 'local') {
-      traffic.localBytes += record.ipBytes
+    sums.records[server]! += 1
+    const { home } = list.servers[server]!
+    const country = to >= 0 ? list.servers[to]!.home : dst.place.country
+    if (to < 0 && dst.place.basis === 'local') {
+      sums.localBytes[server]! += ipBytes
       return
     }
-    if (place.country === country) {
-      traffic.domesticBytes += record.ipBytes
-      if (!isInventory) addOutsider(traffic.outsiders, record)
+    if (country !== home) {
+      keep(record, server, src, dst)
       return
     }
-    traffic.abroadRecords += 1
-    const tuple = directedKey(record.srcAddr, record.srcPort, record.dstAddr, record.dstPort)
-    const key = `${serverKey}\n${record.protocol} ${tuple}`
-    let connection = observed.get(key)
-    if (connection === undefined) {
-      if (observed.size >= maxConnections) {
-        const message = `more than ${maxConnections} connections abroad in one audit: audit a shorter time at once`
-        throw new HoldfastError('bad-input', message)
-      }
-      const { srcAddr, srcPort, dstAddr, dstPort, protocol } = record
-      const ends = { srcAddr, srcPort, dstAddr, dstPort, protocol }
-      connection = { server: row.server, home: country, ...ends, place, segments: [] }
-      observed.set(key, connection)
-    }
-    connection.segments.push({
-      startUnixMs: record.startUnixMs,
-      endUnixMs: record.endUnixMs,
-      ipBytes: record.ipBytes,
-      packets: record.packets,
-      payloadBytes: record.payloadBytes,
-      observer: record.direction === null ? record.exporter : `${record.exporter} ${record.direction}`,
-      sampledPackets: record.original.packets,
-      samplingRate: record.sampling.rate,
-    })
+    sums.domesticBytes[server]! += ipBytes
+    domestic.add(server, startUnixMs, ipBytes)
+    if (to < 0) outsiders.add(server, dst.words, ipBytes)
   }
 
   return {
     add(records) {
       for (const record of records) addOne(record)
     },
-    servers: () => servers,
-    observed: () => observed.values(),
-    leaves(srcAddr, dstAddr, unixMs) {
-      const row = inventory.find(srcAddr, unixMs)
-      const { place } = placeOf(dstAddr, unixMs)
-      return row !== null && place.basis !== 'local' && place.country !== (row.country ?? home)
+    finish() {
+      for (const part of [batch, received, outsiders, domestic]) part.flush()
+      return sums
     },
-    outside: () => ({ records: outsideRecords, ipBytes: outsideBytes }),
+    observerNames: observers.names,
   }
-}
-
-function addOutsider(outsiders: Map<string, number>, record: FlowRecord): void {
-  const known = outsiders.get(record.dstAddr)
-  if (known === undefined && outsiders.size >= maxOutsiders) return
-  outsiders.set(record.dstAddr, (known ?? 0) + record.ipBytes)
 }

@@ -18,12 +18,15 @@ export type InventoryRow = {
 
 export type Inventory = {
   readonly rows: readonly InventoryRow[]
-  /** The most specific row that holds the address at that time. */
-  readonly find: (address: string, unixMs: number) => InventoryRow | null
+  /** The rows that hold the address at any time, the most specific first. */
+  readonly rowsOf: (address: string) => readonly InventoryRow[]
 }
 
-/** Addresses remembered; when it is full it starts anew, which costs time and no answers. */
-const cacheSize = 200_000
+/** Of the rows that hold an address, the one that held at that time. */
+export function rowAt(rows: readonly InventoryRow[], unixMs: number): InventoryRow | null {
+  for (const row of rows) if (unixMs >= row.validFromUnixMs && unixMs < row.validToUnixMs) return row
+  return null
+}
 
 /** Throws `bad-input`, naming file and line. */
 export function parseInventory(name: string, text: string): Inventory {
@@ -47,19 +50,11 @@ export function parseInventory(name: string, text: string): Inventory {
     table.add(cidr, parsed)
   }
   if (rows.length === 0) throw new HoldfastError('bad-input', `${name} names no server`)
-  const cache = new Map<string, InventoryRow[]>()
   return {
     rows,
-    find(address, unixMs) {
-      let found = cache.get(address)
-      if (found === undefined) {
-        const parsed = parseAddress(address)
-        found = parsed === null ? [] : table.find(parsed)
-        if (cache.size >= cacheSize) cache.clear()
-        cache.set(address, found)
-      }
-      for (const row of found) if (unixMs >= row.validFromUnixMs && unixMs < row.validToUnixMs) return row
-      return null
+    rowsOf(address) {
+      const parsed = parseAddress(address)
+      return parsed === null ? [] : table.find(parsed)
     },
   }
 }

@@ -1,4 +1,3 @@
-import { directedKey, type Observed } from '../attribute/observed.ts'
 import type { Words } from './words.ts'
 
 /** How far the flow records' clock is ahead of a region's. */
@@ -8,22 +7,22 @@ export type ClockOffset = { readonly offsetMs: number; readonly samples: number 
 export const maxOffsetMs = 5 * 60_000
 const maxSamples = 20_000
 
+/** A connection as the records have it, from its first to its last packet. */
+export type SeenTimes = { readonly tuple: string; readonly startUnixMs: number; readonly endUnixMs: number }
+
 /**
  * Estimated for each region from connections whose 5-tuple stands once in its books. Each such connection allows the
  * shifts under which its two times overlap; the shift that the most of them allow is taken, the smallest of equals.
  * So a few entries with made-up times do not move it, and neither does a region that dates long connections late.
  */
-export function estimateOffsets(observed: Iterable<Observed>, words: Words): Map<string, ClockOffset> {
+export async function estimateOffsets(
+  seen: AsyncIterable<SeenTimes>,
+  words: Words,
+): Promise<Map<string, ClockOffset>> {
   const allowed = new Map<string, { from: number; until: number }[]>()
-  for (const seen of observed) {
-    const found = words.byTuple.get(directedKey(seen.srcAddr, seen.srcPort, seen.dstAddr, seen.dstPort))
+  for await (const { tuple, startUnixMs: start, endUnixMs: end } of seen) {
+    const found = words.byTuple.get(tuple)
     if (found === undefined) continue
-    let start = Number.POSITIVE_INFINITY
-    let end = Number.NEGATIVE_INFINITY
-    for (const segment of seen.segments) {
-      start = Math.min(start, segment.startUnixMs)
-      end = Math.max(end, segment.endUnixMs)
-    }
     for (const [region, ofRegion] of Map.groupBy(found, word => word.region)) {
       const [word, ...others] = ofRegion
       if (word === undefined || others.length > 0) continue

@@ -19,6 +19,8 @@ export type Conversation = {
   readonly faults: readonly BookFault[]
   /** What of the two has not explained anything observed. */
   leftBytes: number
+  /** Of these, what has been said of other connections that it could be. */
+  couldBeBytes: number
 }
 
 /** What is wrong with the books themselves; each is shown with the server it touches. */
@@ -58,6 +60,7 @@ export function converse(
   }
   return groups.map(group => ({
     ...settle(group.words, context),
+    couldBeBytes: 0,
     pair: group.words[0]!.pair,
     region: group.words[0]!.region,
     fromUnixMs: group.from,

@@ -1,13 +1,13 @@
 import { directedKey, type Observed, type Segment } from '../attribute/observed.ts'
 import { TCP } from '../flow-record.ts'
-import { type Book, distinctEntries } from './books.ts'
+import type { BookEntry } from './books.ts'
 import { createBounds } from './bounds.ts'
-import { type ClockOffset, estimateOffsets } from './clock.ts'
+import type { ClockOffset } from './clock.ts'
 import { type BookFault, type Conversation, converse } from './conversation.ts'
 import { dedupe } from './dedupe.ts'
 import { explain } from './explain.ts'
 import { type QuorumCheck, readInstructions } from './instructions.ts'
-import { addressPair, readWords } from './words.ts'
+import { addressPair, type Words } from './words.ts'
 
 /** One observed connection and what became of its bytes. All are IP bytes; the four grades add up to `ipBytes`. */
 export type Reconciled = {
@@ -32,16 +32,11 @@ export type Reconciled = {
   readonly faults: readonly BookFault[]
 }
 
-export type Reconciliation = {
-  readonly connections: readonly Reconciled[]
-  readonly offsets: ReadonlyMap<string, ClockOffset>
-  /** Payload that regions entered and no flow record shows: missing coverage, or made-up entries. */
-  readonly enteredNotSeen: readonly {
-    readonly region: string
-    readonly bytes: number
-    readonly connections: number
-  }[]
-  readonly unreadableEntries: number
+/** Payload that regions entered and no flow record shows: missing coverage, or made-up entries. */
+export type EnteredNotSeen = {
+  readonly region: string
+  readonly bytes: number
+  readonly connections: number
 }
 
 /** Beside the overlap of times that exact matching asks for: whole-second clocks, and packets after the last byte. */
@@ -50,16 +45,29 @@ const slackMs = 10_000
 export const couldBeWindowMs = 5 * 60_000
 const leastNotSeenBytes = 4096
 
-/** DESIGN section 9, "Matching": exact connections only, each recorded byte at most once. */
-export function reconcile(
-  observed: readonly Observed[],
-  books: readonly Book[],
+/** What the books say, ready to be held against what was observed. */
+export type Reconciler = {
+  /** Pairs of addresses that the books speak of at all: `from to`. */
+  readonly pairs: ReadonlySet<string>
+  /** Settles what was observed between two addresses of one server. All of one 5-tuple must come in one call. */
+  readonly settle: (observed: readonly Observed[]) => readonly Reconciled[]
+  /** After everything was settled: what the books have and the records do not. */
+  readonly notSeen: (leaves: Leaves) => readonly EnteredNotSeen[]
+}
+
+/** Would traffic between these have been kept as abroad, had it been seen? */
+export type Leaves = (srcAddr: string, dstAddr: string, unixMs: number) => boolean
+
+/**
+ * DESIGN section 9, "Matching": exact connections only, each recorded byte at most once. `offsets` are those of
+ * `estimateOffsets`, made of the same records before.
+ */
+export function createReconciler(
+  entries: readonly BookEntry[],
+  words: Words,
+  offsets: ReadonlyMap<string, ClockOffset>,
   hasQuorum: QuorumCheck,
-  leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean,
-): Reconciliation {
-  const entries = distinctEntries(books)
-  const words = readWords(entries)
-  const offsets = estimateOffsets(observed, words)
+): Reconciler {
   const context = {
     offsets,
     instructions: readInstructions(entries, hasQuorum),
@@ -67,17 +75,18 @@ export function reconcile(
   }
   const conversations = new Map<string, Conversation[]>()
   for (const [tuple, found] of words.byTuple) conversations.set(tuple, converse(found, context))
-
-  const connections = observed.map(seen => {
-    const tuple = directedKey(seen.srcAddr, seen.srcPort, seen.dstAddr, seen.dstPort)
-    return settleOne(seen, seen.protocol === TCP ? (conversations.get(tuple) ?? []) : [])
-  })
-  spendLeftOvers(connections, conversations)
+  const byPair = Map.groupBy([...conversations.values()].flat(), ({ pair }) => pair)
   return {
-    connections,
-    offsets,
-    enteredNotSeen: notSeen(conversations, leaves),
-    unreadableEntries: words.unreadable,
+    pairs: new Set(byPair.keys()),
+    settle(observed) {
+      const connections = observed.map(seen => {
+        const tuple = directedKey(seen.srcAddr, seen.srcPort, seen.dstAddr, seen.dstPort)
+        return settleOne(seen, seen.protocol === TCP ? (conversations.get(tuple) ?? []) : [])
+      })
+      spendLeftOvers(connections, byPair)
+      return connections
+    },
+    notSeen: leaves => notSeen([...conversations.values()].flat(), leaves),
   }
 }
 
@@ -142,16 +151,8 @@ function settleOne(seen: Observed, conversations: readonly Conversation[]): Reco
 /** The same two addresses within minutes explain nothing; they only say what could be. Each byte is spent once. */
 function spendLeftOvers(
   connections: readonly Reconciled[],
-  conversations: ReadonlyMap<string, readonly Conversation[]>,
+  byPair: ReadonlyMap<string, readonly Conversation[]>,
 ): void {
-  const byPair = new Map<string, Conversation[]>()
-  for (const talk of [...conversations.values()].flat()) {
-    if (talk.leftBytes === 0) continue
-    const list = byPair.get(talk.pair)
-    if (list === undefined) byPair.set(talk.pair, [talk])
-    else list.push(talk)
-  }
-  const left = new Map<Conversation, number>()
   for (const connection of connections) {
     let open = connection.unexplained + connection.disputed
     const { srcAddr, dstAddr } = connection.observed
@@ -160,8 +161,8 @@ function spendLeftOvers(
         connection.fromUnixMs <= talk.untilUnixMs + couldBeWindowMs &&
         connection.untilUnixMs >= talk.fromUnixMs - couldBeWindowMs
       if (!isNear) continue
-      const spend = Math.min(open, left.get(talk) ?? talk.leftBytes)
-      left.set(talk, (left.get(talk) ?? talk.leftBytes) - spend)
+      const spend = Math.min(open, talk.leftBytes - talk.couldBeBytes)
+      talk.couldBeBytes += spend
       connection.couldBe += spend
       open -= spend
     }
@@ -169,14 +170,9 @@ function spendLeftOvers(
 }
 
 /** Only what the records should show: sent by a server of the inventory to a place abroad. */
-function notSeen(
-  conversations: ReadonlyMap<string, readonly Conversation[]>,
-  leaves: (srcAddr: string, dstAddr: string, unixMs: number) => boolean,
-): Reconciliation['enteredNotSeen'] {
+function notSeen(conversations: readonly Conversation[], leaves: Leaves): readonly EnteredNotSeen[] {
   const sums = new Map<string, { bytes: number; connections: number }>()
-  for (const { region, leftBytes, pair, fromUnixMs, instructedBytes, claimedBytes } of [
-    ...conversations.values(),
-  ].flat()) {
+  for (const { region, leftBytes, pair, fromUnixMs, instructedBytes, claimedBytes } of conversations) {
     const [from = '', to = ''] = pair.split(' ')
     // Less than this is the guess at header sizes, not traffic that was missed.
     const noise = Math.max(leastNotSeenBytes, (instructedBytes + claimedBytes) / 20)

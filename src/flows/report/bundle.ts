@@ -5,14 +5,62 @@ import type { AuditReport } from './report-types.ts'
 /** Connections written out one by one; the sums of a larger audit are still whole. */
 const maxConnections = 100_000
 
+/** The connections behind a report: those that something explains, and those that are left, the largest of each. */
+export type Evidence = {
+  readonly matches: readonly object[]
+  readonly residual: readonly object[]
+  readonly leftOut: { readonly matches: number; readonly residual: number }
+}
+
+export function createEvidence() {
+  const matches = createLargest()
+  const residual = createLargest()
+  return {
+    add(connection: Reconciled): void {
+      if (connection.instructed + connection.claimed > 0) matches.add(connection)
+      if (connection.unexplained + connection.disputed > 0) residual.add(connection)
+    },
+    rows(): Evidence {
+      return {
+        matches: matches.rows(),
+        residual: residual.rows(),
+        leftOut: { matches: matches.leftOut(), residual: residual.leftOut() },
+      }
+    },
+  }
+}
+
+/** The largest connections, and how many there were; twice as many as are kept are held at most. */
+function createLargest() {
+  let kept: { readonly ipBytes: number; readonly row: object }[] = []
+  let count = 0
+  let least = Number.NEGATIVE_INFINITY
+  const trim = (): void => {
+    kept.sort((a, b) => b.ipBytes - a.ipBytes)
+    if (kept.length < maxConnections) return
+    kept = kept.slice(0, maxConnections)
+    least = kept.at(-1)!.ipBytes
+  }
+  return {
+    add(connection: Reconciled): void {
+      count += 1
+      if (connection.ipBytes <= least) return
+      kept.push({ ipBytes: connection.ipBytes, row: row(connection) })
+      if (kept.length >= 2 * maxConnections) trim()
+    },
+    rows(): object[] {
+      trim()
+      return kept.map(each => each.row)
+    },
+    leftOut: () => Math.max(0, count - maxConnections),
+  }
+}
+
 /**
  * The evidence behind a report: what went in, by hash, which rules were used, what matched what, and what is left.
  * `sign-bundle.ts` makes a file of it.
  */
-export function evidenceBundle(report: AuditReport, connections: readonly Reconciled[]): object {
-  const isExplained = ({ instructed, claimed }: Reconciled) => instructed + claimed > 0
-  const isOpen = ({ unexplained, disputed }: Reconciled) => unexplained + disputed > 0
-  const ranked = connections.toSorted((a, b) => b.ipBytes - a.ipBytes)
+export function evidenceBundle(report: AuditReport, { matches, residual, leftOut }: Evidence): object {
   return {
     generated: report.generated,
     verdict: report.verdict,
@@ -22,12 +70,9 @@ export function evidenceBundle(report: AuditReport, connections: readonly Reconc
     databases: report.databases,
     coverage: report.coverage,
     rules: report.method,
-    matches: ranked.filter(isExplained).slice(0, maxConnections).map(row),
-    residual: ranked.filter(isOpen).slice(0, maxConnections).map(row),
-    leftOut: {
-      matches: Math.max(0, connections.filter(isExplained).length - maxConnections),
-      residual: Math.max(0, connections.filter(isOpen).length - maxConnections),
-    },
+    matches,
+    residual,
+    leftOut,
   }
 }
 

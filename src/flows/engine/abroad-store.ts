@@ -1,0 +1,187 @@
+import { type AttributedRows, abroadSpecs, hourSpecs, pairSpecs } from '../attribute/abroad-columns.ts'
+import { textOfWords, wordsOf } from '../attribute/address-words.ts'
+import type { AddressBook } from '../attribute/known-address.ts'
+import type { Observed, Segment } from '../attribute/observed.ts'
+import type { ListedServer } from '../attribute/server-list.ts'
+import type { SeenTimes } from '../reconcile/clock.ts'
+import type { ColumnSpecs } from './columns.ts'
+import { Duck, type DuckOptions } from './duck.ts'
+
+/** One connection abroad, with what its destination sent to the server in all; `null` where nothing was recorded. */
+export type StoredConnection = {
+  /** The server's number in the inventory. */
+  readonly number: number
+  readonly observed: Observed
+  readonly receivedBytes: number | null
+}
+
+export type ServerBytes = { readonly number: number; readonly address: string; readonly ipBytes: number }
+
+const tupleSpecs = {
+  src: 'address',
+  dst: 'address',
+  srcPort: 'u16',
+  dstPort: 'u16',
+} as const satisfies ColumnSpecs
+
+const seenSpecs = { ...tupleSpecs, startUnixMs: 'f64', endUnixMs: 'f64' } as const satisfies ColumnSpecs
+const connectionSpecs = { ...abroadSpecs, received: 'f64' } as const satisfies ColumnSpecs
+
+/**
+ * Segments of one 5-tuple that are held at once. A tuple of more (a port of 0 for months) comes as several connections,
+ * one after another.
+ */
+const maxSegments = 200_000
+
+/** What left, on disk, until it is read back server by server and destination by destination. */
+export async function openAbroadStore(options: DuckOptions) {
+  const duck = await Duck.open(options)
+  const abroad = await duck.table('abroad', abroadSpecs)
+  const received = await duck.table('received', pairSpecs)
+  const outsiders = await duck.table('outsiders', pairSpecs)
+  const domestic = await duck.table('domestic', hourSpecs)
+  const rows: AttributedRows = {
+    abroad: (columns, count) => abroad.append(columns, count),
+    received: (columns, count) => received.append(columns, count),
+    outsiders: (columns, count) => outsiders.append(columns, count),
+    domestic: (columns, count) => domestic.append(columns, count),
+  }
+
+  return {
+    rows,
+    flush: () => duck.flush(),
+
+    /** When the records saw connections of these directed 5-tuples of TCP (`directedKey`). */
+    async *seenTimes(tuples: Iterable<string>): AsyncGenerator<SeenTimes> {
+      const table = await duck.table('tuples', tupleSpecs)
+      let count = 0
+      for (const tuple of tuples) {
+        const [src = '', srcPort = '', dst = '', dstPort = ''] = tuple.split(' ')
+        const from = wordsOf(src)
+        const to = wordsOf(dst)
+        if (from === null || to === null) continue
+        count += 1
+        const ports = { srcPort: Uint16Array.of(Number(srcPort)), dstPort: Uint16Array.of(Number(dstPort)) }
+        table.append({ src: Uint32Array.from(from), dst: Uint32Array.from(to), ...ports }, 1)
+      }
+      duck.flush()
+      if (count === 0) return
+      const stream = duck.stream(
+        `SELECT src, dst, srcPort, dstPort, min(startUnixMs), max(endUnixMs)
+         FROM abroad SEMI JOIN tuples USING (src, dst, srcPort, dstPort)
+         WHERE protocol = 6 GROUP BY ALL ORDER BY ALL`,
+        seenSpecs,
+      )
+      for await (const { rows, columns } of stream)
+        for (let row = 0; row < rows; row++) {
+          const src = textOfWords(columns.src, row)
+          const dst = textOfWords(columns.dst, row)
+          const tuple = `${src} ${columns.srcPort[row]} ${dst} ${columns.dstPort[row]}`
+          yield { tuple, startUnixMs: columns.startUnixMs[row]!, endUnixMs: columns.endUnixMs[row]! }
+        }
+    },
+
+    /** Every connection abroad, by server, destination and source; always in the same order. */
+    async *connections(
+      servers: readonly ListedServer[],
+      book: AddressBook,
+      observerName: (id: number) => string,
+    ): AsyncGenerator<readonly StoredConnection[]> {
+      const stream = duck.stream(
+        `SELECT abroad.*, coalesce(sums.ipBytes, -1)
+         FROM abroad LEFT JOIN
+           (SELECT server, address, sum(ipBytes) AS ipBytes FROM received GROUP BY ALL) AS sums
+           ON sums.server = abroad.server AND sums.address = abroad.dst
+         ORDER BY abroad.server, dst, src, protocol, srcPort, dstPort, startUnixMs, endUnixMs, observer,
+           abroad.ipBytes, packets`,
+        connectionSpecs,
+      )
+      let open: StoredConnection | null = null
+      const last = new Uint32Array(11)
+      const now = new Uint32Array(11)
+      const texts = { src: '', dst: '' }
+      for await (const { rows, columns } of stream) {
+        const done: StoredConnection[] = []
+        for (let row = 0; row < rows; row++) {
+          now[0] = columns.server[row]!
+          for (let i = 0; i < 4; i++) {
+            now[1 + i] = columns.dst[row * 4 + i]!
+            now[5 + i] = columns.src[row * 4 + i]!
+          }
+          now[9] = columns.protocol[row]!
+          now[10] = columns.srcPort[row]! * 65_536 + columns.dstPort[row]!
+          const apart = open === null ? 0 : differsAt(last, now)
+          if (open === null || apart < 11 || open.observed.segments.length >= maxSegments) {
+            if (open !== null) done.push(open)
+            if (open === null || (apart >= 1 && apart < 5)) texts.dst = textOfWords(columns.dst, row)
+            else if (apart === 0) texts.dst = textOfWords(columns.dst, row)
+            if (open === null || apart < 9) texts.src = textOfWords(columns.src, row)
+            last.set(now)
+            const number = now[0]
+            const { server, home } = servers[number]!
+            const srcPort = columns.srcPort[row]!
+            const dstPort = columns.dstPort[row]!
+            const place = book.placeAt(book.find(texts.dst), columns.startUnixMs[row]!)
+            const ends = { srcAddr: texts.src, srcPort, dstAddr: texts.dst, dstPort, protocol: now[9]! }
+            const received = columns.received[row]!
+            open = {
+              number,
+              observed: { server, home, ...ends, place, segments: [] },
+              receivedBytes: received < 0 ? null : received,
+            }
+          }
+          const payload = columns.payloadBytes[row]!
+          const segment: Segment = {
+            startUnixMs: columns.startUnixMs[row]!,
+            endUnixMs: columns.endUnixMs[row]!,
+            ipBytes: columns.ipBytes[row]!,
+            packets: columns.packets[row]!,
+            payloadBytes: payload < 0 ? null : payload,
+            observer: observerName(columns.observer[row]!),
+            sampledPackets: columns.sampledPackets[row]!,
+            samplingRate: columns.samplingRate[row]!,
+          }
+          open.observed.segments.push(segment)
+        }
+        if (done.length > 0) yield done
+      }
+      if (open !== null) yield [open]
+    },
+
+    /** Domestic hosts outside the inventory that took at least so much from one server. */
+    async outsiders(leastBytes: number): Promise<ServerBytes[]> {
+      const found: ServerBytes[] = []
+      const stream = duck.stream(
+        `SELECT server, address, sum(ipBytes) FROM outsiders GROUP BY ALL
+         HAVING sum(ipBytes) >= ${leastBytes} ORDER BY 1, 3 DESC, 2`,
+        pairSpecs,
+      )
+      for await (const { rows, columns } of stream)
+        for (let row = 0; row < rows; row++)
+          found.push({
+            number: columns.server[row]!,
+            address: textOfWords(columns.address, row),
+            ipBytes: columns.ipBytes[row]!,
+          })
+      return found
+    },
+
+    /** What each server sent within the country, by hours since 1970. */
+    async *domesticHours(): AsyncGenerator<{ number: number; hour: number; ipBytes: number }> {
+      const sql = 'SELECT server, hour, sum(ipBytes) FROM domestic GROUP BY ALL ORDER BY ALL'
+      for await (const { rows, columns } of duck.stream(sql, hourSpecs))
+        for (let row = 0; row < rows; row++)
+          yield { number: columns.server[row]!, hour: columns.hour[row]!, ipBytes: columns.ipBytes[row]! }
+    },
+
+    [Symbol.asyncDispose]: () => duck[Symbol.asyncDispose](),
+  }
+}
+
+export type AbroadStore = Awaited<ReturnType<typeof openAbroadStore>>
+
+/** The first word in which two rows' keys differ; their length when they do not. */
+function differsAt(a: Uint32Array, b: Uint32Array): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i
+  return a.length
+}
