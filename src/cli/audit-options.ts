@@ -21,6 +21,8 @@ export type AuditOptions =
       /** Empty: the customer's own. */
       readonly trust: readonly string[]
       readonly places: string | null
+      /** How a table of one's own is to be read. */
+      readonly csvMap: string | null
       readonly home: CountryCode | null
       readonly html: string | null
       readonly bundle: string | null
@@ -33,8 +35,9 @@ export type AuditOptions =
 export const auditUsage = `Usage: holdfast audit FLOWS… --servers inventory.csv [options]
        holdfast audit --listen HOST:PORT [--out FILE] [--for 30s]
 
-Says where each byte went that your servers sent, and who ordered it. FLOWS are files: NetFlow v5/v9, IPFIX,
-AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and zstd are taken off.
+Says where each byte went that your servers sent, and who ordered it. FLOWS are files, known by their content:
+NetFlow, IPFIX and sFlow, flow logs of AWS, Alibaba Cloud, Azure and Google Cloud, Zeek, Suricata, pcap, pcapng,
+CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
 
   --servers FILE     inventory: cidr,server[,tenant,region,country,role,valid_from,valid_to]
   --home CC          country of the servers whose row names none (two letters, such as IN)
@@ -42,6 +45,7 @@ AWS and Alibaba Cloud flow logs, pcap, pcapng, and what --listen wrote; gzip and
   --trust FILE       what statements are checked against; several for several tenants' and a region's own
                      (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
+  --csv-map FILE     how a table whose columns are not recognised is to be read (docs/audit.md)
   --html FILE        write the report as one page that stands alone
   --bundle FILE      write the evidence behind it as JSON
   --sign KEY         sign the bundle with this key (from holdfast keygen), so that holdfast verify accepts it
@@ -58,7 +62,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
   const { values, positionals } = parsed(argv)
   if (values.help === true) return { mode: 'help' }
   if (values.listen !== undefined) {
-    const extra = ['servers', 'statement', 'trust', 'places', 'home', 'html', 'bundle'].filter(
+    const extra = ['servers', 'statement', 'trust', 'places', 'csv-map', 'home', 'html', 'bundle'].filter(
       name => values[name as keyof typeof values] !== undefined,
     )
     if (positionals.length > 0 || extra.length > 0) {
@@ -92,6 +96,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     statements: values.statement ?? [],
     trust: values.trust ?? [],
     places: values.places ?? null,
+    csvMap: values['csv-map'] ?? null,
     home,
     html: values.html ?? null,
     bundle: values.bundle ?? null,
@@ -113,6 +118,7 @@ function parsed(argv: readonly string[]) {
         statement: { type: 'string', multiple: true },
         trust: { type: 'string', multiple: true },
         places: { type: 'string' },
+        'csv-map': { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },
         bundle: { type: 'string' },

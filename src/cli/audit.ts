@@ -7,6 +7,7 @@ import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
+import { type CsvMapping, parseCsvMapping } from '../flows/decode/csv-mapping.ts'
 import { installedDatabases } from '../flows/locate/installed-databases.ts'
 import { parseInventory } from '../flows/locate/inventory.ts'
 import { createLocator } from '../flows/locate/locate.ts'
@@ -73,6 +74,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const placesFile = options.places === null ? null : await readInputFile(options.places)
   const overrides =
     placesFile === null ? null : parsePlaces(options.places!, textOf(options.places!, placesFile.content))
+  const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await readStatements(options, io)
   const entries = distinctEntries(books)
@@ -83,6 +85,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
 
   const { report, evidence } = await auditFlows({
     flows: options.flows.map(file => ({ name: basename(file), open: () => createReadStream(file) })),
+    mapping,
     inventory,
     locator: createLocator({ overrides, ...installedDatabases() }),
     home: options.home,
@@ -154,6 +157,15 @@ function closest(verdicts: readonly Verdict[]): Verdict {
   const isOther = (verdict: Verdict): boolean =>
     !verdict.verified && verdict.failures.some(failure => failure.startsWith('the statement is of tenant'))
   return verdicts.find(verdict => !isOther(verdict)) ?? verdicts[0]!
+}
+
+async function readMapping(path: string): Promise<CsvMapping> {
+  const { content } = await readInputFile(path)
+  try {
+    return parseCsvMapping(textOf(path, content))
+  } catch (error) {
+    throw new HoldfastError('bad-input', `${path}: ${messageOf(error)}`)
+  }
 }
 
 async function loadSigner(path: string, name: string): Promise<NoteSigner> {

@@ -1,3 +1,4 @@
+import type { CsvMapping } from '../../src/flows/decode/csv-mapping.ts'
 import type { ReadInput } from '../../src/flows/decode/read-input.ts'
 import { readInput } from '../../src/flows/decode/read-input.ts'
 import type { FlowRecord } from '../../src/flows/flow-record.ts'
@@ -6,9 +7,10 @@ import type { FlowRecord } from '../../src/flows/flow-record.ts'
 export async function readFlows(
   bytes: Uint8Array,
   chunkBytes = 65_536,
+  mapping: CsvMapping | null = null,
 ): Promise<{ records: FlowRecord[]; input: ReadInput }> {
   const records: FlowRecord[] = []
-  const reading = readInput('input', chunks(bytes, chunkBytes))
+  const reading = readInput('input', chunks(bytes, chunkBytes), mapping)
   let step = await reading.next()
   while (step.done !== true) {
     records.push(...step.value)

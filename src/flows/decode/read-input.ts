@@ -5,14 +5,21 @@ import { HoldfastError, messageOf, unreachable } from '../../core/errors.ts'
 import type { FlowRecord } from '../flow-record.ts'
 import { alibabaFlowLog } from './alibaba.ts'
 import { awsFlowLog } from './aws.ts'
+import { readAzureFlowLog } from './azure.ts'
 import { ByteSource } from './byte-source.ts'
+import type { CsvMapping } from './csv-mapping.ts'
 import { readExportFile } from './export-file.ts'
 import { readFlowCapture } from './flow-capture.ts'
+import { readGcpFlowLog } from './gcp.ts'
+import { readNfdumpListing } from './nfdump-text.ts'
 import { type InputNotes, Notes } from './notes.ts'
 import { readPcap } from './pcap.ts'
 import { readPcapng } from './pcapng.ts'
 import { type InputFormat, sniff, sniffBytes } from './sniff.ts'
+import { readEve } from './suricata.ts'
+import { readJsonTable, readTable } from './table.ts'
 import { readVpcLog } from './vpc-log.ts'
+import { readZeekJson, readZeekTsv } from './zeek.ts'
 
 export type ReadInput = InputNotes & {
   readonly name: string
@@ -35,6 +42,7 @@ const maxLayers = 3
 export async function* readInput(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
+  mapping: CsvMapping | null = null,
 ): AsyncGenerator<readonly FlowRecord[], ReadInput> {
   const notes = new Notes()
   const hash = createHash('sha256')
@@ -46,11 +54,11 @@ export async function* readInput(
       yield chunk
     }
   })()
-  const opened = await open(name, hashed, notes)
+  const opened = await open(name, hashed, mapping, notes)
   let records = 0
   let fromUnixMs: number | null = null
   let untilUnixMs: number | null = null
-  for await (const batch of decode(opened.format, opened.source, name, notes)) {
+  for await (const batch of decode(opened.format, opened.source, name, mapping, notes)) {
     records += batch.length
     for (const { startUnixMs, endUnixMs } of batch) {
       if (fromUnixMs === null || startUnixMs < fromUnixMs) fromUnixMs = startUnixMs
@@ -68,13 +76,14 @@ export async function* readInput(
 async function open(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
+  mapping: CsvMapping | null,
   notes: Notes,
 ): Promise<{ source: ByteSource; format: InputFormat; formats: InputFormat[] }> {
   let source = new ByteSource(chunks)
   const formats: InputFormat[] = []
   for (let layer = 0; layer < maxLayers; layer++) {
     await source.fill(sniffBytes)
-    const format = sniff(source.peek(Math.min(sniffBytes, source.available)))
+    const format = sniff(source.peek(Math.min(sniffBytes, source.available)), mapping)
     if (format === null) {
       const what = source.available === 0 ? 'is empty' : 'is in no format that the audit reads'
       throw new HoldfastError('bad-input', `${name} ${what}`)
@@ -109,6 +118,7 @@ function decode(
   format: InputFormat,
   source: ByteSource,
   name: string,
+  mapping: CsvMapping | null,
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
   switch (format) {
@@ -127,6 +137,22 @@ function decode(
       return readVpcLog(awsFlowLog, source, name, notes)
     case 'alibaba':
       return readVpcLog(alibabaFlowLog, source, name, notes)
+    case 'azure':
+      return readAzureFlowLog(source, name, notes)
+    case 'gcp':
+      return readGcpFlowLog(source, name, notes)
+    case 'zeek':
+      return readZeekTsv(source, name, notes)
+    case 'zeek-json':
+      return readZeekJson(source, name, notes)
+    case 'suricata':
+      return readEve(source, name, notes)
+    case 'csv':
+      return readTable(source, name, mapping, notes)
+    case 'json':
+      return readJsonTable(source, name, mapping, notes)
+    case 'nfdump':
+      return readNfdumpListing(source, name, notes)
     case 'gzip':
     case 'zstd':
       throw new Error('compression is taken off before')

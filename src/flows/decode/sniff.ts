@@ -1,10 +1,9 @@
 import { captureMagic } from '../collect/capture-format.ts'
-import { alibabaFlowLog } from './alibaba.ts'
-import { awsFlowLog } from './aws.ts'
+import type { CsvMapping } from './csv-mapping.ts'
 import { isPcap } from './pcap.ts'
 import { isPcapng } from './pcapng.ts'
 import { isSflow } from './sflow.ts'
-import { headerOf, jsonGet, splitCells } from './vpc-log.ts'
+import { sniffText, type TextFormat } from './sniff-text.ts'
 
 export type InputFormat =
   | 'gzip'
@@ -16,20 +15,19 @@ export type InputFormat =
   | 'netflow-v9'
   | 'ipfix'
   | 'sflow'
-  | 'aws'
-  | 'alibaba'
+  | TextFormat
 
 /** Enough for the longest header of a flow log. */
 export const sniffBytes = 64 * 1024
 
 /** What an input is, by what is in it and never by its name; `null` when it is nothing we read. */
-export function sniff(head: Buffer): InputFormat | null {
+export function sniff(head: Buffer, mapping: CsvMapping | null): InputFormat | null {
   if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip'
   if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) return 'zstd'
   if (head.subarray(0, captureMagic.length).equals(captureMagic)) return 'flow-capture'
   if (isPcap(head)) return 'pcap'
   if (isPcapng(head)) return 'pcapng'
-  return exportVersion(head) ?? textFormat(head)
+  return exportVersion(head) ?? sniffText(head, mapping)
 }
 
 /** A version number alone is two common bytes, so the rest of the header has to make sense too. */
@@ -42,29 +40,4 @@ function exportVersion(head: Buffer): InputFormat | null {
   if (version === 9) return head.length >= 20 && second <= 4096 ? 'netflow-v9' : null
   if (version === 10) return second >= 16 ? 'ipfix' : null
   return null
-}
-
-function textFormat(head: Buffer): InputFormat | null {
-  if (head.subarray(0, 1024).includes(0)) return null
-  const text = head.toString('utf8')
-  const line = text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .find(candidate => candidate.trim() !== '')
-    ?.trim()
-  if (line === undefined) return null
-  if (line.startsWith('{')) {
-    const get = jsonGet(line)
-    if (get === null || (get('srcaddr') ?? get('pkt-srcaddr')) === null) return null
-    return get('eni-id') !== null || get('vswitch-id') !== null ? 'alibaba' : 'aws'
-  }
-  const cells = splitCells(line)
-  const header = headerOf(cells)
-  if (header !== null) {
-    return ['eni-id', 'vswitch-id', 'vm-id'].some(name => header.includes(name)) ? 'alibaba' : 'aws'
-  }
-  const isStatus = (cell: string | undefined) => ['OK', 'NODATA', 'SKIPDATA'].includes(cell ?? '')
-  const offset = /^\d{4}-\d\d-\d\dT/.test(cells[0]!) ? 1 : 0
-  if (cells.length === awsFlowLog.defaultColumns.length + offset && isStatus(cells.at(-1))) return 'aws'
-  return cells.length === alibabaFlowLog.defaultColumns.length && isStatus(cells[17]) ? 'alibaba' : null
 }

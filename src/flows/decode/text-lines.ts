@@ -6,7 +6,13 @@ const maxLineBytes = 64 * 1024
 const newline = 10
 
 /** Batches of lines without their ends, one batch a chunk of input. Bytes that are not UTF-8 become U+FFFD. */
-export async function* readLines(source: ByteSource, notes: Notes): AsyncGenerator<string[]> {
+export async function* readLines(
+  source: ByteSource,
+  notes: Notes,
+  /** In a table an empty cell at an end of the line is a cell. */
+  spaces: 'trimmed' | 'kept' = 'trimmed',
+): AsyncGenerator<string[]> {
+  const splitLines = spaces === 'trimmed' ? trimmedLines : wholeLines
   let carried: Buffer = Buffer.alloc(0)
   let skipping = false
   for await (const raw of source.rest()) {
@@ -32,12 +38,21 @@ export async function* readLines(source: ByteSource, notes: Notes): AsyncGenerat
   if (carried.length > 0) yield splitLines(carried.toString('utf8'), notes)
 }
 
-function splitLines(text: string, notes: Notes): string[] {
+function trimmedLines(text: string, notes: Notes): string[] {
   const lines: string[] = []
   for (const line of text.split('\n')) {
     const trimmed = line.trim()
     if (trimmed.length > maxLineBytes) notes.unread('line too long', trimmed.length)
     else if (trimmed !== '') lines.push(trimmed)
+  }
+  return lines
+}
+
+function wholeLines(text: string, notes: Notes): string[] {
+  const lines: string[] = []
+  for (const line of text.split('\n')) {
+    if (line.length > maxLineBytes) notes.unread('line too long', line.length)
+    else if (line.trim() !== '') lines.push(line.endsWith('\r') ? line.slice(0, -1) : line)
   }
   return lines
 }

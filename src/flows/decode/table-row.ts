@@ -1,0 +1,127 @@
+import { canonicalAddress } from '../address.ts'
+import type { FlowRecord } from '../flow-record.ts'
+import type { CsvMapping } from './csv-mapping.ts'
+import type { Notes } from './notes.ts'
+import { protocolNumber } from './protocol-names.ts'
+import { unsampled } from './sampling.ts'
+import type { TableField } from './table-fields.ts'
+import type { TablePlan } from './table-plan.ts'
+import { numberUnixMs, textUnixMs } from './timestamps.ts'
+import { addTwoWay, type WayCounts } from './two-way-record.ts'
+
+const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
+
+/** One row of a table of flows, by the plan that its header gave. */
+export function readTableRow(
+  cells: readonly string[],
+  plan: TablePlan,
+  mapping: CsvMapping | null,
+  inputName: string,
+  notes: Notes,
+  into: FlowRecord[],
+): void {
+  const get = (field: TableField): string | null => {
+    for (const position of plan.at[field]) {
+      const cell = cells[position]
+      if (cell !== undefined && !nothing.has(cell.toLowerCase())) return cell
+    }
+    return null
+  }
+  const srcAddr = addressOf(cells, plan.at.srcAddr)
+  const dstAddr = addressOf(cells, plan.at.dstAddr)
+  const bytes = countOf(get('bytes'))
+  const unit = mapping?.time ?? 'auto'
+  const durationMs = durationOf(get('duration'), mapping?.durationUnit ?? 's')
+  const statedStart = timeOf(get('start'), unit)
+  const statedEnd = timeOf(get('end'), unit)
+  const start = statedStart ?? (statedEnd === null ? null : statedEnd - (durationMs ?? 0))
+  const backBytes = countOf(get('backBytes'))
+  if (srcAddr === null || dstAddr === null || (bytes === null && backBytes === null) || start === null) {
+    notes.unread('table: row without addresses, bytes or times that can be read')
+    return
+  }
+  if (durationMs === null && statedEnd === null) {
+    notes.remark('the table has neither ends nor durations: each row is dated by one moment')
+  }
+  const packets = countOf(get('packets')) ?? (plan.rowIsPacket ? 1 : 0)
+  const there = bytes === null ? null : { bytes, packets, basis: plan.basis }
+  const back: WayCounts | null =
+    backBytes === null
+      ? null
+      : { bytes: backBytes, packets: countOf(get('backPackets')) ?? 0, basis: plan.basis }
+  const rate = countOf(get('samplingRate')) ?? mapping?.samplingRate ?? 0
+  addTwoWay(
+    into,
+    {
+      srcAddr,
+      dstAddr,
+      srcPort: portOf(get('srcPort')),
+      dstPort: portOf(get('dstPort')),
+      protocol: protocolNumber(get('protocol')),
+      startUnixMs: start,
+      endUnixMs: Math.max(start, statedEnd ?? start + (durationMs ?? 0)),
+      direction: directionOf(get('direction')),
+      exporter: exporterOf(get('exporter')) ?? inputName,
+      sampling: rate > 1 && rate <= 2 ** 32 ? { rate, from: 'record' } : unsampled,
+      there,
+      back,
+    },
+    'table',
+    notes,
+  )
+}
+
+function addressOf(cells: readonly string[], positions: readonly number[]): string | null {
+  for (const position of positions) {
+    const address = canonicalAddress(cells[position] ?? '')
+    // Tools write zeros in the column of the family that a flow is not of.
+    if (address !== null && (positions.length === 1 || (address !== '0.0.0.0' && address !== '::')))
+      return address
+  }
+  return null
+}
+
+const units: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12 }
+
+/** A whole number, with the separators and the letters (1.2 M) that tools print for people. */
+export function countOf(text: string | null): number | null {
+  const match =
+    text === null ? null : /^(\d{1,16}|\d{1,3}(?:,\d{3})+)(?:\.(\d{1,6}))?\s?([kKmMgGtT])?$/.exec(text)
+  if (match === null) return null
+  const whole = Number(match[1]!.replaceAll(',', ''))
+  const fraction = Number(`0.${match[2] ?? '0'}`)
+  const value = Math.round((whole + fraction) * (units[match[3]?.toLowerCase() ?? ''] ?? 1))
+  return Number.isSafeInteger(value) ? value : Number.POSITIVE_INFINITY
+}
+
+function timeOf(text: string | null, unit: CsvMapping['time']): number | null {
+  return text === null ? null : textUnixMs(text, unit)
+}
+
+/** Seconds or another unit, or hours, minutes and seconds with colons. */
+export function durationOf(text: string | null, unit: CsvMapping['durationUnit']): number | null {
+  if (text === null) return null
+  if (/^\d+(?:\.\d+)?$/.test(text)) return numberUnixMs(Number(text), unit)
+  const match = /^(?:(\d+) days? )?(\d+):(\d\d):(\d\d(?:\.\d+)?)$/.exec(text)
+  if (match === null) return null
+  const hours = Number(match[1] ?? 0) * 24 + Number(match[2])
+  return Math.floor((hours * 3600 + Number(match[3]) * 60 + Number(match[4])) * 1000)
+}
+
+const ins = new Set(['in', 'i', 'ingress', 'inbound', '0'])
+const outs = new Set(['out', 'o', 'egress', 'outbound', '1'])
+
+function directionOf(text: string | null): FlowRecord['direction'] {
+  const word = text?.toLowerCase() ?? ''
+  return ins.has(word) ? 'in' : outs.has(word) ? 'out' : null
+}
+
+function exporterOf(text: string | null): string | null {
+  return text === null || text === '0.0.0.0' || text === '::' ? null : text.slice(0, 64)
+}
+
+/** tshark prints the ports of a tunnel's packets with commas between; the outer one is first. */
+function portOf(text: string | null): number {
+  const value = text !== null && /^\d{1,5}(?:,|$)/.test(text) ? Number.parseInt(text, 10) : 0
+  return value > 65_535 ? 0 : value
+}

@@ -1,0 +1,49 @@
+/** How numbers in a log count time; `auto` tells by their size, which is safe for dates after 1973. */
+export type TimeUnit = 'auto' | 's' | 'ms' | 'us' | 'ns'
+
+const perMs: Readonly<Record<Exclude<TimeUnit, 'auto'>, number>> = { s: 0.001, ms: 1, us: 1000, ns: 1e6 }
+const latestUnixMs = 8.64e15
+
+/** Milliseconds since 1970 of a number in a log; `null` when it is no date. */
+export function numberUnixMs(value: number, unit: TimeUnit = 'auto'): number | null {
+  if (!Number.isFinite(value) || value < 0) return null
+  const ms =
+    unit === 'auto'
+      ? value < 1e11
+        ? value * 1000
+        : value < 1e14
+          ? value
+          : value < 1e17
+            ? value / 1000
+            : value / 1e6
+      : value / perMs[unit]
+  return ms <= latestUnixMs ? Math.floor(ms + 1e-4) : null
+}
+
+const isoLike =
+  /^(\d{4})[-/](\d\d?)[-/](\d\d?)[T ](\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/
+
+/** ISO 8601 and what is near to it, or a number; without a zone it is UTC. `null` when it is no date. */
+export function textUnixMs(text: string, unit: TimeUnit = 'auto'): number | null {
+  if (/^\d+(?:\.\d*)?$/.test(text)) return numberUnixMs(Number(text), unit)
+  const match = isoLike.exec(text)
+  if (match === null) return null
+  const [, year, month, day, hour, minute, second = '0', fraction = '', zone = 'Z'] = match
+  const date = Date.UTC(
+    Number(year),
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+  )
+  const ms = date + Math.floor(Number(`0.${fraction || '0'}`) * 1000) - zoneMs(zone)
+  return Number.isFinite(ms) ? ms : null
+}
+
+function zoneMs(zone: string): number {
+  const match = /^([+-])(\d\d):?(\d\d)?$/.exec(zone)
+  if (match === null) return 0
+  const minutes = Number(match[2]) * 60 + Number(match[3] ?? 0)
+  return (match[1] === '-' ? -minutes : minutes) * 60_000
+}

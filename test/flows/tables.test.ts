@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest'
+import { parseCsvMapping } from '../../src/flows/decode/csv-mapping.ts'
+import { flowLine, readFlows } from '../support/read-flows.ts'
+
+const text = (...lines: readonly string[]) => Buffer.from(`${lines.join('\n')}\n`)
+
+describe('tables whose columns are known', () => {
+  it.each([
+    [
+      'nfdump -o csv',
+      text(
+        'ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,dir,ra',
+        '2017-04-14 10:56:22,2017-04-14 10:56:42,20.292,10.0.0.5,203.0.113.9,443,40740,TCP,...AP..F,0,0,4,191,2,90,0,0,0,0.0.0.0',
+        'Summary',
+        'flows,bytes,packets,avg_bps,avg_pps,avg_bpp',
+        '1,191,4,13380,4,400',
+      ),
+      ['10.0.0.5:443>203.0.113.9:40740/6 4/191', '203.0.113.9:40740>10.0.0.5:443/6 2/90'],
+      '2017-04-14T10:56:22.000Z',
+    ],
+    [
+      'pmacct',
+      text(
+        'SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TIMESTAMP_START,TIMESTAMP_END,PACKETS,BYTES',
+        '10.0.0.5,203.0.113.9,443,40740,tcp,2017-04-14 10:56:22.500000,2017-04-14 10:56:42.000000,4,191',
+      ),
+      ['10.0.0.5:443>203.0.113.9:40740/6 4/191'],
+      '2017-04-14T10:56:22.500Z',
+    ],
+    [
+      'tshark -T fields',
+      text(
+        'frame.time_epoch\tip.src\tip.dst\ttcp.srcport\ttcp.dstport\tudp.srcport\tip.proto\tip.len',
+        '1492167382.5\t10.0.0.5\t203.0.113.9\t443\t40740\t\t6\t1500',
+      ),
+      ['10.0.0.5:443>203.0.113.9:40740/6 1/1500'],
+      '2017-04-14T10:56:22.500Z',
+    ],
+    [
+      'a firewall, with quotes and semicolons',
+      text(
+        '"Start Time";"Source address";"Destination address";"Source Port";"Destination Port";"IP Protocol";"Bytes";"Bytes Sent";"Bytes Received";"Packets Sent";"Packets Received";"Elapsed Time"',
+        '"2017/04/14 10:56:22";"10.0.0.5";"203.0.113.9";"443";"40740";"tcp";"1691";"191";"1500";"4";"3";"20"',
+      ),
+      ['10.0.0.5:443>203.0.113.9:40740/6 4/191', '203.0.113.9:40740>10.0.0.5:443/6 3/1500'],
+      '2017-04-14T10:56:22.000Z',
+    ],
+    [
+      'columns for each family',
+      text(
+        'flowStartMilliseconds|flowEndMilliseconds|sourceIPv4Address|destinationIPv4Address|sourceIPv6Address|destinationIPv6Address|sourceTransportPort|destinationTransportPort|protocolIdentifier|octetDeltaCount|packetDeltaCount|samplingInterval',
+        '1492167382500|1492167383500|0.0.0.0|0.0.0.0|2001:db8::1|2001:db8::2|443|9|17|100|2|10',
+      ),
+      ['2001:db8::1:443>2001:db8::2:9/17 20/1000'],
+      '2017-04-14T10:56:22.500Z',
+    ],
+  ])('%s', async (_, bytes, expected, start) => {
+    for (const size of [65_536, 9]) {
+      const { records, input } = await readFlows(bytes, size)
+      expect(input.formats).toEqual(['csv'])
+      expect(records.map(flowLine)).toEqual(expected)
+      expect(new Date(records[0]!.startUnixMs).toISOString()).toBe(start)
+      expect(input.unread).toEqual([])
+    }
+  })
+
+  it('in JSON: nfdump’s array, and lines with nested names', async () => {
+    const nfdump = {
+      type: 'FLOW',
+      first: '2017-04-14T10:55:42.857',
+      last: '2017-04-14T10:55:42.857',
+      in_packets: 1,
+      in_bytes: 80,
+      proto: 17,
+      src_port: 53_734,
+      dst_port: 53,
+      src4_addr: '192.168.1.103',
+      dst4_addr: '192.168.1.254',
+    }
+    const array = await readFlows(Buffer.from(JSON.stringify([nfdump], null, '\t')))
+    expect(array.input.formats).toEqual(['json'])
+    expect(array.records.map(flowLine)).toEqual(['192.168.1.103:53734>192.168.1.254:53/17 1/80'])
+    const nested = {
+      '@timestamp': '2017-04-14T10:55:42.857Z',
+      source: { ip: '10.0.0.5', port: 443, bytes: 100, packets: 2 },
+      destination: { ip: '203.0.113.9', port: 9, bytes: 300, packets: 3 },
+      network: { transport: 'tcp', bytes: 400 },
+    }
+    const lines = await readFlows(text(JSON.stringify(nested), JSON.stringify({ hello: 1 })))
+    expect(lines.records.map(flowLine)).toEqual([
+      '10.0.0.5:443>203.0.113.9:9/6 2/100',
+      '203.0.113.9:9>10.0.0.5:443/6 3/300',
+    ])
+    expect(lines.input.unread).toEqual([{ reason: 'JSON: row that names no flow', count: 1, bytes: 0 }])
+  })
+
+  it('nfdump’s listings for people, with what they round', async () => {
+    const { records, input } = await readFlows(
+      text(
+        'Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags Tos  Packets    Bytes      pps      bps    Bpp Flows',
+        '2017-04-14 10:55:42.857     00:00:10.000 TCP      192.168.1.103:53734 ->    192.168.1.254:443   ...AP...   0      1.2 M    1.5 G        0        0     80     1',
+        '2017-04-14 10:55:42.893     00:00:00.000 TCP       2001:db8::1.53     ->       2001:db8::2.9     ........   0        1      258        0        0    258     1',
+        'Summary: total flows: 2, total bytes: 338, total packets: 2, avg bps: 75111, avg pps: 55, avg bpp: 169',
+      ),
+    )
+    expect(input.formats).toEqual(['nfdump'])
+    expect(records.map(flowLine)).toEqual([
+      '192.168.1.103:53734>192.168.1.254:443/6 1200000/1500000000',
+      '2001:db8::1:53>2001:db8::2:9/6 1/258',
+    ])
+    expect(records[0]!.endUnixMs - records[0]!.startUnixMs).toBe(10_000)
+    expect(input.unread).toEqual([])
+  })
+
+  it('counts rows that it cannot read', async () => {
+    const { records, input } = await readFlows(
+      text(
+        'src_ip,dst_ip,bytes,start',
+        '10.0.0.1,host,5,1700000000',
+        '10.0.0.1,10.0.0.2,x,1700000000',
+        '10.0.0.1,10.0.0.2,5,yesterday',
+        '10.0.0.1,10.0.0.2,5',
+        '"10.0.0.1,10.0.0.2,5,1700000000',
+        '10.0.0.1,10.0.0.2,99999999999999999999,1700000000',
+        '10.0.0.1,10.0.0.2,9999999999999999,1700000000',
+        '10.0.0.1,10.0.0.2,5,1700000000',
+      ),
+    )
+    expect(records).toHaveLength(1)
+    expect(input.unread.reduce((sum, { count }) => sum + count, 0)).toBe(7)
+  })
+
+  it('refuses a table of something else', async () => {
+    await expect(readFlows(text('name,age,city,street', 'a,1,b,c'))).rejects.toThrow('in no format')
+  })
+})
+
+describe('a mapping', () => {
+  const mapping = `
+columns:
+  srcAddr: Quelle
+  dstAddr: Ziel
+  srcPort: QPort
+  dstPort: ZPort
+  protocol: Protokoll
+  bytes: Menge
+  packets: Pakete
+  start: Beginn
+  duration: Dauer
+delimiter: ";"
+time: ms
+durationUnit: ms
+basis: payload
+samplingRate: 10
+`
+
+  it('reads a table of any names, units and basis', async () => {
+    const bytes = text(
+      'Beginn;Dauer;Quelle;QPort;Ziel;ZPort;Protokoll;Pakete;Menge',
+      '1492167382500;1500;10.0.0.5;443;203.0.113.9;40740;UDP;2;100',
+    )
+    await expect(readFlows(bytes)).rejects.toThrow('in no format')
+    const { records, input } = await readFlows(bytes, 65_536, parseCsvMapping(mapping))
+    expect(records.map(flowLine)).toEqual(['10.0.0.5:443>203.0.113.9:40740/17 20/1560'])
+    expect(records[0]).toMatchObject({
+      original: { bytes: 100, packets: 2, basis: 'payload' },
+      startUnixMs: 1_492_167_382_500,
+      endUnixMs: 1_492_167_384_000,
+      sampling: { rate: 10, from: 'record' },
+    })
+    expect(input.remarks.join()).toMatch(/mapping with SHA-256 [0-9a-f]{64}/)
+  })
+
+  it('names the columns of a table without a header, and may be JSON', async () => {
+    const json = JSON.stringify({
+      header: ['when', 'from', 'to', 'sum'],
+      columns: { srcAddr: 'from', dstAddr: ['to'], bytes: 'sum', start: 'when' },
+    })
+    const bytes = text('2017-04-14T10:56:22Z,10.0.0.5,203.0.113.9,77')
+    const { records } = await readFlows(bytes, 65_536, parseCsvMapping(json))
+    expect(records.map(flowLine)).toEqual(['10.0.0.5:0>203.0.113.9:0/0 0/77'])
+  })
+
+  it('leaves what is recognised by itself alone', async () => {
+    const aws = text('2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 100 1418530010 1418530070 ACCEPT OK')
+    expect((await readFlows(aws, 65_536, parseCsvMapping(mapping))).input.formats).toEqual(['aws'])
+  })
+
+  it('that is wrong is refused with everything that is wrong', () => {
+    expect(() => parseCsvMapping('columns: {srcAddr: a, dstadr: b, bytes: 5}\ntime: weeks\nzone: 1')).toThrow(
+      /"zone" is not one of.*"columns\.dstadr" is not one of.*"columns\.bytes" is neither.*lacks dstAddr and bytes and start \(or end\).*"time" is not one of/,
+    )
+    expect(() => parseCsvMapping('just text')).toThrow('no object')
+    expect(() => parseCsvMapping('a: [')).toThrow('neither YAML nor JSON')
+  })
+})
