@@ -8,10 +8,8 @@ import type { CsvMapping } from '../flows/decode/csv-mapping.ts'
 import { type ReadInput, readInput } from '../flows/decode/read-input.ts'
 import { type AbroadStore, openAbroadStore } from '../flows/engine/abroad-store.ts'
 import type { DuckOptions } from '../flows/engine/duck.ts'
-import { createPacker } from '../flows/flow-columns.ts'
 import type { Inventory } from '../flows/locate/inventory.ts'
 import type { Locator } from '../flows/locate/locate.ts'
-import { createObserverBook } from '../flows/observer.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
@@ -56,16 +54,14 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   await using store = await openAbroadStore(sources.engine)
 
   // Read, and attribute as it comes: whose bytes, from which country to which. Only what leaves is kept row by row.
-  const attribution = createAttribution(book, list, store.rows)
-  const observers = createObserverBook()
-  const packer = createPacker(observers)
+  const attribution = createAttribution(sources, list, store.rows)
   const flows: ReadInput[] = []
   for (const { name, open } of sources.flows) {
     const reading = readInput(name, open(), sources.mapping ?? null)
     let records = 0
     let step = await reading.next()
     while (step.done !== true) {
-      for (const batch of packer.pack(step.value)) attribution.add(batch)
+      attribution.add(step.value)
       records += step.value.length
       sources.onProgress(name, records)
       step = await reading.next()
@@ -82,7 +78,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum)
 
   // Find: what is to be said of each server.
-  const names = (id: number) => observers.names.get(id) ?? id.toString(36)
+  const names = (id: number) => attribution.observerNames.get(id) ?? id.toString(36)
   const connections = store.connections(list.servers, book, names)
   const found = await findings(
     connections,
