@@ -5,11 +5,12 @@ import { createAddressBook } from '../flows/attribute/known-address.ts'
 import type { Observed } from '../flows/attribute/observed.ts'
 import { listServers } from '../flows/attribute/server-list.ts'
 import type { CsvMapping } from '../flows/decode/csv-mapping.ts'
-import { type ReadInput, readInput } from '../flows/decode/read-input.ts'
+import { type ReadInput, readColumns } from '../flows/decode/read-input.ts'
 import { type AbroadStore, openAbroadStore } from '../flows/engine/abroad-store.ts'
 import type { DuckOptions } from '../flows/engine/duck.ts'
 import type { Inventory } from '../flows/locate/inventory.ts'
 import type { Locator } from '../flows/locate/locate.ts'
+import { createObserverBook } from '../flows/observer.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
@@ -54,15 +55,16 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   await using store = await openAbroadStore(sources.engine)
 
   // Read, and attribute as it comes: whose bytes, from which country to which. Only what leaves is kept row by row.
-  const attribution = createAttribution(sources, list, store.rows)
+  const attribution = createAttribution(book, list, store.rows)
+  const observers = createObserverBook()
   const flows: ReadInput[] = []
   for (const { name, open } of sources.flows) {
-    const reading = readInput(name, open(), sources.mapping ?? null)
+    const reading = readColumns(name, open(), sources.mapping ?? null, observers)
     let records = 0
     let step = await reading.next()
     while (step.done !== true) {
       attribution.add(step.value)
-      records += step.value.length
+      records += step.value.rows
       sources.onProgress(name, records)
       step = await reading.next()
     }
@@ -78,7 +80,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum)
 
   // Find: what is to be said of each server.
-  const names = (id: number) => attribution.observerNames.get(id) ?? id.toString(36)
+  const names = (id: number) => observers.names.get(id) ?? id.toString(36)
   const connections = store.connections(list.servers, book, names)
   const found = await findings(
     connections,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { parseAddress } from '../../src/flows/address.ts'
 import {
   createAsnDatabase,
   createCountryDatabase,
@@ -8,6 +9,8 @@ import { installedDatabases } from '../../src/flows/locate/installed-databases.t
 import { parseInventory, rowAt } from '../../src/flows/locate/inventory.ts'
 import { createLocator } from '../../src/flows/locate/locate.ts'
 import { parsePlaces } from '../../src/flows/locate/places.ts'
+
+const parsed = (text: string) => parseAddress(text)!
 
 function database(files: Readonly<Record<string, string>>): DatabaseFiles {
   const read = (file: string) => Buffer.from(files[file] ?? '')
@@ -54,11 +57,11 @@ describe('where an address is', () => {
     ['ff02::1', null, 'local', null, null],
     ['::1', null, 'local', null, null],
   ] as const)('%s', (address, country, basis, number, name) => {
-    expect(locator.place(address)).toMatchObject({ country, basis, asn: number, asName: name })
+    expect(locator.place(parsed(address))).toMatchObject({ country, basis, asn: number, asName: name })
   })
 
   it('names the candidates of a clash, and the databases that were read', () => {
-    expect(locator.place('1.0.1.200').candidates).toEqual(['CN', 'HK'])
+    expect(locator.place(parsed('1.0.1.200')).candidates).toEqual(['CN', 'HK'])
     const [first] = locator.databases()
     expect(Object.keys(first!.sha256)).toEqual(['one-ipv4-num.csv', 'one-ipv6.csv'])
     expect(first!.sha256['one-ipv4-num.csv']).toMatch(/^[0-9a-f]{64}$/)
@@ -66,7 +69,7 @@ describe('where an address is', () => {
 
   it('reads the installed databases', () => {
     const installed = createLocator({ overrides: null, ...installedDatabases() })
-    expect(installed.place('8.8.8.8')).toMatchObject({ country: 'US', basis: 'vote', asn: 15169 })
+    expect(installed.place(parsed('8.8.8.8'))).toMatchObject({ country: 'US', basis: 'vote', asn: 15169 })
     for (const { date, version } of installed.databases()) {
       expect(date).toMatch(/^20\d\d-\d\d-\d\d$/)
       expect(version).toContain(date.replaceAll('-', ''))
@@ -90,12 +93,15 @@ describe('the inventory', () => {
   const at = Date.UTC(2026, 5, 1)
 
   it('takes the most specific row that was valid then', () => {
-    expect(rowAt(inventory.rowsOf('10.200.0.1'), at)?.server).toBe('office')
-    expect(rowAt(inventory.rowsOf('10.1.9.9'), at)?.server).toBe('mumbai')
-    expect(rowAt(inventory.rowsOf('10.1.2.3'), at)?.server).toBe('db-new')
-    expect(rowAt(inventory.rowsOf('10.1.2.3'), Date.UTC(2025, 11, 31))?.server).toBe('db-old')
-    expect(rowAt(inventory.rowsOf('2001:db8::9'), at)).toMatchObject({ server: 'v6, lab', country: 'DE' })
-    expect(rowAt(inventory.rowsOf('11.0.0.1'), at)).toBeNull()
+    expect(rowAt(inventory.rowsOf(parsed('10.200.0.1')), at)?.server).toBe('office')
+    expect(rowAt(inventory.rowsOf(parsed('10.1.9.9')), at)?.server).toBe('mumbai')
+    expect(rowAt(inventory.rowsOf(parsed('10.1.2.3')), at)?.server).toBe('db-new')
+    expect(rowAt(inventory.rowsOf(parsed('10.1.2.3')), Date.UTC(2025, 11, 31))?.server).toBe('db-old')
+    expect(rowAt(inventory.rowsOf(parsed('2001:db8::9')), at)).toMatchObject({
+      server: 'v6, lab',
+      country: 'DE',
+    })
+    expect(rowAt(inventory.rowsOf(parsed('11.0.0.1')), at)).toBeNull()
   })
 
   it.each([

@@ -1,24 +1,8 @@
-import { type ColumnSpecs, type Columns, makeColumns } from '../engine/columns.ts'
+import { type ColumnSpecs, type Columns, makeColumns } from '../columns.ts'
+import { batchRows, type FlowColumns, flowSpecs } from '../flow-columns.ts'
 
 /** A record of bytes that left, or may have: from which server (its number in the inventory), from and to which socket. */
-export const abroadSpecs = {
-  server: 'u32',
-  src: 'address',
-  dst: 'address',
-  srcPort: 'u16',
-  dstPort: 'u16',
-  protocol: 'u8',
-  startUnixMs: 'f64',
-  endUnixMs: 'f64',
-  ipBytes: 'f64',
-  packets: 'f64',
-  /** -1 where the input does not show it. */
-  payloadBytes: 'f64',
-  /** `observerId` of exporter and direction. */
-  observer: 'f64',
-  sampledPackets: 'f64',
-  samplingRate: 'f64',
-} as const satisfies ColumnSpecs
+export const abroadSpecs = { server: 'u32', ...flowSpecs } as const satisfies ColumnSpecs
 
 /** Bytes between a server and an address, summed: several rows of one pair add up. */
 export const pairSpecs = { server: 'u32', address: 'address', ipBytes: 'f64' } as const satisfies ColumnSpecs
@@ -40,18 +24,30 @@ export type AttributedRows = {
   readonly domestic: (columns: HourColumns, rows: number) => void
 }
 
-const batchRows = 8192
-
 /** Fills columns and hands them on. */
 export function createAbroadBatch(take: AttributedRows['abroad']) {
   const columns = makeColumns(abroadSpecs, batchRows)
   let rows = 0
   return {
-    columns,
-    /** The row to be filled next. */
-    next(): number {
+    add(server: number, from: FlowColumns, at: number): void {
       if (rows === batchRows) this.flush()
-      return rows++
+      const row = rows++
+      columns.server[row] = server
+      for (let i = 0; i < 4; i++) {
+        columns.src[row * 4 + i] = from.src[at * 4 + i]!
+        columns.dst[row * 4 + i] = from.dst[at * 4 + i]!
+      }
+      columns.srcPort[row] = from.srcPort[at]!
+      columns.dstPort[row] = from.dstPort[at]!
+      columns.protocol[row] = from.protocol[at]!
+      columns.startUnixMs[row] = from.startUnixMs[at]!
+      columns.endUnixMs[row] = from.endUnixMs[at]!
+      columns.ipBytes[row] = from.ipBytes[at]!
+      columns.packets[row] = from.packets[at]!
+      columns.payloadBytes[row] = from.payloadBytes[at]!
+      columns.observer[row] = from.observer[at]!
+      columns.sampledPackets[row] = from.sampledPackets[at]!
+      columns.samplingRate[row] = from.samplingRate[at]!
     },
     flush(): void {
       if (rows > 0) take(columns, rows)
@@ -66,7 +62,7 @@ const pairLimit = 200_000
 export function createPairSums(take: AttributedRows['received']) {
   // IPv4, nearly all there is, as a number: server × 2^32 + address.
   const v4 = new Map<number, number>()
-  const v6 = new Map<string, { server: number; words: readonly number[]; ipBytes: number }>()
+  const v6 = new Map<string, { server: number; words: Uint32Array; ipBytes: number }>()
   const flush = (): void => {
     const columns = makeColumns(pairSpecs, v4.size + v6.size)
     let row = 0
@@ -89,14 +85,17 @@ export function createPairSums(take: AttributedRows['received']) {
     v6.clear()
   }
   return {
-    add(server: number, words: readonly number[], ipBytes: number): void {
-      if (words[1] === 0xffff && words[2] === 0 && words[3] === 0) {
-        const key = server * 2 ** 32 + words[0]!
+    /** The address of row `row` of `words`. */
+    add(server: number, words: Uint32Array, row: number, ipBytes: number): void {
+      const at = row * 4
+      if (words[at + 1] === 0xffff && words[at + 2] === 0 && words[at + 3] === 0) {
+        const key = server * 2 ** 32 + words[at]!
         v4.set(key, (v4.get(key) ?? 0) + ipBytes)
       } else {
-        const key = `${server} ${words.join(' ')}`
+        const ofRow = words.slice(at, at + 4)
+        const key = `${server} ${ofRow.join(' ')}`
         const known = v6.get(key)
-        if (known === undefined) v6.set(key, { server, words, ipBytes })
+        if (known === undefined) v6.set(key, { server, words: ofRow, ipBytes })
         else known.ipBytes += ipBytes
       }
       if (v4.size + v6.size >= pairLimit) flush()

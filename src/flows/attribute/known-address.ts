@@ -1,12 +1,11 @@
 import type { CountryCode } from '../../core/ids.ts'
+import { type Address, parseAddress } from '../address.ts'
 import { type Inventory, type InventoryRow, rowAt } from '../locate/inventory.ts'
 import type { Locator, Place } from '../locate/locate.ts'
-import { type AddressWords, wordsOf } from './address-words.ts'
 import type { ServerList } from './server-list.ts'
 
 /** What there is to know of an address whenever a record names it. */
 export type KnownAddress = {
-  readonly words: AddressWords
   /** Without the inventory's word, which can change with time. */
   readonly place: Place
   /** Of the inventory, most specific first. */
@@ -16,14 +15,17 @@ export type KnownAddress = {
 }
 
 export type AddressBook = {
+  /** Remembers what it was asked for: for addresses that come again and again. */
   readonly find: (text: string) => KnownAddress
+  /** Looks it up anew. */
+  readonly look: (address: Address) => KnownAddress
   /** Number of the server that it was at that time; -1 for none. */
   readonly serverAt: (known: KnownAddress, unixMs: number) => number
   readonly placeAt: (known: KnownAddress, unixMs: number) => Place
 }
 
 /** Addresses remembered; when it is full it starts anew, which costs time and no answers. */
-const cacheSize = 500_000
+const cacheSize = 100_000
 
 export function createAddressBook(
   sources: {
@@ -35,24 +37,25 @@ export function createAddressBook(
 ): AddressBook {
   const { inventory, locator, home } = sources
   const cache = new Map<string, KnownAddress>()
-  const look = (text: string): KnownAddress => {
-    const words = wordsOf(text) ?? ([0, 0, 0, 0] as const)
-    const rows = inventory.rowsOf(text)
+  const look = (address: Address): KnownAddress => {
+    const rows = inventory.rowsOf(address)
     const [row] = rows
     const isTimeless = rows.length === 0 || isAlways(row!)
     return {
-      words,
-      place: locator.place(text),
+      place: locator.place(address),
       rows,
       server: isTimeless ? (row === undefined ? -1 : list.numberOf(row)) : null,
     }
   }
   return {
+    look,
     find(text) {
       const known = cache.get(text)
       if (known !== undefined) return known
       if (cache.size >= cacheSize) cache.clear()
-      const made = look(text)
+      const address = parseAddress(text)
+      if (address === null) throw new Error(`not an address: ${text}`)
+      const made = look(address)
       cache.set(text, made)
       return made
     },

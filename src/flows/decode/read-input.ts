@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { HoldfastError, messageOf, unreachable } from '../../core/errors.ts'
+import { createPacker, type FlowBatch } from '../flow-columns.ts'
 import type { FlowRecord } from '../flow-record.ts'
+import type { ObserverBook } from '../observer.ts'
 import { alibabaFlowLog } from './alibaba.ts'
 import { awsFlowLog } from './aws.ts'
 import { readAzureFlowLog } from './azure.ts'
@@ -44,6 +46,38 @@ export async function* readInput(
   chunks: AsyncIterable<Uint8Array>,
   mapping: CsvMapping | null = null,
 ): AsyncGenerator<readonly FlowRecord[], ReadInput> {
+  const reading = read(name, chunks, mapping, null)
+  for (;;) {
+    const step = await reading.next()
+    if (step.done === true) return step.value
+    if (!('columns' in step.value)) yield step.value
+  }
+}
+
+/** The same as columns, for inputs of millions of records. A batch is valid until the next step. */
+export async function* readColumns(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mapping: CsvMapping | null,
+  observers: ObserverBook,
+): AsyncGenerator<FlowBatch, ReadInput> {
+  const reading = read(name, chunks, mapping, observers)
+  const packer = createPacker(observers)
+  for (;;) {
+    const step = await reading.next()
+    if (step.done === true) return step.value
+    if ('columns' in step.value) yield step.value
+    else yield* packer.pack(step.value)
+  }
+}
+
+/** Without a book of observers there are no columns. */
+async function* read(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mapping: CsvMapping | null,
+  observers: ObserverBook | null,
+): AsyncGenerator<FlowBatch | readonly FlowRecord[], ReadInput> {
   const notes = new Notes()
   const hash = createHash('sha256')
   let bytes = 0
@@ -56,21 +90,31 @@ export async function* readInput(
   })()
   const opened = await open(name, hashed, mapping, notes)
   let records = 0
-  let fromUnixMs: number | null = null
-  let untilUnixMs: number | null = null
-  for await (const batch of decode(opened.format, opened.source, name, mapping, notes)) {
-    records += batch.length
-    for (const { startUnixMs, endUnixMs } of batch) {
-      if (fromUnixMs === null || startUnixMs < fromUnixMs) fromUnixMs = startUnixMs
-      if (untilUnixMs === null || endUnixMs > untilUnixMs) untilUnixMs = endUnixMs
+  let fromUnixMs = Number.POSITIVE_INFINITY
+  let untilUnixMs = Number.NEGATIVE_INFINITY
+  for await (const batch of decode(opened.format, opened.source, name, mapping, notes, observers)) {
+    if ('columns' in batch) {
+      const { startUnixMs, endUnixMs } = batch.columns
+      records += batch.rows
+      for (let row = 0; row < batch.rows; row++) {
+        if (startUnixMs[row]! < fromUnixMs) fromUnixMs = startUnixMs[row]!
+        if (endUnixMs[row]! > untilUnixMs) untilUnixMs = endUnixMs[row]!
+      }
+    } else {
+      records += batch.length
+      for (const { startUnixMs, endUnixMs } of batch) {
+        if (startUnixMs < fromUnixMs) fromUnixMs = startUnixMs
+        if (endUnixMs > untilUnixMs) untilUnixMs = endUnixMs
+      }
     }
     yield batch
   }
   // A decompressor stops at the end of its data; the hash covers the whole file.
   for await (const chunk of hashed) notes.unread('bytes after the end of the compressed data', chunk.length)
   const sha256 = hash.digest('hex')
-  const summary = notes.summary()
-  return { ...summary, name, formats: opened.formats, bytes, sha256, records, fromUnixMs, untilUnixMs }
+  const { formats } = opened
+  const times = records === 0 ? { fromUnixMs: null, untilUnixMs: null } : { fromUnixMs, untilUnixMs }
+  return { ...notes.summary(), name, formats, bytes, sha256, records, ...times }
 }
 
 async function open(
@@ -120,7 +164,8 @@ function decode(
   name: string,
   mapping: CsvMapping | null,
   notes: Notes,
-): AsyncGenerator<readonly FlowRecord[]> {
+  observers: ObserverBook | null,
+): AsyncGenerator<FlowBatch | readonly FlowRecord[]> {
   switch (format) {
     case 'flow-capture':
       return readFlowCapture(source, notes)
@@ -134,9 +179,9 @@ function decode(
     case 'sflow':
       return readExportFile(source, name, notes)
     case 'aws':
-      return readVpcLog(awsFlowLog, source, name, notes)
+      return readVpcLog(awsFlowLog, source, name, notes, observers)
     case 'alibaba':
-      return readVpcLog(alibabaFlowLog, source, name, notes)
+      return readVpcLog(alibabaFlowLog, source, name, notes, observers)
     case 'azure':
       return readAzureFlowLog(source, name, notes)
     case 'gcp':

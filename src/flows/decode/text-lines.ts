@@ -2,7 +2,7 @@ import type { ByteSource } from './byte-source.ts'
 import type { Notes } from './notes.ts'
 
 /** A line longer than this is no line of a flow log; it is counted and skipped to its end. */
-const maxLineBytes = 64 * 1024
+export const maxLineBytes = 64 * 1024
 const newline = 10
 
 /** Batches of lines without their ends, one batch a chunk of input. Bytes that are not UTF-8 become U+FFFD. */
@@ -13,6 +13,11 @@ export async function* readLines(
   spaces: 'trimmed' | 'kept' = 'trimmed',
 ): AsyncGenerator<string[]> {
   const splitLines = spaces === 'trimmed' ? trimmedLines : wholeLines
+  for await (const block of readLineBlocks(source, notes)) yield splitLines(block.toString('utf8'), notes)
+}
+
+/** Blocks of whole lines; the last line of a block is without its end. */
+export async function* readLineBlocks(source: ByteSource, notes: Notes): AsyncGenerator<Buffer> {
   let carried: Buffer = Buffer.alloc(0)
   let skipping = false
   for await (const raw of source.rest()) {
@@ -25,7 +30,7 @@ export async function* readLines(
     }
     const bytes = carried.length === 0 ? chunk : Buffer.concat([carried, chunk])
     const lastEnd = bytes.lastIndexOf(newline)
-    if (lastEnd >= 0) yield splitLines(bytes.toString('utf8', 0, lastEnd), notes)
+    if (lastEnd >= 0) yield bytes.subarray(0, lastEnd)
     const rest = bytes.subarray(lastEnd + 1)
     if (rest.length > maxLineBytes) {
       notes.unread('line too long', rest.length)
@@ -35,7 +40,7 @@ export async function* readLines(
       carried = Buffer.from(rest)
     }
   }
-  if (carried.length > 0) yield splitLines(carried.toString('utf8'), notes)
+  if (carried.length > 0) yield carried
 }
 
 function trimmedLines(text: string, notes: Notes): string[] {

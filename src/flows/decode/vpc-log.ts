@@ -1,9 +1,12 @@
 import { canonicalAddress } from '../address.ts'
+import { batchRows, type FlowBatch } from '../flow-columns.ts'
 import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
+import type { ObserverBook } from '../observer.ts'
 import type { ByteSource } from './byte-source.ts'
 import type { Notes } from './notes.ts'
+import { createQuickRows, type QuickPlan } from './quick-rows.ts'
 import { unsampled } from './sampling.ts'
-import { readLines } from './text-lines.ts'
+import { maxLineBytes, readLineBlocks } from './text-lines.ts'
 
 /**
  * What the flow logs of cloud networks share: rows of named columns in an order that the user chose, `-` for
@@ -47,7 +50,8 @@ export async function* readVpcLog(
   source: ByteSource,
   inputName: string,
   notes: Notes,
-): AsyncGenerator<readonly FlowRecord[]> {
+  observers: ObserverBook | null,
+): AsyncGenerator<FlowBatch | readonly FlowRecord[]> {
   const jsonColumns = [
     ...scalars,
     format.direction.column,
@@ -57,33 +61,79 @@ export async function* readVpcLog(
   ]
   const jsonPlan = planOf(format, jsonColumns)
   let plan = planOf(format, format.defaultColumns)
-  for await (const lines of readLines(source, notes)) {
-    const records: FlowRecord[] = []
-    for (const line of lines) {
-      if (line.startsWith('{')) {
-        const get = jsonGet(line)
-        if (get === null) notes.unread(`${format.name}: line that is not JSON`, line.length)
-        else {
-          const cells = jsonColumns.map(column => get(column) ?? '-')
-          readRow(format, jsonPlan, cells, inputName, notes, records)
-        }
-        continue
+  const quickRows = () =>
+    observers === null ? null : createQuickRows(quickPlan(plan), format.direction, observers)
+  let quick = quickRows()
+
+  const readLine = (line: string, records: FlowRecord[]): void => {
+    if (line.startsWith('{')) {
+      const get = jsonGet(line)
+      if (get === null) notes.unread(`${format.name}: line that is not JSON`, line.length)
+      else {
+        const cells = jsonColumns.map(column => get(column) ?? '-')
+        readRow(format, jsonPlan, cells, inputName, notes, records)
       }
-      const cells = splitCells(line)
-      const header = /srcaddr/i.test(line) ? headerOf(cells) : null
-      if (header !== null) {
-        plan = planOf(format, header)
-        continue
-      }
-      // CloudWatch puts its own time before each row.
-      if (cells.length === plan.cells + 1 && /^\d{4}-\d\d-\d\dT/.test(cells[0]!)) cells.shift()
-      if (cells.length !== plan.cells) {
-        notes.unread(`${format.name}: row with another number of columns than the header`, line.length)
-        continue
-      }
-      readRow(format, plan, cells, inputName, notes, records)
+      return
     }
-    yield records
+    const cells = splitCells(line)
+    const header = /srcaddr/i.test(line) ? headerOf(cells) : null
+    if (header !== null) {
+      plan = planOf(format, header)
+      return
+    }
+    // CloudWatch puts its own time before each row.
+    if (cells.length === plan.cells + 1 && /^\d{4}-\d\d-\d\dT/.test(cells[0]!)) cells.shift()
+    if (cells.length === plan.cells) readRow(format, plan, cells, inputName, notes, records)
+    else notes.unread(`${format.name}: row with another number of columns than the header`, line.length)
+  }
+
+  for await (const block of readLineBlocks(source, notes)) {
+    const records: FlowRecord[] = []
+    for (let from = 0; from < block.length; ) {
+      const found = block.indexOf(newline, from)
+      const end = found < 0 ? block.length : found
+      if (quick === null || !quick.read(block, from, end)) {
+        const line = block.toString('utf8', from, end).trim()
+        const before = plan
+        if (line.length > maxLineBytes) notes.unread('line too long', line.length)
+        else if (line !== '') readLine(line, records)
+        if (plan !== before) {
+          if (quick !== null && quick.rows > 0) yield quick
+          quick = quickRows()
+        }
+      }
+      if (quick?.rows === batchRows) {
+        yield quick
+        quick.clear()
+      }
+      from = end + 1
+    }
+    if (quick !== null && quick.rows > 0) {
+      yield quick
+      quick.clear()
+    }
+    if (records.length > 0) yield records
+  }
+}
+
+const newline = 10
+
+function quickPlan(plan: Plan): QuickPlan {
+  return {
+    cells: plan.cells,
+    src: plan.srcAddr[0] ?? -1,
+    dst: plan.dstAddr[0] ?? -1,
+    srcPort: plan.srcport,
+    dstPort: plan.dstport,
+    protocol: plan.protocol,
+    packets: plan.packets,
+    bytes: plan.bytes,
+    start: plan.start,
+    end: plan.end,
+    action: plan.action,
+    status: plan['log-status'],
+    direction: plan.direction,
+    observer: plan.observer[0] ?? -1,
   }
 }
 

@@ -1,10 +1,10 @@
+import { textOfWords, wordsOf } from '../address-words.ts'
 import { type AttributedRows, abroadSpecs, hourSpecs, pairSpecs } from '../attribute/abroad-columns.ts'
-import { textOfWords, wordsOf } from '../attribute/address-words.ts'
 import type { AddressBook } from '../attribute/known-address.ts'
 import type { Observed, Segment } from '../attribute/observed.ts'
 import type { ListedServer } from '../attribute/server-list.ts'
+import type { ColumnSpecs } from '../columns.ts'
 import type { SeenTimes } from '../reconcile/clock.ts'
-import type { ColumnSpecs } from './columns.ts'
 import { Duck, type DuckOptions } from './duck.ts'
 
 /** One connection abroad, with what its destination sent to the server in all; `null` where nothing was recorded. */
@@ -97,6 +97,7 @@ export async function openAbroadStore(options: DuckOptions) {
         connectionSpecs,
       )
       let open: StoredConnection | null = null
+      // Server, destination, source, protocol, ports: what tells connections apart, in the order of the rows.
       const last = new Uint32Array(11)
       const now = new Uint32Array(11)
       const texts = { src: '', dst: '' }
@@ -113,16 +114,21 @@ export async function openAbroadStore(options: DuckOptions) {
           const apart = open === null ? 0 : differsAt(last, now)
           if (open === null || apart < 11 || open.observed.segments.length >= maxSegments) {
             if (open !== null) done.push(open)
-            if (open === null || (apart >= 1 && apart < 5)) texts.dst = textOfWords(columns.dst, row)
-            else if (apart === 0) texts.dst = textOfWords(columns.dst, row)
+            if (open === null || apart < 5) texts.dst = textOfWords(columns.dst, row)
             if (open === null || apart < 9) texts.src = textOfWords(columns.src, row)
             last.set(now)
-            const number = now[0]
+            const number = columns.server[row]!
             const { server, home } = servers[number]!
             const srcPort = columns.srcPort[row]!
             const dstPort = columns.dstPort[row]!
             const place = book.placeAt(book.find(texts.dst), columns.startUnixMs[row]!)
-            const ends = { srcAddr: texts.src, srcPort, dstAddr: texts.dst, dstPort, protocol: now[9]! }
+            const ends = {
+              srcAddr: texts.src,
+              srcPort,
+              dstAddr: texts.dst,
+              dstPort,
+              protocol: columns.protocol[row]!,
+            }
             const received = columns.received[row]!
             open = {
               number,
@@ -141,7 +147,7 @@ export async function openAbroadStore(options: DuckOptions) {
             sampledPackets: columns.sampledPackets[row]!,
             samplingRate: columns.samplingRate[row]!,
           }
-          open.observed.segments.push(segment)
+          open!.observed.segments.push(segment)
         }
         if (done.length > 0) yield done
       }

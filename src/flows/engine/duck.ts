@@ -28,7 +28,7 @@ import {
   type ColumnSpecs,
   type Columns,
   makeColumns,
-} from './columns.ts'
+} from '../columns.ts'
 
 const types: Readonly<Record<ColumnKind, DuckDBType>> = {
   u8: UTINYINT,

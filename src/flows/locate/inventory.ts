@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../core/errors.ts'
 import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
-import { parseAddress } from '../address.ts'
+import type { Address } from '../address.ts'
 import { CidrTable, parseCidr } from './cidr.ts'
 import { type CsvRow, parseCsvTable } from './csv-table.ts'
 
@@ -19,7 +19,7 @@ export type InventoryRow = {
 export type Inventory = {
   readonly rows: readonly InventoryRow[]
   /** The rows that hold the address at any time, the most specific first. */
-  readonly rowsOf: (address: string) => readonly InventoryRow[]
+  readonly rowsOf: (address: Address) => readonly InventoryRow[]
 }
 
 /** Of the rows that hold an address, the one that held at that time. */
@@ -52,10 +52,7 @@ export function parseInventory(name: string, text: string): Inventory {
   if (rows.length === 0) throw new HoldfastError('bad-input', `${name} names no server`)
   return {
     rows,
-    rowsOf(address) {
-      const parsed = parseAddress(address)
-      return parsed === null ? [] : table.find(parsed)
-    },
+    rowsOf: address => table.find(address),
   }
 }
 

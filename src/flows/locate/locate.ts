@@ -1,5 +1,5 @@
 import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
-import { parseAddress } from '../address.ts'
+import type { Address } from '../address.ts'
 import type { CidrTable } from './cidr.ts'
 import type { AsnDatabase, CountryDatabase, DatabaseUse } from './databases.ts'
 import type { PlaceOverride } from './places.ts'
@@ -16,11 +16,9 @@ export type Place = {
 }
 
 export type Locator = {
-  readonly place: (address: string) => Place
+  readonly place: (address: Address) => Place
   readonly databases: () => readonly DatabaseUse[]
 }
-
-const cacheSize = 500_000
 
 /** Overrides first, then addresses that never leave, then the vote. */
 export function createLocator(sources: {
@@ -29,10 +27,7 @@ export function createLocator(sources: {
   readonly asn: AsnDatabase | null
 }): Locator {
   const special = createSpecialRanges()
-  const cache = new Map<string, Place>()
-  const decide = (text: string): Place => {
-    const address = parseAddress(text)
-    if (address === null) return nowhere
+  const place = (address: Address): Place => {
     const override = sources.overrides?.find(address)[0]
     const kind = special(address)
     if (override === undefined && kind !== null) return { ...nowhere, basis: 'local' }
@@ -50,14 +45,7 @@ export function createLocator(sources: {
     return { country: named[0]!, candidates: [], basis, asn, asName }
   }
   return {
-    place(address) {
-      const known = cache.get(address)
-      if (known !== undefined) return known
-      if (cache.size >= cacheSize) cache.clear()
-      const place = decide(address)
-      cache.set(address, place)
-      return place
-    },
+    place,
     databases: () =>
       [...sources.countries, ...(sources.asn === null ? [] : [sources.asn])].map(db => db.use()),
   }

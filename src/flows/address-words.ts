@@ -1,4 +1,4 @@
-import { addressText, parseAddress } from '../address.ts'
+import { type Address, addressText, parseAddress } from './address.ts'
 
 /** Four 32-bit words, lowest first; IPv4 is mapped into IPv6. */
 export type AddressWords = readonly [number, number, number, number]
@@ -20,4 +20,9 @@ export function textOfWords(words: Uint32Array, row: number): string {
   const view = new DataView(bytes.buffer)
   for (let i = 0; i < 4; i++) view.setUint32(12 - i * 4, words[row * 4 + i]!)
   return addressText(bytes, 0, 16)
+}
+
+export function addressOfWords(a: number, b: number, c: number, d: number): Address {
+  if (b === 0xffff && c === 0 && d === 0) return { family: 4, value: a }
+  return { family: 6, hi: (BigInt(d) << 32n) | BigInt(c), lo: (BigInt(b) << 32n) | BigInt(a) }
 }

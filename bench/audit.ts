@@ -1,0 +1,70 @@
+/**
+ * An audit of a fleet: `node bench/audit.ts [--flows 1000000] [--servers 1400] [--days 30] [--seed 1] [--folder DIR]`.
+ * Prints how long it took, what memory, and whether it found who sends abroad and nobody else.
+ */
+import { createReadStream, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { CountryCode } from '../src/core/ids.ts'
+import { parseInventory } from '../src/flows/locate/inventory.ts'
+import { createLocator } from '../src/flows/locate/locate.ts'
+import { parsePlaces } from '../src/flows/locate/places.ts'
+import { auditFlows } from '../src/pipes/flow.ts'
+import { booksOf } from './fleet/books.ts'
+import { createFleet } from './fleet/generate.ts'
+import { judge } from './fleet/judge.ts'
+import { writeAwsLogs } from './fleet/write.ts'
+
+const { values } = parseArgs({
+  options: {
+    flows: { type: 'string', default: '1000000' },
+    servers: { type: 'string', default: '1400' },
+    senders: { type: 'string', default: '72' },
+    days: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    memory: { type: 'string', default: '1024' },
+    folder: { type: 'string', default: join(tmpdir(), 'holdfast-fleet') },
+  },
+})
+const shape = {
+  seed: Number(values.seed),
+  servers: Number(values.servers),
+  senders: Number(values.senders),
+  days: Number(values.days),
+  flows: Number(values.flows),
+}
+const folder = join(values.folder, Object.values(shape).join('-'))
+mkdirSync(folder, { recursive: true })
+const fleet = createFleet(shape)
+let began = performance.now()
+const { files, rows } = await writeAwsLogs(fleet, shape.days, folder)
+const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
+const seconds = () => ((performance.now() - began) / 1000).toFixed(1)
+console.log(`made ${rows} records, ${(bytes / 1e9).toFixed(2)} GB, in ${seconds()} s`)
+
+began = performance.now()
+const input = { name: 'made', sha256: '', bytes: 0 }
+let peak = 0
+const watch = setInterval(() => {
+  peak = Math.max(peak, process.memoryUsage.rss())
+}, 200)
+const { report } = await auditFlows({
+  flows: files.map(file => ({ name: file, open: () => createReadStream(file, { highWaterMark: 1 << 20 }) })),
+  inventory: parseInventory('inventory.csv', fleet.inventory),
+  locator: createLocator({ overrides: parsePlaces('places.csv', fleet.places), countries: [], asn: null }),
+  home: 'IN' as CountryCode,
+  books: booksOf(fleet.entered),
+  hasQuorum: () => true,
+  mapping: null,
+  inputs: { inventory: input, places: null, statements: [], home: 'IN' },
+  engine: { memoryMiB: Number(values.memory), threads: availableParallelism() },
+  nowUnixMs: Date.now(),
+  onProgress: () => {},
+})
+clearInterval(watch)
+console.log(
+  `audited ${report.coverage.records} records in ${seconds()} s, at most ${Math.round(peak / 1e6)} MB`,
+)
+console.log(judge(fleet, report))
+void readdirSync
