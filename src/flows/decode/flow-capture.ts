@@ -5,9 +5,7 @@ import type { FlowRecord } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
 import { createExportDecoder } from './export-decoder.ts'
 import type { Notes } from './notes.ts'
-
-/** The latest date that there is; a time after it is damage, and sums of times must stay finite. */
-const maxUnixMs = 8.64e15
+import { latestUnixMs } from './timestamps.ts'
 
 /** A file that `--listen` wrote. What a crash left at its end is counted, and everything before it is read. */
 export async function* readFlowCapture(
@@ -52,7 +50,7 @@ export async function* readFlowCapture(
     datagrams += 1
     // A copy: decoders may hold a set until its template comes, and the source reuses its buffer.
     const exporter = addressText(body, 12, addressBytes)
-    const arrivedUnixMs = Math.min(Number(body.readBigUInt64BE(1)), maxUnixMs)
+    const arrivedUnixMs = Math.min(Number(body.readBigUInt64BE(1)), latestUnixMs)
     yield decoder.decode(body.subarray(12 + addressBytes), exporter, arrivedUnixMs)
   }
   yield decoder.end()

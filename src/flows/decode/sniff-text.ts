@@ -6,7 +6,7 @@ import { type JsonRow, parseRow } from './json-rows.ts'
 import { isNfdumpListing } from './nfdump-text.ts'
 import { isEveEvent } from './suricata.ts'
 import { isFlowRow, tableLayout } from './table.ts'
-import { headerOf, jsonGet, splitCells } from './vpc-log.ts'
+import { headerOf, jsonFields, splitCells } from './vpc-log.ts'
 import { zeekPath } from './zeek.ts'
 
 export type TextFormat =
@@ -67,8 +67,8 @@ function rowFormat(row: JsonRow, mapping: CsvMapping | null): TextFormat | null 
   if (gcpPayload(row) !== null) return 'gcp'
   if (zeekPath(row) !== null) return 'zeek-json'
   if (isEveEvent(row)) return 'suricata'
-  const get = jsonGet(JSON.stringify(row))
-  if (get !== null && (get('srcaddr') ?? get('pkt-srcaddr')) !== null && get('start') !== null) {
+  const get = jsonFields(row)
+  if ((get('srcaddr') ?? get('pkt-srcaddr')) !== null && get('start') !== null) {
     return get('eni-id') !== null || get('vswitch-id') !== null ? 'alibaba' : 'aws'
   }
   return isFlowRow(row, null) ? 'json' : null

@@ -15,12 +15,15 @@ export type TableLayout = {
   readonly hasHeader: boolean
 }
 
+/** A line of more cells is no header: names are looked for in each. */
+const maxCells = 1000
+
 /** How a table is laid out, from its first line; `null` when that names no flows. */
 export function tableLayout(firstLine: string, mapping: CsvMapping | null): TableLayout | null {
   const tried = mapping?.delimiter == null ? delimiters : [mapping.delimiter]
   for (const delimiter of tried) {
     const cells = csvCells(headerText(firstLine), delimiter)
-    if (cells === null || (cells.length < 4 && mapping?.header == null)) continue
+    if (cells === null || cells.length > maxCells || (cells.length < 4 && mapping?.header == null)) continue
     const header = mapping?.header ?? cells
     const plan = planTable(header, mapping)
     if (plan !== null && (mapping?.header == null || cells.length === header.length)) {
@@ -44,6 +47,7 @@ export async function* readTable(
 ): AsyncGenerator<readonly FlowRecord[]> {
   remarkMapping(mapping, notes)
   let layout: TableLayout | null = null
+  let header: string | null = null
   let hasEnded = false
   for await (const lines of readLines(source, notes, 'kept')) {
     const records: FlowRecord[] = []
@@ -51,7 +55,10 @@ export async function* readTable(
       if (layout === null) {
         layout = tableLayout(line, mapping)
         if (layout === null) throw noLayout(inputName, mapping)
-        if (layout.hasHeader) continue
+        if (layout.hasHeader) {
+          header = line
+          continue
+        }
       }
       if (hasEnded || line.startsWith('#')) {
         notes.setAside('table: line that is no row')
@@ -68,10 +75,13 @@ export async function* readTable(
         const again: TableLayout | null = layout.hasHeader ? tableLayout(line, mapping) : null
         if (again === null)
           notes.unread('table: row with another number of cells than the header', line.length)
-        else layout = again
+        else {
+          layout = again
+          header = line
+        }
         continue
       }
-      if (layout.hasHeader && planTable(cells, mapping) !== null) continue
+      if (line === header) continue
       readTableRow(cells, layout.plan, mapping, inputName, notes, records)
     }
     yield records

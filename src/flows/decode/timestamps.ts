@@ -2,7 +2,8 @@
 export type TimeUnit = 'auto' | 's' | 'ms' | 'us' | 'ns'
 
 const perMs: Readonly<Record<Exclude<TimeUnit, 'auto'>, number>> = { s: 0.001, ms: 1, us: 1000, ns: 1e6 }
-const latestUnixMs = 8.64e15
+/** The latest date that there is: what comes after it cannot be printed. */
+export const latestUnixMs = 8.64e15
 
 /** Milliseconds since 1970 of a number in a log; `null` when it is no date. */
 export function numberUnixMs(value: number, unit: TimeUnit = 'auto'): number | null {

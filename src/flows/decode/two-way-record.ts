@@ -1,6 +1,7 @@
 import { type ByteBasis, type FlowRecord, MAX_RECORD_BYTES, TCP, UDP } from '../flow-record.ts'
 import type { Notes } from './notes.ts'
 import type { Sampling } from './sampling.ts'
+import { latestUnixMs } from './timestamps.ts'
 
 /** What a log counted of one direction. */
 export type WayCounts = { readonly bytes: number; readonly packets: number; readonly basis: ByteBasis }
@@ -53,7 +54,7 @@ function addWay(
     payloadBytes: null,
     original: counts,
     startUnixMs: Math.min(startUnixMs, endUnixMs),
-    endUnixMs,
+    endUnixMs: Math.min(endUnixMs, latestUnixMs),
     direction: isBack ? opposite : row.direction,
     exporter,
     sampling: row.sampling,

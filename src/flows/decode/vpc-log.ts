@@ -3,6 +3,7 @@ import { batchRows, type FlowBatch } from '../flow-columns.ts'
 import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { ObserverBook } from '../observer.ts'
 import type { ByteSource } from './byte-source.ts'
+import { type JsonRow, parseRow } from './json-rows.ts'
 import type { Notes } from './notes.ts'
 import { createQuickRows, type QuickPlan } from './quick-rows.ts'
 import { unsampled } from './sampling.ts'
@@ -67,9 +68,10 @@ export async function* readVpcLog(
 
   const readLine = (line: string, records: FlowRecord[]): void => {
     if (line.startsWith('{')) {
-      const get = jsonGet(line)
-      if (get === null) notes.unread(`${format.name}: line that is not JSON`, line.length)
+      const row = parseRow(line)
+      if (row === null) notes.unread(`${format.name}: line that is not JSON`, line.length)
       else {
+        const get = jsonFields(row)
         const cells = jsonColumns.map(column => get(column) ?? '-')
         readRow(format, jsonPlan, cells, inputName, notes, records)
       }
@@ -176,21 +178,15 @@ function unquoted(cell: string): string {
     : trimmed
 }
 
-/** Fields of a JSON row by name; `null` when the line is no JSON object. */
-export function jsonGet(line: string): ((column: string) => string | null) | null {
-  try {
-    const value: unknown = JSON.parse(line)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-    const fields = new Map(
-      Object.entries(value).map(([key, cell]) => [key.toLowerCase().replaceAll('_', '-'), cell]),
-    )
-    return column => {
-      const cell: unknown = fields.get(column)
-      if (typeof cell === 'number') return String(cell)
-      return typeof cell === 'string' && cell !== '-' && cell !== '' ? cell : null
-    }
-  } catch {
-    return null
+/** Fields of a JSON row by name. */
+export function jsonFields(row: JsonRow): (column: string) => string | null {
+  const fields = new Map(
+    Object.entries(row).map(([key, cell]) => [key.toLowerCase().replaceAll('_', '-'), cell]),
+  )
+  return column => {
+    const cell: unknown = fields.get(column)
+    if (typeof cell === 'number') return String(cell)
+    return typeof cell === 'string' && cell !== '-' && cell !== '' ? cell : null
   }
 }
 
