@@ -2,14 +2,11 @@
  * An audit of a fleet: `node bench/audit.ts [--flows 1000000] [--servers 1400] [--days 30] [--seed 1] [--folder DIR]`.
  * Prints how long it took, what memory, and whether it found who sends abroad and nobody else.
  */
-import { createReadStream, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { CountryCode } from '../src/core/ids.ts'
-import { parseInventory } from '../src/flows/locate/inventory.ts'
-import { createLocator } from '../src/flows/locate/locate.ts'
-import { parsePlaces } from '../src/flows/locate/places.ts'
 import { auditFlows } from '../src/pipes/flow.ts'
 import { booksOf } from './fleet/books.ts'
 import { createFleet } from './fleet/generate.ts'
@@ -50,13 +47,15 @@ const watch = setInterval(() => {
   peak = Math.max(peak, process.memoryUsage.rss())
 }, 200)
 const { report } = await auditFlows({
-  flows: files.map(file => ({ name: file, open: () => createReadStream(file, { highWaterMark: 1 << 20 }) })),
-  inventory: parseInventory('inventory.csv', fleet.inventory),
-  locator: createLocator({ overrides: parsePlaces('places.csv', fleet.places), countries: [], asn: null }),
-  home: 'IN' as CountryCode,
+  flows: files.map(path => ({ name: path, path, sizeBytes: statSync(path).size })),
+  directory: {
+    inventory: { name: 'inventory.csv', text: fleet.inventory },
+    places: { name: 'places.csv', text: fleet.places },
+    home: 'IN' as CountryCode,
+    databases: 'none',
+  },
   books: booksOf(fleet.entered),
   hasQuorum: () => true,
-  mapping: null,
   inputs: { inventory: input, places: null, statements: [], home: 'IN' },
   engine: { memoryMiB: Number(values.memory), threads: availableParallelism() },
   nowUnixMs: Date.now(),
@@ -67,4 +66,3 @@ console.log(
   `audited ${report.coverage.records} records in ${seconds()} s, at most ${Math.round(peak / 1e6)} MB`,
 )
 console.log(judge(fleet, report))
-void readdirSync

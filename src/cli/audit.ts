@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { open, readFile, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
@@ -8,10 +7,8 @@ import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
 import { type CsvMapping, parseCsvMapping } from '../flows/decode/csv-mapping.ts'
-import { installedDatabases } from '../flows/locate/installed-databases.ts'
-import { parseInventory } from '../flows/locate/inventory.ts'
-import { createLocator } from '../flows/locate/locate.ts'
-import { parsePlaces } from '../flows/locate/places.ts'
+import type { FlowSource } from '../flows/engine/read-flows.ts'
+import type { DirectorySources } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
@@ -63,17 +60,16 @@ export async function auditCommand(argv: string[], io: CommandIo): Promise<numbe
 
 async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const inventoryFile = await readInputFile(options.servers)
-  const inventory = parseInventory(options.servers, textOf(options.servers, inventoryFile.content))
-  const homeless = inventory.rows.find(({ country }) => country === null)
-  if (homeless !== undefined && options.home === null) {
-    throw new HoldfastError(
-      'bad-input',
-      `${options.servers}: server "${homeless.server}" has no country; add a country column or say --home CC`,
-    )
-  }
   const placesFile = options.places === null ? null : await readInputFile(options.places)
-  const overrides =
-    placesFile === null ? null : parsePlaces(options.places!, textOf(options.places!, placesFile.content))
+  const directory: DirectorySources = {
+    inventory: { name: options.servers, text: textOf(options.servers, inventoryFile.content) },
+    places:
+      placesFile === null
+        ? null
+        : { name: options.places!, text: textOf(options.places!, placesFile.content) },
+    home: options.home,
+    databases: 'installed',
+  }
   const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await readStatements(options, io)
@@ -81,14 +77,14 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   // Each instruction by the approvers of its own tenant.
   const checks = trusts.map(({ genesis }) => createQuorumCheck(entries, genesis))
   // A missing file is told at once, and not after an hour with the one before it.
-  for (const file of options.flows) await checkReadable(file)
+  const flows: FlowSource[] = []
+  for (const path of options.flows)
+    flows.push({ name: basename(path), path, sizeBytes: await checkReadable(path) })
 
   const { report, evidence } = await auditFlows({
-    flows: options.flows.map(file => ({ name: basename(file), open: () => createReadStream(file) })),
+    flows,
     mapping,
-    inventory,
-    locator: createLocator({ overrides, ...installedDatabases() }),
-    home: options.home,
+    directory,
     books,
     hasQuorum: id => checks.some(check => check(id)),
     inputs: {
@@ -233,7 +229,8 @@ async function readInputFile(path: string): Promise<{ content: Uint8Array; input
   return { content, input: { name: basename(path), sha256, bytes: content.length } }
 }
 
-async function checkReadable(path: string): Promise<void> {
+/** Answers the size in bytes. */
+async function checkReadable(path: string): Promise<number> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new HoldfastError(
       'bad-input',
@@ -241,6 +238,7 @@ async function checkReadable(path: string): Promise<void> {
     )
   })
   if (found.isDirectory()) throw new HoldfastError('bad-input', `${path} is a folder: name the files in it`)
+  return found.size
 }
 
 function textOf(path: string, content: Uint8Array): string {

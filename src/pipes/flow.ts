@@ -1,16 +1,12 @@
-import type { CountryCode } from '../core/ids.ts'
 import { isoTime } from '../core/time.ts'
-import { createAttribution, type TrafficSums } from '../flows/attribute/attribute.ts'
-import { createAddressBook } from '../flows/attribute/known-address.ts'
+import type { TrafficSums } from '../flows/attribute/attribute.ts'
 import type { Observed } from '../flows/attribute/observed.ts'
-import { listServers } from '../flows/attribute/server-list.ts'
+import type { ListedServer } from '../flows/attribute/server-list.ts'
 import type { CsvMapping } from '../flows/decode/csv-mapping.ts'
-import { type ReadInput, readColumns } from '../flows/decode/read-input.ts'
 import { type AbroadStore, openAbroadStore } from '../flows/engine/abroad-store.ts'
 import type { DuckOptions } from '../flows/engine/duck.ts'
-import type { Inventory } from '../flows/locate/inventory.ts'
-import type { Locator } from '../flows/locate/locate.ts'
-import { createObserverBook } from '../flows/observer.ts'
+import { type FlowSource, readFlows } from '../flows/engine/read-flows.ts'
+import { type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
@@ -26,13 +22,10 @@ import { serverReport, worstFirst } from '../flows/report/servers.ts'
 import { verdictOf } from '../flows/report/verdict.ts'
 
 export type AuditSources = {
-  readonly flows: readonly { readonly name: string; readonly open: () => AsyncIterable<Uint8Array> }[]
-  /** How tables whose columns are not recognised are to be read. */
+  readonly flows: readonly FlowSource[]
+  /** How tables of one's own are to be read. */
   readonly mapping?: CsvMapping | null
-  readonly inventory: Inventory
-  readonly locator: Locator
-  /** Country of the servers whose inventory row names none. */
-  readonly home: CountryCode | null
+  readonly directory: DirectorySources
   /** Verified statements; none is an audit that attributes and explains nothing. */
   readonly books: readonly Book[]
   readonly hasQuorum: QuorumCheck
@@ -50,27 +43,24 @@ export type Audit = { readonly report: AuditReport; readonly evidence: Evidence 
  * format we read; what is damaged within one is counted in the report.
  */
 export async function auditFlows(sources: AuditSources): Promise<Audit> {
-  const list = listServers(sources.inventory, sources.home)
-  const book = createAddressBook(sources, list)
+  const directory = openDirectory(sources.directory)
+  const { list, book } = directory
   await using store = await openAbroadStore(sources.engine)
 
   // Read, and attribute as it comes: whose bytes, from which country to which. Only what leaves is kept row by row.
-  const attribution = createAttribution(book, list, store.rows)
-  const observers = createObserverBook()
-  const flows: ReadInput[] = []
-  for (const { name, open } of sources.flows) {
-    const reading = readColumns(name, open(), sources.mapping ?? null, observers)
-    let records = 0
-    let step = await reading.next()
-    while (step.done !== true) {
-      attribution.add(step.value)
-      records += step.value.rows
-      sources.onProgress(name, records)
-      step = await reading.next()
-    }
-    flows.push(step.value)
+  const plan = {
+    directory: sources.directory,
+    mapping: sources.mapping ?? null,
+    threads: sources.engine.threads,
   }
-  const traffic = attribution.finish()
+  const { inputs: flows, attributed } = await readFlows(
+    sources.flows,
+    directory,
+    plan,
+    store.rows,
+    sources.onProgress,
+  )
+  const { traffic, observers, databases } = attributed
   store.flush()
 
   // Reconcile: which of the bytes that left do the books account for, and on whose order?
@@ -80,7 +70,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum)
 
   // Find: what is to be said of each server.
-  const names = (id: number) => observers.names.get(id) ?? id.toString(36)
+  const names = (id: number) => observers.get(id) ?? id.toString(36)
   const connections = store.connections(list.servers, book, names)
   const found = await findings(
     connections,
@@ -110,7 +100,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     servers,
     coverage,
     inputs: { flows, ...sources.inputs },
-    databases: sources.locator.databases(),
+    databases,
     method,
   }
   return { report, evidence }
@@ -122,7 +112,7 @@ async function findings(
   reconciler: Reconciler,
   traffic: TrafficSums,
   outsiders: Awaited<ReturnType<AbroadStore['outsiders']>>,
-  list: ReturnType<typeof listServers>['servers'],
+  list: readonly ListedServer[],
 ) {
   const totals = createGrades()
   const evidence = createEvidence()

@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { CountryCode } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
-import { parseInventory } from '../../src/flows/locate/inventory.ts'
-import { createLocator } from '../../src/flows/locate/locate.ts'
-import { parsePlaces } from '../../src/flows/locate/places.ts'
 import type { Book, BookEntry } from '../../src/flows/reconcile/books.ts'
 import { type Audit, auditFlows } from '../../src/pipes/flow.ts'
 
@@ -135,7 +132,6 @@ export async function auditScenario(options: {
 }): Promise<Audit> {
   const inventory = options.inventory ?? `cidr,server,country\n${indianServer},app-1,IN\n`
   const file = { name: 'inventory.csv', sha256: '0'.repeat(64), bytes: inventory.length }
-  const overrides = parsePlaces('places.csv', options.places ?? places)
   return auditFlows({
     flows: options.flows.map((bytes, i) => ({
       name: `flows-${i}.log`,
@@ -143,9 +139,12 @@ export async function auditScenario(options: {
         yield bytes
       },
     })),
-    inventory: parseInventory('inventory.csv', inventory),
-    locator: createLocator({ overrides, countries: [], asn: null }),
-    home: 'IN' as CountryCode,
+    directory: {
+      inventory: { name: 'inventory.csv', text: inventory },
+      places: { name: 'places.csv', text: options.places ?? places },
+      home: 'IN' as CountryCode,
+      databases: 'none',
+    },
     books: options.books ?? [],
     hasQuorum: options.hasQuorum ?? (() => true),
     inputs: { inventory: file, places: null, statements: [], home: 'IN' },

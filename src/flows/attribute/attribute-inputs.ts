@@ -1,0 +1,66 @@
+import type { CsvMapping } from '../decode/csv-mapping.ts'
+import { type ReadInput, readColumns } from '../decode/read-input.ts'
+import type { DatabaseUse } from '../locate/databases.ts'
+import type { Directory } from '../locate/directory.ts'
+import { createObserverBook } from '../observer.ts'
+import type { AttributedRows } from './abroad-columns.ts'
+import { createAttribution, type TrafficSums } from './attribute.ts'
+
+export type FlowInput = {
+  readonly name: string
+  readonly open: () => AsyncIterable<Uint8Array>
+}
+
+/** What is left of inputs when their rows are handed on. */
+export type Attributed = {
+  readonly traffic: TrafficSums
+  readonly observers: ReadonlyMap<number, string>
+  readonly databases: readonly DatabaseUse[]
+}
+
+/** Reads inputs one after another and attributes their records as they come. One for each thread. */
+export function createInputReader(directory: Directory, mapping: CsvMapping | null, rows: AttributedRows) {
+  const attribution = createAttribution(directory.book, directory.list, rows)
+  const observers = createObserverBook()
+  return {
+    /** `turn` is awaited between batches: whoever takes the rows can hold the reader up, and sees how far it is. */
+    async read(
+      { name, open }: FlowInput,
+      turn: (records: number) => Promise<void> | void,
+    ): Promise<ReadInput> {
+      const reading = readColumns(name, open(), mapping, observers)
+      let records = 0
+      for (;;) {
+        const step = await reading.next()
+        if (step.done === true) return step.value
+        attribution.add(step.value)
+        records += step.value.rows
+        await turn(records)
+      }
+    },
+    finish(): Attributed {
+      const traffic = attribution.finish()
+      return { traffic, observers: observers.names, databases: directory.locator.databases() }
+    },
+  }
+}
+
+/** The sums of several threads. Each used the same inventory, so the servers' numbers are the same. */
+export function mergeAttributed(parts: readonly Attributed[]): Attributed {
+  const [first, ...others] = parts
+  const { traffic } = first!
+  const observers = new Map(first!.observers)
+  const databases = new Map(first!.databases.map(use => [use.name, use]))
+  for (const part of others) {
+    for (const name of ['domesticBytes', 'localBytes', 'records'] as const)
+      for (const [server, value] of part.traffic[name].entries()) traffic[name][server]! += value
+    traffic.outsideRecords += part.traffic.outsideRecords
+    traffic.outsideBytes += part.traffic.outsideBytes
+    for (const [id, name] of part.observers) observers.set(id, name)
+    for (const use of part.databases) {
+      const known = databases.get(use.name)
+      databases.set(use.name, { ...use, sha256: { ...known?.sha256, ...use.sha256 } })
+    }
+  }
+  return { traffic, observers, databases: [...databases.values()] }
+}

@@ -1,0 +1,114 @@
+import { createReadStream } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { HoldfastError } from '../../core/errors.ts'
+import type { AttributedRows } from '../attribute/abroad-columns.ts'
+import { type Attributed, createInputReader, mergeAttributed } from '../attribute/attribute-inputs.ts'
+import type { CsvMapping } from '../decode/csv-mapping.ts'
+import type { ReadInput } from '../decode/read-input.ts'
+import type { Directory, DirectorySources } from '../locate/directory.ts'
+import type { FromReader, ReaderData, ToReader } from './read-messages.ts'
+
+/** A file by its path, or bytes from anywhere else. */
+export type FlowSource =
+  | { readonly name: string; readonly path: string; readonly sizeBytes: number }
+  | { readonly name: string; readonly open: () => AsyncIterable<Uint8Array> }
+
+export type ReadFlows = { readonly inputs: readonly ReadInput[]; readonly attributed: Attributed }
+
+/** Less than this is read sooner than threads are started. */
+const worthThreads = 64 * 1024 * 1024
+
+/**
+ * Reads all inputs and hands on what left, in no order. With several files, several threads read. Throws `bad-input` for an
+ * input that is in no format that we read.
+ */
+export async function readFlows(
+  sources: readonly FlowSource[],
+  directory: Directory,
+  plan: {
+    readonly directory: DirectorySources
+    readonly mapping: CsvMapping | null
+    readonly threads: number
+  },
+  rows: AttributedRows,
+  onProgress: (name: string, records: number) => void,
+): Promise<ReadFlows> {
+  const files = sources.filter(source => 'path' in source)
+  const size = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const threads = Math.min(plan.threads, files.length)
+  if (threads > 1 && files.length === sources.length && size >= worthThreads)
+    return readInThreads(files, { ...plan, threads }, rows, onProgress)
+
+  const reader = createInputReader(directory, plan.mapping, rows)
+  const inputs: ReadInput[] = []
+  for (const source of sources) {
+    const open =
+      'path' in source ? () => createReadStream(source.path, { highWaterMark: 1 << 20 }) : source.open
+    inputs.push(await reader.read({ name: source.name, open }, records => onProgress(source.name, records)))
+  }
+  return { inputs, attributed: reader.finish() }
+}
+
+async function readInThreads(
+  files: readonly { readonly name: string; readonly path: string; readonly sizeBytes: number }[],
+  plan: {
+    readonly directory: DirectorySources
+    readonly mapping: CsvMapping | null
+    readonly threads: number
+  },
+  rows: AttributedRows,
+  onProgress: (name: string, records: number) => void,
+): Promise<ReadFlows> {
+  const inputs = new Array<ReadInput>(files.length)
+  // The largest first, so that no thread is left alone with one at the end.
+  const queue = files.map((file, index) => ({ ...file, index })).sort((a, b) => a.sizeBytes - b.sizeBytes)
+  const workers: Worker[] = []
+  const run = (): Promise<Attributed> =>
+    new Promise((resolve, reject) => {
+      const workerData: ReaderData = { directory: plan.directory, mapping: plan.mapping }
+      const worker = new Worker(new URL('./reader-thread.ts', import.meta.url), { workerData })
+      workers.push(worker)
+      const say = (message: ToReader) => worker.postMessage(message)
+      const next = () => {
+        const file = queue.pop()
+        say(file === undefined ? { kind: 'finish' } : { kind: 'read', file })
+      }
+      worker.on('error', reject)
+      worker.on('exit', code => reject(new Error(`a reader of flow records ended with ${code}`)))
+      worker.on('message', (message: FromReader) => {
+        switch (message.kind) {
+          case 'rows':
+            try {
+              // The table's name says which columns these are.
+              rows[message.table](message.columns as never, message.rows)
+            } catch (error) {
+              reject(error)
+              return
+            }
+            say({ kind: 'taken' })
+            return
+          case 'progress':
+            onProgress(message.name, message.records)
+            return
+          case 'read':
+            inputs[message.index] = message.input
+            next()
+            return
+          case 'failed':
+            reject(
+              message.isInput ? new HoldfastError('bad-input', message.message) : new Error(message.message),
+            )
+            return
+          case 'finished':
+            resolve(message.attributed)
+        }
+      })
+      next()
+    })
+  try {
+    const parts = await Promise.all(Array.from({ length: plan.threads }, run))
+    return { inputs, attributed: mergeAttributed(parts) }
+  } finally {
+    await Promise.all(workers.map(worker => worker.terminate()))
+  }
+}
