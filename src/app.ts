@@ -282,7 +282,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   })
   const api = createApiHandler({
     routes: [
-      ...tenantRoutes(regions, new Set(config.peers.map(({ id }) => id)), clock, randomBytes),
+      ...tenantRoutes(regions, new Set(config.peers.map(({ id }) => id)), packs.policies, clock, randomBytes),
       ...quotaRoutes(regions),
       ...webhookRoutes(regions, clock),
       ...bookRoutes(regions, clock),

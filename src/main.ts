@@ -21,7 +21,7 @@ const commands: Readonly<Record<string, Command>> = {
   tenant: {
     usage:
       'holdfast tenant create --name NAME --home REGION [--customer DIR] [--approvers N --quorum K] [--abroad N]\n' +
-      '                        [--recovery KEY… --recovery-quorum K]\n' +
+      '                        [--recovery KEY… --recovery-quorum K] [--policy FILE]\n' +
       '                              [--user-id ID] [--account-id ID] [--display-name NAME] [--email ADDRESS]\n' +
       '                              [--access-key KEY --secret-key SECRET] [--user NAME] [--classic-buckets]\n' +
       '       holdfast tenant join --api URL [--endpoint URL] --operator-token FILE --customer DIR --site NAME\n' +
@@ -77,7 +77,7 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast instruct approvers [--add KEY]… [--remove KEYID]… [--quorum N] [--quorum-for KIND=N]… [--abroad N]\n' +
       '                                   [--separate-duties on|off] [--add-drafter KEY]… [--remove-drafter KEYID]…\n' +
       '                                   [--add-recovery KEY]… [--remove-recovery KEYID]… [--recovery-quorum N]\n' +
-      '                                   [--by-recovery] --purpose TEXT [--expires 14d]\n' +
+      '                                   [--policy FILE | --no-policy] [--by-recovery] --purpose TEXT [--expires 14d]\n' +
       '       holdfast instruct access --bucket b [--prefix p] --action A … --operator NAME --country CC --ticket N\n' +
       '                                --purpose TEXT [--expires 1h]\n' +
       '       holdfast instruct disclose --bucket b [--prefix p] --recipient NAME --country CC --basis TEXT [--case N]\n' +
@@ -89,8 +89,11 @@ const commands: Readonly<Record<string, Command>> = {
   policy: {
     usage:
       'holdfast policy explain --from CC --to CC --class CLASS [--action transfer|disclose] [--mode copy|move] [--mechanism M …]\n' +
-      '                        [--capacity C …|none] [--operator CC] [--persons N] [--at DAY] [--packs DIR]\n' +
-      '       holdfast policy test CASES.yaml [--packs DIR]\n' +
+      '                        [--capacity C …|none] [--operator CC] [--persons N] [--at DAY|TIME] [--packs DIR]\n' +
+      '                        [--tenant-policy FILE [--by tenant|approver:ID|drafter:ID] [--bucket B] [--to-bucket B] [--prefix P]\n' +
+      '                         [--from-region R] [--to-region R] [--purpose TEXT] [--max-objects N] [--max-bytes N] [--standing]\n' +
+      '                         [--versions current|all] [--recipient NAME] [--form ciphertext|plaintext]]\n' +
+      '       holdfast policy test CASES.yaml [--packs DIR] [--tenant-policy FILE]\n' +
       '       holdfast policy rules [--packs DIR]',
     load: async () => (await import('./cli/policy/command.ts')).policyCommand,
   },

@@ -54,6 +54,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   'peer-unavailable': 502,
   'peer-refused': 502,
   'law-refused': 403,
+  'policy-refused': 403,
   'shutting-down': 503,
 }
 

@@ -11,6 +11,7 @@ import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { chainRows, type LinkJson } from '../instructions/approver-chain.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
+import type { TenantPolicies } from '../policy/tenant/policies.ts'
 import type { Catalog } from '../store/catalog.ts'
 import { ownedKeyKey } from '../store/iam.ts'
 import type { RegionPlace } from '../store/region.ts'
@@ -89,6 +90,7 @@ export function tenantRoutes(
   regions: ReadonlyMap<RegionId, TenantRegion>,
   /** Regions of other processes that this one knows: a tenant may be at home in one of them. */
   peers: ReadonlySet<RegionId>,
+  policies: Pick<TenantPolicies, 'faultOf'>,
   clock: Clock,
   randomBytes: RandomBytes,
 ): ApiRoute[] {
@@ -118,7 +120,7 @@ export function tenantRoutes(
       caller: 'operator',
       summary: 'A tenant joins, by its signed genesis; answers its first access key and API token',
       body: joinSchema,
-      run: ({ body }) => join(regions, peers, parseBody(joinSchema, body), clock, randomBytes),
+      run: ({ body }) => join(regions, peers, policies, parseBody(joinSchema, body), clock, randomBytes),
     },
     {
       method: 'GET',
@@ -149,6 +151,7 @@ async function listTenants(regions: ReadonlyMap<RegionId, TenantRegion>): Promis
 async function join(
   regions: ReadonlyMap<RegionId, TenantRegion>,
   peers: ReadonlySet<RegionId>,
+  policies: Pick<TenantPolicies, 'faultOf'>,
   request: z.infer<typeof joinSchema>,
   clock: Clock,
   randomBytes: RandomBytes,
@@ -177,6 +180,10 @@ async function join(
     if (credentials === undefined) throw new HoldfastError('bad-input', `no key holder credentials for ${id}`)
     return { region, chainKey, credentials }
   })
+  const { policy } = set.rules
+  // Of one that joins with a chain too: what the regions here cannot ask would let nothing through.
+  const unread = policy === null ? null : policies.faultOf(policy)
+  if (unread !== null) throw new HoldfastError('bad-input', `the tenant’s own policy: ${unread}`)
   if (regions.has(home) && !joined.some(({ region }) => region.id === home))
     throw new HoldfastError('bad-input', 'the home region must be joined')
   const given = request.account ?? {}

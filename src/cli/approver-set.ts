@@ -48,6 +48,7 @@ export function printRules(rules: ApproverRules): { [field: string]: Json } {
   return {
     abroad: rules.abroad,
     drafters: rules.drafters.map(printApprover),
+    ...(rules.keepsPolicy ? { policy: null } : rules.policy !== null && { policy: rules.policy }),
     quorums: Object.fromEntries([...rules.quorums].sort()),
     separateDuties: rules.separateDuties,
   }

@@ -11,6 +11,7 @@ import { fetchApproverSets, printSet } from './approver-set.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
 import { draftOf, order, ordererOf, orderOptions } from './order.ts'
+import { readPolicyFile } from './policy/policy-file.ts'
 
 export async function approversCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values } = parseOptions({
@@ -50,6 +51,16 @@ export function setText(set: SetBody, number: number): string {
     ...(rules.abroad === 0 ? [] : [`  abroad, at least ${rules.abroad}`]),
     ...(rules.separateDuties ? ['  whoever drafts is not enough as the only approver'] : []),
     ...(rules.drafters.length === 0 ? [] : ['  who may draft, too', ...keys(rules.drafters)]),
+    ...(rules.keepsPolicy ? ['  the tenant’s own policy stays as it is'] : []),
+    ...(rules.policy === null
+      ? []
+      : [
+          '  the tenant’s own policy',
+          ...rules.policy
+            .trimEnd()
+            .split('\n')
+            .map(line => `    | ${line}`),
+        ]),
     recovery.approvers.length === 0
       ? '  no recovery set'
       : `  recovery: ${recovery.quorum} of ${recovery.approvers.length}`,
@@ -75,6 +86,8 @@ export async function instructApproversCommand(argv: string[], io: CommandIo): P
       'remove-recovery': { type: 'string', multiple: true },
       'recovery-quorum': { type: 'string' },
       'by-recovery': { type: 'boolean' },
+      policy: { type: 'string' },
+      'no-policy': { type: 'boolean' },
     },
   })
   const orderer = ordererOf(values, io)
@@ -105,6 +118,7 @@ export async function instructApproversCommand(argv: string[], io: CommandIo): P
     abroad: number(values.abroad, '--abroad') ?? before.rules.abroad,
     separateDuties: duties === undefined ? before.rules.separateDuties : duties === 'on',
     drafters: changed(before.rules.drafters, values['add-drafter'], values['remove-drafter']),
+    ...policyOf(before.rules.policy, values),
   }
   const body = printSet({
     approvers,
@@ -133,6 +147,17 @@ export async function instructApproversCommand(argv: string[], io: CommandIo): P
     '14d',
   )
   return order(orderer, draft, 'It changes nothing', values, io)
+}
+
+/** Left as it is, it is not said again: the chain of changes, which is an entry, need not hold it twice. */
+function policyOf(
+  before: string | null,
+  values: { readonly policy?: string | undefined; readonly 'no-policy'?: boolean | undefined },
+): Pick<ApproverRules, 'policy' | 'keepsPolicy'> {
+  if (values.policy !== undefined && values['no-policy']) throw new UsageError('--policy or --no-policy')
+  if (values.policy !== undefined) return { policy: readPolicyFile(values.policy) }
+  if (values['no-policy'] || before === null) return { policy: null }
+  return { policy: null, keepsPolicy: true }
 }
 
 /** By key id, or by enough of its beginning. */

@@ -133,6 +133,7 @@ export function dryRunText(tried: DryRun, mode: string): string {
   const more = objects > first.length ? [`  … and ${objects - first.length} more`] : []
   const [one, other] = law
   const isSame = one !== undefined && other !== undefined && verdictText(one) === verdictText(other)
+  const own = new Set(law.map(({ ownPolicy }) => ownPolicy).filter(each => each !== null))
   return [
     `A ${mode} would take ${objects} objects, ${contentBytes} bytes of content, ${bytes} of ciphertext:`,
     ...first.map(key => `  ${key}`),
@@ -142,6 +143,7 @@ export function dryRunText(tried: DryRun, mode: string): string {
     ...(classLost === null ? [] : [classLost]),
     ...(versionsLost === null ? [] : [versionsLost]),
     ...(isSame ? [one] : law).map(each => `\n${isSame ? 'Both ends' : each.region}: ${verdictText(each)}`),
+    ...own,
     allowed
       ? 'It would be let through. Nothing was sent.\n'
       : 'It would not be let through. Nothing was sent.\n',

@@ -13,6 +13,7 @@ import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { joinTenant } from './join-tenant.ts'
 import { operatorOf, operatorOptions } from './operator.ts'
 import { parseOptions, required } from './options.ts'
+import { readPolicyFile } from './policy/policy-file.ts'
 
 const options = {
   name: { type: 'string' },
@@ -23,6 +24,7 @@ const options = {
   recovery: { type: 'string', multiple: true },
   'recovery-quorum': { type: 'string', default: '1' },
   abroad: { type: 'string', default: '0' },
+  policy: { type: 'string' },
   'user-id': { type: 'string' },
   'account-id': { type: 'string' },
   'display-name': { type: 'string' },
@@ -89,8 +91,12 @@ export async function tenantCommand(argv: string[], io: CommandIo): Promise<Exit
             quorum: count(values['recovery-quorum'], '--recovery-quorum'),
           },
         }),
-        ...(values.abroad !== '0' && {
-          rules: { ...noRules, abroad: count(values.abroad, '--abroad') },
+        ...((values.abroad !== '0' || values.policy !== undefined) && {
+          rules: {
+            ...noRules,
+            abroad: values.abroad === '0' ? 0 : count(values.abroad, '--abroad'),
+            policy: values.policy === undefined ? null : readPolicyFile(values.policy),
+          },
         }),
         nowUnixMs: Date.now(),
         randomBytes: length => randomBytes(length),

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'peer-unavailable'
   | 'peer-refused'
   | 'law-refused'
+  | 'policy-refused'
   | 'shutting-down'
 
 export class HoldfastError extends Error {

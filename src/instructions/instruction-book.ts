@@ -14,6 +14,7 @@ import type { Standing } from '../policy/decide-transfer.ts'
 import { type Catalog, type CatalogBatch, prefixEnd } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'
+import type { ApproverSet } from '../verify/approver-set.ts'
 import { openWithdrawal } from '../verify/delegation.ts'
 import { isApproved } from '../verify/judge.ts'
 import { openVerdict, type Verdict } from '../verify/verdict-document.ts'
@@ -57,6 +58,8 @@ export interface KnownInstruction {
   readonly verdicts: readonly Verdict[]
   readonly envelopes: readonly EnvelopeJson[]
   readonly standing: Standing
+  /** The set that it was judged by: also its policy is the one that holds. */
+  readonly set: ApproverSet
 }
 
 export interface KnownTransfer extends KnownInstruction {
@@ -162,6 +165,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       instruction,
       verdicts,
       envelopes,
+      set,
       standing: standingOf(
         orderOf(instruction, parseEnvelope(row.envelope)!, set, deps),
         row,

@@ -2,22 +2,41 @@
  * The end of an instruction that lets somebody see (`access`, `disclose`). Nothing is carried out here: it
  * stands while it is approved and its time has not run out.
  */
-import type { InstructionId, RegionId } from '../core/ids.ts'
+import type { CountryCode, InstructionId, RegionId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
 import { refuseStanding } from '../policy/decide-transfer.ts'
+import type { PackBook } from '../policy/packs/pack-book.ts'
+import { findBucket } from '../store/buckets.ts'
+import type { Catalog } from '../store/catalog.ts'
 import type { InstructionBook } from './instruction-book.ts'
+import { askOfPermission } from './own-policy.ts'
 import { runInRegion } from './run-in-region.ts'
 
 export interface PermissionDeps {
-  readonly region: { readonly id: RegionId; readonly book: InstructionBook; readonly lawfulNow: Clock }
+  readonly region: {
+    readonly id: RegionId
+    readonly country: CountryCode
+    readonly catalog: Catalog
+    readonly book: InstructionBook
+    readonly packs: Pick<PackBook, 'policies'>
+    readonly lawfulNow: Clock
+  }
   readonly log: Log
 }
 
-/** Enters that its time has run out; does nothing before. */
-export function runPermission(deps: PermissionDeps, id: InstructionId): Promise<void> {
-  return runInRegion(deps, id, async ({ instruction, standing }) => {
+/** Enters that its time has run out, or that the tenant's own policy forbids it by now; does nothing before. */
+export function runPermission({ region, log }: PermissionDeps, id: InstructionId): Promise<void> {
+  return runInRegion({ region, log }, id, async ({ instruction, standing, set }) => {
     if (instruction.kind !== 'access' && instruction.kind !== 'disclose') return null
-    return refuseStanding(instruction, { standing, phase: 'send', nowUnixMs: deps.region.lawfulNow() })
+    const nowUnixMs = region.lawfulNow()
+    // Before its time nothing of it is refused for that.
+    const isDue = nowUnixMs >= instruction.notBeforeUnixMs
+    const refusal = isDue ? refuseStanding(instruction, { standing, phase: 'send', nowUnixMs }) : null
+    if (refusal !== null) return refusal
+    const row = (await findBucket(region.catalog, instruction.bucket))?.row
+    const bucket = row ?? { name: instruction.bucket, dataClass: '' }
+    const own = askOfPermission(region.packs.policies, set, instruction, { ...region, bucket }, nowUnixMs)
+    return own === null ? null : { refused: true, rule: 'tenant-policy-refuses', message: own }
   })
 }

@@ -316,6 +316,13 @@ export type LawBody = {
   /** Where keys in the scope are of several classes: from which prefix on which. `dataClass` is then the scope's own. */
   readonly classes?: readonly (readonly [prefix: string, dataClass: string])[]
   readonly rules: readonly (readonly [finding: string, rule: string])[]
+  /** The tenant's own policy that it was let through by too; left out: there was none. */
+  readonly ownPolicy?: {
+    /** Hex SHA-256 of its text, which stands in the chain of the tenant's approvers. */
+    readonly sha256: string
+    /** When it was asked. */
+    readonly at: string
+  }
 }
 
 /** What a caller wants entered: whose it is, and a type with the body of that type. */

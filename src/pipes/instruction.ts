@@ -14,6 +14,7 @@ import type { Envelope } from '../crypto/dsse.ts'
 import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
+import { askOfPermission } from '../instructions/own-policy.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Sums } from '../ledger/sums.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
@@ -25,6 +26,7 @@ import { findTenant } from '../store/tenants.ts'
 import { type DryRun, dryRun } from '../transfers/dry-run.ts'
 import type { Executor } from '../transfers/executor.ts'
 import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
+import type { ApproverRules } from '../verify/approver-set.ts'
 
 export interface InstructionRegion extends RegionStores {
   readonly book: InstructionBook
@@ -137,7 +139,7 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
         involved,
         { tenant, operation: 'instruct', resource: `instruction/${instruction.id}` },
         async () => {
-          await checkOrder(instruction, at, destinationOf(instruction))
+          await checkOrder(instruction, at, destinationOf(instruction), involved)
           const entered: Drafted[] = []
           const onEntered = (entry: Drafted): void => void entered.push(entry)
           for (const region of involved) await region.book.draft(envelope, onEntered)
@@ -224,7 +226,7 @@ async function entering<Answer>(
   }
 }
 
-const refusing: ReadonlySet<string> = new Set(['bad-input', 'law-refused', 'not-verified'])
+const refusing: ReadonlySet<string> = new Set(['bad-input', 'law-refused', 'not-verified', 'policy-refused'])
 
 function isTransfer(instruction: Instruction): instruction is TransferInstruction {
   return instruction.kind === 'transfer' || instruction.kind === 'standing-transfer'
@@ -235,30 +237,50 @@ async function checkOrder(
   instruction: Instruction,
   at: InstructionRegion,
   destination: InstructionRegion | undefined,
+  involved: readonly InstructionRegion[],
 ): Promise<void> {
   const { tenant } = instruction
-  if (isTransfer(instruction)) {
+  if (instruction.kind === 'approvers') checkPolicyText(instruction.change.set.rules, involved)
+  else if (isTransfer(instruction)) {
     const from = await bucketOf(at, instruction.from.bucket, tenant)
     if (destination === undefined) return
     const to = await bucketOf(destination, instruction.to.bucket, tenant)
     const lost = classLost(from, to, instruction.prefix)
     if (lost !== null) throw new HoldfastError('law-refused', lost)
     const places = { from: at.country, to: destination.country }
-    checkLaw(instruction, places, at, from)
-    checkLaw(instruction, places, destination, to)
-  } else if ('bucket' in instruction) await bucketOf(at, instruction.bucket, tenant)
+    await checkLaw(instruction, places, at, from)
+    await checkLaw(instruction, places, destination, to)
+  } else if ('bucket' in instruction) {
+    const bucket = await bucketOf(at, instruction.bucket, tenant)
+    if (instruction.kind !== 'access' && instruction.kind !== 'disclose') return
+    const set = await at.book.approvers.setOf(tenant)
+    const own = askOfPermission(at.packs.policies, set, instruction, { ...at, bucket }, at.lawfulNow())
+    if (own !== null) throw new HoldfastError('policy-refused', own)
+  }
+}
+
+/** In every region that would have to act on it: what one of them cannot ask lets nothing through there. */
+function checkPolicyText({ policy }: ApproverRules, involved: readonly InstructionRegion[]): void {
+  for (const { id, packs } of involved) {
+    const fault = policy === null ? null : packs.policies.faultOf(policy)
+    if (fault !== null)
+      throw new HoldfastError('bad-input', `the tenant’s own policy, as ${id} reads it: ${fault}`)
+  }
 }
 
 /** Told before anybody signs; what counts is what each end decides, of its own bucket, when it runs. */
-function checkLaw(
+async function checkLaw(
   instruction: TransferInstruction,
-  places: Omit<TransferPlaces, 'bucket'>,
-  { packs, lawfulNow }: InstructionRegion,
+  places: Pick<TransferPlaces, 'from' | 'to'>,
+  { id, packs, lawfulNow, book }: InstructionRegion,
   row: BucketRow,
-): void {
-  const { verdict, facts } = lawOf(packs, instruction, { ...places, bucket: row }, lawfulNow())
+): Promise<void> {
+  const set = await book.approvers.setOf(instruction.tenant)
+  const asked = { here: id, ...places, bucket: row, set }
+  const { verdict, facts, own } = lawOf(packs, instruction, asked, lawfulNow())
   if (verdict.outcome !== 'allowed')
     throw new HoldfastError('law-refused', `${row.name} holds ${facts.dataClass} data. ${toldStop(verdict)}`)
+  if (own !== null && own.refusal !== null) throw new HoldfastError('policy-refused', own.refusal)
 }
 
 async function bucketOf(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<BucketRow> {

@@ -31,6 +31,7 @@ export function toS3Error(error: unknown): S3Error {
     case 'peer-unavailable':
     case 'peer-refused':
     case 'law-refused':
+    case 'policy-refused':
       return new S3Error('InternalError')
     default:
       return error.code satisfies never

@@ -52,6 +52,7 @@ export type RuleId =
   | 'acl-would-be-lost'
   | 'list-changed'
   | 'law-needs-review'
+  | 'tenant-policy-refuses'
   | 'outbound-not-registered'
   | 'lifecycle-not-configured'
   | 'logging-not-configured'

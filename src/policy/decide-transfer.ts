@@ -53,6 +53,8 @@ export interface TransferFacts {
   readonly phase: 'send' | 'delete'
   /** What the packs of this end say of it, between the two countries, now. */
   readonly law: PackVerdict
+  /** Why the tenant's own policy refuses it; `null`: it does not, or there is none. */
+  readonly ownPolicy: string | null
   readonly nowUnixMs: number
 }
 
@@ -68,6 +70,7 @@ export function decideTransfer(step: TransferStep, facts: TransferFacts): Author
     refuseStanding(step.terms, facts) ??
     refusePlace(step.terms, facts) ??
     refuseLaw(facts) ??
+    refuseOwnPolicy(facts) ??
     refuseObjects(step, facts)
   return refusal ?? mint(step, noObligations)
 }
@@ -133,6 +136,11 @@ function refusePlace(terms: TransferTerms, { end, bucket }: TransferFacts): Refu
 function refuseLaw({ law, phase }: TransferFacts): Refusal | null {
   if (phase !== 'send' || law.outcome === 'allowed') return null
   return refuse(law.outcome === 'refused' ? 'law-refuses' : 'law-needs-review', toldStop(law))
+}
+
+function refuseOwnPolicy({ ownPolicy, phase }: TransferFacts): Refusal | null {
+  if (phase !== 'send' || ownPolicy === null) return null
+  return refuse('tenant-policy-refuses', ownPolicy)
 }
 
 function refuseObjects({ terms, objects }: TransferStep, { moved }: TransferFacts): Refusal | null {

@@ -41,6 +41,7 @@ export async function countAhead(deps: SenderDeps, peer: Peer, id: InstructionId
     moved,
     phase: 'send',
     law: law.verdict,
+    ownPolicy: law.own?.refusal ?? null,
     nowUnixMs: deps.region.lawfulNow(),
   })
   if (isRefusal(decision)) throw TransferRefused.of(decision)

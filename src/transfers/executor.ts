@@ -76,6 +76,12 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
       if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
       const wait = active ? dueUnixMs(found) - deps.region.lawfulNow() : 0
       if (wait > 0) {
+        // Who is let see until then may be forbidden it before, by the tenant's own policy.
+        const { kind } = found.instruction
+        if ((kind === 'access' || kind === 'disclose') && !deps.isHalted?.())
+          await runPermission(deps, id).catch(error =>
+            deps.log('error', `${kind}-not-judged`, { instruction: id, error: messageOf(error) }),
+          )
         await sleep(Math.min(wait, longestRetryMs), id)
         continue
       }

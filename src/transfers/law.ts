@@ -1,27 +1,35 @@
-/** What the packs are asked of a transfer, by either end, from what that end knows itself. */
-import type { CountryCode } from '../core/ids.ts'
+/** What the packs and the tenant's own policy are asked of a transfer, by either end, from what that end knows itself. */
+import type { CountryCode, RegionId } from '../core/ids.ts'
 import { mechanismsOf, type TransferInstruction } from '../instructions/kinds/transfer.ts'
+import { askOwnPolicy, type OwnPolicy } from '../instructions/own-policy.ts'
 import type { LawBody } from '../ledger/entry-types.ts'
 import { type ClassedBucket, classesWithin, lostWithin } from '../policy/bucket-classes.ts'
 import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
 import type { Outcome, PackVerdict } from '../policy/packs/verdict.ts'
+import type { ApproverSet } from '../verify/approver-set.ts'
 
 export interface TransferPlaces {
+  /** The asking end. */
+  readonly here: RegionId
   readonly from: CountryCode
   readonly to: CountryCode
   /** That the asking end has; `null`: it has none, of a class that nobody knows. */
-  readonly bucket: ClassedBucket | null
+  readonly bucket: (ClassedBucket & { readonly name: string }) | null
+  /** Whoever may sign for the tenant now, and what it forbids itself. */
+  readonly set: ApproverSet
 }
 
 export interface TransferLaw {
   readonly facts: PackFacts
   /** Of the class in the scope that fares worst. */
   readonly verdict: PackVerdict
+  /** `null`: the tenant has no policy of its own. */
+  readonly own: OwnPolicy | null
   /** For the entry: with the instruction, all that it takes to decide it again. */
   readonly body: LawBody
 }
 
-const unknownBucket: ClassedBucket = { dataClass: '' }
+const unknownBucket = { name: '', dataClass: '' }
 const worstFirst: readonly Outcome[] = ['refused', 'needs-review', 'allowed']
 
 /** Out of a bucket and into one that other rules are for: once there, what bound the data would bind it no more. */
@@ -42,10 +50,11 @@ export function classLost(
 
 export function lawOf(
   packs: PackBook,
-  { mode, mechanism, prefix }: Pick<TransferInstruction, 'mode' | 'mechanism' | 'prefix'>,
-  { from, to, bucket }: TransferPlaces,
+  instruction: TransferInstruction,
+  { here, from, to, bucket, set }: TransferPlaces,
   nowUnixMs: number,
 ): TransferLaw {
+  const { mode, mechanism, prefix } = instruction
   const within = classesWithin(bucket ?? unknownBucket, prefix)
   const judged = [...new Set(within.map(({ dataClass }) => dataClass))].map(dataClass => {
     const facts: PackFacts = {
@@ -71,6 +80,15 @@ export function lawOf(
       ),
     ),
   )
+  const end = { region: here, country: instruction.from.region === here ? from : to }
+  const own = askOwnPolicy(
+    packs.policies,
+    set,
+    instruction,
+    { ...end, bucket: bucket ?? unknownBucket },
+    { from, to },
+    nowUnixMs,
+  )
   const body: LawBody = {
     packs: packs.hash,
     versions: versionsOf(
@@ -84,8 +102,9 @@ export function lawOf(
       classes: within.map(({ prefix, dataClass }) => [prefix, dataClass] as const),
     }),
     rules: [...said.values()],
+    ...(own !== null && { ownPolicy: own.body }),
   }
-  return { ...worst!, body }
+  return { ...worst!, own, body }
 }
 
 /** Of the packs that said something. The hash says which they were; this says it to people. */

@@ -121,7 +121,10 @@ export function createReceiver(
     const bucket = await findBucket(catalog, current.instruction.to.bucket)
     const step: TransferStep = { action: 'transfer', terms: current.instruction, objects }
     const nowUnixMs = region.lawfulNow()
-    const places = { from: peer.country, to: region.country, bucket: bucket?.row ?? null }
+    const places = {
+      ...{ here: region.id, from: peer.country, to: region.country },
+      ...{ bucket: bucket?.row ?? null, set: current.set },
+    }
     const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
     const decision = decideTransfer(step, {
       end: { role: 'destination', region: region.id, peer: peer.id },
@@ -130,6 +133,7 @@ export function createReceiver(
       moved: current.row,
       phase: 'send',
       law: law.verdict,
+      ownPolicy: law.own?.refusal ?? null,
       nowUnixMs,
     })
     if (isRefusal(decision)) throw TransferRefused.of(decision)

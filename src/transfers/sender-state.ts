@@ -106,7 +106,10 @@ export async function authorize(
   const current = await known(deps, id)
   const bucket = await findBucket(region.catalog, current.instruction.from.bucket)
   const nowUnixMs = region.lawfulNow()
-  const places = { from: region.country, to: peer.country, bucket: bucket?.row ?? null }
+  const places = {
+    ...{ here: region.id, from: region.country, to: peer.country },
+    ...{ bucket: bucket?.row ?? null, set: current.set },
+  }
   const law = lawOf(region.packs, current.instruction, places, nowUnixMs)
   const { row } = current
   const decision = decideTransfer(
@@ -118,6 +121,7 @@ export async function authorize(
       moved: { objects: row.objects + ahead.objects, bytes: row.bytes + ahead.bytes },
       phase,
       law: law.verdict,
+      ownPolicy: law.own?.refusal ?? null,
       nowUnixMs,
     },
   )

@@ -28,13 +28,26 @@ export interface ApproverRules {
   readonly separateDuties: boolean
   /** Who may draft, beside the approvers. They approve nothing. */
   readonly drafters: readonly Approver[]
+  /** What the tenant forbids itself, in Cedar; `null`: nothing. What it says is judged by who acts on it. */
+  readonly policy: string | null
+  /** Of a change: the policy is that of the set before, which `after` names. */
+  readonly keepsPolicy?: true
 }
+
+/** UTF-16 code units. A chain of changes is an entry, and carries each policy once. */
+const maxPolicyLength = 16_384
+/**
+ * Nothing but what shows as it is read: a control character, or one that turns the direction of the line, could hide
+ * from an approver what is about to be signed.
+ */
+const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/
 
 export const noRules: ApproverRules = {
   quorums: new Map(),
   abroad: 0,
   separateDuties: false,
   drafters: [],
+  policy: null,
 }
 
 /** The kinds of instruction, as quorums and delegations name them. */
@@ -75,8 +88,15 @@ export function parseRules(
   value: unknown,
   { approvers, quorum }: { readonly approvers: readonly Approver[]; readonly quorum: number },
 ): ApproverRules | string {
-  if (!isRecord(value) || Object.keys(value).join() !== 'abroad,drafters,quorums,separateDuties')
+  if (!isRecord(value)) return 'the rules have other fields than the format'
+  const { policy: given, ...rest } = value
+  if (Object.keys(rest).join() !== 'abroad,drafters,quorums,separateDuties')
     return 'the rules have other fields than the format'
+  const policy = Object.hasOwn(value, 'policy') ? given : undefined
+  if (typeof policy === 'string') {
+    const fault = faultOfPolicyText(policy)
+    if (fault !== null) return fault
+  } else if (policy !== undefined && policy !== null) return 'the policy is no text'
   const { abroad, quorums, separateDuties } = value
   const most = approvers.length
   const isQuorum = (n: unknown, least: number): n is number =>
@@ -104,7 +124,18 @@ export function parseRules(
   const isApprover = ({ publicKey }: Approver): boolean =>
     approvers.some(approver => equalBytes(approver.publicKey, publicKey))
   if (drafters.approvers.some(isApprover)) return 'a drafter is an approver already'
-  return { quorums: byKind, abroad, separateDuties, drafters: drafters.approvers }
+  return {
+    ...{ quorums: byKind, abroad, separateDuties, drafters: drafters.approvers },
+    policy: policy ?? null,
+    ...(policy === null && { keepsPolicy: true as const }),
+  }
+}
+
+/** As far as everybody judges it, with Cedar or without: its length, and that it can be read as it stands. */
+export function faultOfPolicyText(text: string): string | null {
+  if (text.length === 0) return 'the policy is empty'
+  if (text.length > maxPolicyLength) return `the policy is longer than ${maxPolicyLength} characters`
+  return hidden.test(text) ? 'the policy has characters that do not show' : null
 }
 
 /** What it takes for an instruction of this kind. */
@@ -139,7 +170,10 @@ export function readApproversChange(value: Readonly<Record<string, unknown>>): A
 export function changedSet(before: ApproverSet, id: string, change: ApproversChange): ApproverSet | string {
   if (change.number !== before.number + 1 || change.after !== before.id)
     return `it takes the place of ${change.after} (${change.number - 1}), and ${before.id} (${before.number}) is in force`
-  return { tenant: before.tenant, number: change.number, id, ...change.set }
+  const { keepsPolicy, ...rules } = change.set.rules
+  if (keepsPolicy && before.rules.policy === null) return 'it keeps a policy, and there is none'
+  const policy = keepsPolicy ? before.rules.policy : rules.policy
+  return { tenant: before.tenant, number: change.number, id, ...change.set, rules: { ...rules, policy } }
 }
 
 export function canonicalFields(payload: Uint8Array): Readonly<Record<string, Json>> | null {

@@ -62,6 +62,7 @@ function parseGenesis(payload: Uint8Array, tenant: string): Genesis | string {
   // A genesis of before has none, and says so by leaving them out.
   const rules = given === undefined ? noRules : parseRules(given, main)
   if (typeof rules === 'string') return `the genesis: ${rules}`
+  if (rules.keepsPolicy) return 'the genesis keeps a policy, and there is none before it'
   return { tenant, name, created, ...main, recovery: spare, rules }
 }
 

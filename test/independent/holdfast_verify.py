@@ -751,12 +751,26 @@ def read_approvers(value, least):
 
 
 KINDS = "access approvers class disclose erase key residency standing-transfer transfer".split()
-Rules = collections.namedtuple("Rules", "abroad drafters quorums separate_duties")
+Rules = collections.namedtuple("Rules", "abroad drafters quorums separate_duties policy")
+KEPT = object()
+HIDDEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]")
 ApproverSet = collections.namedtuple("ApproverSet", "tenant number id approvers quorum spare spare_quorum rules")
 
 
+def read_policy(value):
+    """At most 16,384 UTF-16 code units, all of which show. What it forbids is not for whoever verifies."""
+    if "policy" not in value:
+        return None
+    if value["policy"] is None:
+        return KEPT
+    need(is_text(value["policy"]) and 0 < len(utf16(value["policy"])) <= 2 * 16384, "the policy is no text, or too long")
+    need(HIDDEN.search(value["policy"]) is None, "the policy has characters that do not show")
+    return value["policy"]
+
+
 def read_rules(value, approvers, quorum):
-    fields(value, "abroad drafters quorums separateDuties", "the rules")
+    need(isinstance(value, dict), "the rules are no object")
+    fields(value, "abroad drafters quorums separateDuties" + (" policy" if "policy" in value else ""), "the rules")
     need(type(value["abroad"]) is int and 0 <= value["abroad"] <= len(approvers), "abroad is not from 0 to the number of approvers")
     need(type(value["separateDuties"]) is bool, "separateDuties is not true or false")
     need(not value["separateDuties"] or len(approvers) > 1, "separate duties take two approvers")
@@ -768,7 +782,7 @@ def read_rules(value, approvers, quorum):
     need(isinstance(value["drafters"], list), "the drafters are no list")
     drafters, _ = read_approvers({"approvers": value["drafters"], "quorum": 1 if value["drafters"] else 0}, 0)
     need(not {each.key for each in drafters} & {each.key for each in approvers}, "a drafter is an approver")
-    return Rules(value["abroad"], drafters, value["quorums"], value["separateDuties"])
+    return Rules(value["abroad"], drafters, value["quorums"], value["separateDuties"], read_policy(value))
 
 
 def read_set(value, tenant, number, identity):
@@ -776,7 +790,7 @@ def read_set(value, tenant, number, identity):
     approvers, quorum = read_approvers(value, 1)
     spare = read_approvers(fields(value["recovery"], "approvers quorum", "the recovery set"), 0)
     # A genesis may leave them out.
-    rules = read_rules(value["rules"], approvers, quorum) if "rules" in value else Rules(0, [], {}, False)
+    rules = read_rules(value["rules"], approvers, quorum) if "rules" in value else Rules(0, [], {}, False, None)
     return ApproverSet(tenant, number, identity, approvers, quorum, *spare, rules)
 
 
@@ -791,6 +805,7 @@ def read_genesis(value):
     need(millis(genesis["created"]) is not None, "genesis has no time")
     need(is_text(genesis["name"]) and is_hex(genesis["nonce"], 32), "genesis is malformed")
     own = read_set(genesis, id_of(envelope), 0, id_of(envelope))
+    need(own.rules.policy is not KEPT, "genesis keeps a policy, and there is none")
     for approver in own.approvers:
         signed = any(signed_by_approver(approver, pae_of(envelope), sig) for sig in envelope.signatures)
         need(signed, "genesis is not signed by each of its approvers")
@@ -948,6 +963,9 @@ def follow_change(own, link):
     need(change["after"] == own.id, "a change comes after another")
     fields(change["set"], "approvers quorum recovery rules", "the set")
     following = read_set(change["set"], own.tenant, change["number"], id_of(envelope))
+    if following.rules.policy is KEPT:
+        need(own.rules.policy is not None, "a change keeps a policy, and there is none")
+        following = following._replace(rules=following.rules._replace(policy=own.rules.policy))
     # No delegation counts here, so none can have been taken back.
     need_approved(envelope, change, link["approvals"], own, ())
     return following

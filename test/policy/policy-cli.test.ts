@@ -77,6 +77,52 @@ describe('holdfast policy', () => {
     }
   })
 
+  it('takes a tenant’s own policy, which only narrows', async () => {
+    const file = join(folder, 'own.cedar')
+    const head =
+      '@id("no-night-moves") @reason("nobody is there") forbid (principal, action in Action::"move", resource)'
+    writeFileSync(file, `${head}\nwhen { context.hour >= 22 };\n`)
+    const ask = [
+      'explain',
+      '--from',
+      'DE',
+      '--to',
+      'IN',
+      '--class',
+      'personal',
+      '--mode',
+      'move',
+      '--tenant-policy',
+      file,
+    ]
+    const night = await policy(...ask, '--mechanism', 'scc', '--at', '2026-12-01T22:30Z')
+    expect(night).toMatchObject({ code: 1, stderr: '' })
+    expect(night.stdout).toMatch(
+      /^The tenant’s own policy [0-9a-f]{16} forbids this\n {2}forbids {6}no-night-moves {2}nobody is there\nBy the packs: ALLOWED/,
+    )
+    const day = await policy(...ask, '--mechanism', 'scc', '--at', '2026-12-01T21:59Z', '--json')
+    expect(day.code).toBe(0)
+    expect(JSON.parse(day.stdout)).toMatchObject({
+      outcome: 'allowed',
+      ownPolicy: { refusals: [], faults: [] },
+    })
+    // What the law refuses stays refused.
+    expect((await policy(...ask, '--at', '2026-12-01T21:59Z')).code).toBe(1)
+    const cases = join(folder, 'own-cases.yaml')
+    const common = 'from: DE, to: IN, class: personal, mechanisms: [scc], mode: move'
+    writeFileSync(
+      cases,
+      `cases:
+  - {name: by night, ${common}, at: '2026-12-01T22:30Z', expect: refused, rules: [no-night-moves]}
+  - {name: by day, ${common}, at: '2026-12-01T12:00Z', expect: allowed}
+`,
+    )
+    expect((await policy('test', cases, '--tenant-policy', file)).stdout).toContain('2 of 2 hold')
+    expect((await policy('test', cases)).stdout).toContain('1 of 2 hold')
+    writeFileSync(file, 'permit (principal, action, resource);')
+    expect(await policy(...ask)).toMatchObject({ code: 2, stderr: expect.stringContaining('is a permit') })
+  })
+
   it('lists its rules, and takes packs of another folder whole or not at all', async () => {
     expect((await policy('rules')).stdout).toContain('in-rbi-psd       localise')
     expect(JSON.parse((await policy('rules', '--json')).stdout).rules).toHaveLength(36)

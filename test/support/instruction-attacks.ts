@@ -131,6 +131,10 @@ const lent = (w: World, of: Envelope, given: Fields = {}, said: Fields = {}): En
   return w.verdict('approved', deputy, of, { delegation: asJson(delegation), ...said })
 }
 
+/** A policy of the tenant's own. */
+const forbidding = (what: 'in' | 'out' | 'transfer'): string =>
+  `@id("nothing-${what}") @reason("nobody may")\nforbid (principal, action in Action::"${what}", resource);\n`
+
 /** Throws unless it is in this state. */
 async function demand(w: World, of: Envelope, state: string, where = w.source): Promise<void> {
   const row = (await where.book.look(idOf(of)))?.row
@@ -288,6 +292,38 @@ export const honestPaths: readonly HonestPath[] = [
       await w.ordered(of)
       w.later(72 * hour)
       await carriedOut(w, of, 'approvers')
+    },
+  },
+  {
+    check: 'a transfer that the tenant’s own policy says nothing against',
+    terms: { rules: { policy: forbidding('transfer').replace(';', ' when { context.purpose == "x" };') } },
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction()
+      await w.ordered(of)
+      await completes(w, of)
+      const entries = [...(await w.source.entries()), ...(await w.target.entries())]
+      const laws = entries.filter(({ type }) => /^transfer\.(departed|arrived)$/.test(type))
+      if (laws.length !== 2 || laws.some(({ body }) => (body.law as any).ownPolicy?.sha256.length !== 64))
+        throw new Error('the books do not say by which policy')
+    },
+  },
+  {
+    check: 'a policy that was taken away',
+    terms: { ...three, rules: { policy: forbidding('transfer') } },
+    attack: async w => {
+      await w.stored('in/one')
+      const off = change(w, {}, setFields(three))
+      for (const place of Object.values(w.places)) await w.ordered(off, w.approvals(off, 0, 1), place)
+      w.later(72 * hour)
+      const { runChangeOfApprovers } = await w.load<
+        typeof import('../../src/instructions/change-approvers.ts')
+      >('instructions/change-approvers.ts')
+      for (const { region } of Object.values(w.places))
+        await runChangeOfApprovers({ region, log: silentLog }, idOf(off))
+      const of = w.instruction({ expires: at(200 * hour), notBefore: at(71 * hour) })
+      await w.ordered(of)
+      await completes(w, of)
     },
   },
   {
@@ -1125,6 +1161,26 @@ const offers: readonly PathAttack[] = [
     entered: refusedThere('law-refuses'),
   },
   {
+    check: 'the tenant’s own policy at the destination',
+    terms: { rules: { policy: forbidding('in') } },
+    file: policy,
+    find: 'refuseOwnPolicy(facts) ??',
+    replace: '',
+    attack: w => offered(w),
+    says: 'tenant-policy-refuses: de-frankfurt: The tenant’s own policy “nothing-in” forbids it: nobody may',
+    entered: refusedThere('tenant-policy-refuses'),
+  },
+  {
+    check: 'a policy that nobody can ask, at the destination',
+    terms: { rules: { policy: 'permit (principal, action, resource);' } },
+    file: policy,
+    find: 'refuseOwnPolicy(facts) ??',
+    replace: '',
+    attack: w => offered(w),
+    says: 'tenant-policy-refuses: de-frankfurt: The tenant’s own policy could not be asked: policy 1 is a permit',
+    entered: refusedThere('tenant-policy-refuses'),
+  },
+  {
     check: 'that what an offer shows verifies',
     file: book,
     find: "if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)",
@@ -1759,6 +1815,35 @@ const departures: readonly PathAttack[] = [
     entered: 'in-mumbai failed',
     // The other end looks as well.
     secondLine: true,
+  },
+  {
+    check: 'the tenant’s own policy at the source',
+    terms: { rules: { policy: forbidding('out') } },
+    file: policy,
+    find: 'refuseOwnPolicy(facts) ??',
+    replace: '',
+    attack: async w => {
+      await w.stored('in/one')
+      const of = w.instruction()
+      await w.ordered(of)
+      await completes(w, of)
+    },
+    says: 'failed: The tenant’s own policy “nothing-out” forbids it: nobody may.',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'that a policy is taken away by those who may sign, 72 hours later',
+    terms: { ...three, rules: { policy: forbidding('transfer') } },
+    file: 'policy/decide-approvers.ts',
+    find: 'facts.nowUnixMs < from',
+    replace: 'false',
+    attack: async w => {
+      const off = change(w, {}, setFields(three))
+      await w.ordered(off)
+      w.later(71 * hour)
+      await carriedOut(w, off, 'approvers')
+    },
+    says: 'failed: The change comes into force at 2026-01-05',
   },
   {
     check: 'the law at the source',

@@ -48,6 +48,9 @@ const acme = createVictim(terms)
 const careful = createVictim({ ...terms, quorum: 1, rules: { drafters: [clerk], separateDuties: true } })
 /** All three, for erasures. */
 const strict = createVictim({ ...terms, rules: { quorums: new Map([['erase', 3]]) } })
+const ownPolicy = '@id("none") @reason("none")\nforbid (principal, action, resource);\n'
+/** With a policy of its own. */
+const ruled = createVictim({ ...terms, rules: { policy: ownPolicy } })
 /** Without a recovery set. */
 const bare = createVictim({ approvers: [a, b], quorum: 2 })
 
@@ -281,9 +284,31 @@ export const honestOrders: readonly (readonly [name: string, attack: () => Attac
               ['standing-transfer', 3],
             ]),
             separateDuties: true,
+            policy: ownPolicy,
           },
         }),
       }),
+  ],
+  [
+    'a policy in the genesis, kept, replaced and taken away',
+    () => {
+      const rules = (policy?: string | null): Fields => (policy === undefined ? {} : { policy })
+      const links: Link[] = []
+      for (const policy of [null, 'x'.repeat(16_384), undefined]) {
+        const by = links.length === 0 ? undefined : (o: Envelope) => [said(ruled)(c, o)]
+        links.push(
+          change(links.length + 1, links.at(-1)?.id ?? ruled.tenant, {
+            ...{ whose: ruled, rules: rules(policy) },
+            ...(by && { approvals: by }),
+          }),
+        )
+      }
+      const rows = links.flatMap((link, at) => [
+        approvedAt(link, 3 + 4 * at),
+        changed(links.slice(0, at + 1), {}, 6 + 4 * at),
+      ])
+      return books(rows, ruled)
+    },
   ],
 ]
 
@@ -380,7 +405,7 @@ export const nearlyRight: readonly (readonly [name: string, attack: () => Attack
 export const orderParts = {
   change: 'after,by,expires,kind,ledger,notBefore,number,set,v,drafter',
   set: 'approvers,quorum,recovery,rules,extra',
-  rules: 'abroad,drafters,quorums,separateDuties,extra',
+  rules: 'abroad,drafters,policy,quorums,separateDuties,extra',
   changed: 'chain,instruction,number,extra',
   delegation: 'approver,delegate,expires,kinds,nonce,notBefore,reason,tenant,v,extra',
   verdict: 'instruction,reason,tenant,time,v,delegation,extra',
@@ -1145,10 +1170,40 @@ export const orderChecks: readonly Check[] = [
     'the rules have other fields',
   ),
   set(
-    " || Object.keys(value).join() !== 'abroad,drafters,quorums,separateDuties'",
-    '',
+    "Object.keys(rest).join() !== 'abroad,drafters,quorums,separateDuties'",
+    'false',
     { rules: { holidays: [] } },
     'the rules have other fields',
+  ),
+  set(
+    "if (text.length === 0) return 'the policy is empty'",
+    '',
+    { rules: { policy: '' } },
+    'the policy is empty',
+  ),
+  set(
+    'text.length > maxPolicyLength',
+    'false',
+    { rules: { policy: 'x'.repeat(16_385) } },
+    'the policy is longer than 16384',
+  ),
+  set(
+    "hidden.test(text) ? 'the policy has characters that do not show' :",
+    '',
+    { rules: { policy: `${ownPolicy}\u202e` } },
+    'the policy has characters that do not show',
+  ),
+  set(
+    "else if (policy !== undefined && policy !== null) return 'the policy is no text'",
+    '',
+    { rules: { policy: [ownPolicy] } },
+    'the policy is no text',
+  ),
+  set(
+    "if (keepsPolicy && before.rules.policy === null) return 'it keeps a policy, and there is none'",
+    '',
+    { rules: { policy: null } },
+    'it keeps a policy, and there is none',
   ),
   set(
     "if (!isQuorum(abroad, 0)) return 'abroad must be from 0 to the number of approvers'",
@@ -1226,6 +1281,15 @@ export const orderChecks: readonly Check[] = [
     replace: '',
     attack: () => ({ ...books([]), trust: createVictim({ ...terms, rules: { abroad: 9 } }).trust() }),
     says: 'trust: the genesis: abroad must be',
+    secondLine: true,
+  },
+  {
+    check: 'that a genesis keeps no policy from before it',
+    file: 'genesis.ts',
+    find: "if (rules.keepsPolicy) return 'the genesis keeps a policy, and there is none before it'",
+    replace: '',
+    attack: () => ({ ...books([]), trust: createVictim({ ...terms, rules: { keepsPolicy: true } }).trust() }),
+    says: 'trust: the genesis keeps a policy',
     secondLine: true,
   },
 ]

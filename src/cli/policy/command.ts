@@ -4,10 +4,30 @@ import { loadPackBook, packsFolder } from '../../policy/packs/load-packs.ts'
 import type { PackBook } from '../../policy/packs/pack-book.ts'
 import { dayOf } from '../../policy/packs/verdict.ts'
 import { verdictJson } from '../../policy/packs/verdict-json.ts'
+import type { PolicyVerdict } from '../../policy/tenant/policies.ts'
 import { type CommandIo, type ExitCode, UsageError } from '../io.ts'
 import { parseOptions, required } from '../options.ts'
+import { askOwn, ownPolicyText } from './own-question.ts'
+import { readPolicyFile } from './policy-file.ts'
 import { parseCases, parseQuestion } from './questions.ts'
 import { verdictText } from './render.ts'
+
+/** What only a tenant's own policy asks for. */
+const ownOptions = {
+  by: { type: 'string' },
+  bucket: { type: 'string' },
+  'to-bucket': { type: 'string' },
+  prefix: { type: 'string' },
+  'from-region': { type: 'string' },
+  'to-region': { type: 'string' },
+  purpose: { type: 'string' },
+  versions: { type: 'string' },
+  recipient: { type: 'string' },
+  form: { type: 'string' },
+  'max-objects': { type: 'string' },
+  'max-bytes': { type: 'string' },
+  standing: { type: 'boolean' },
+} as const
 
 export async function policyCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parseOptions({
@@ -25,10 +45,14 @@ export async function policyCommand(argv: string[], io: CommandIo): Promise<Exit
       persons: { type: 'string' },
       at: { type: 'string' },
       packs: { type: 'string' },
+      'tenant-policy': { type: 'string' },
+      ...ownOptions,
       json: { type: 'boolean' },
     },
   })
   const book = loadPackBook(values.packs ?? packsFolder)
+  const file = values['tenant-policy']
+  const text = file === undefined ? null : readPolicyFile(file, book.policies)
   switch (positionals[0]) {
     case 'explain': {
       const question = parseQuestion({
@@ -43,16 +67,21 @@ export async function policyCommand(argv: string[], io: CommandIo): Promise<Exit
         operator: values.operator ?? null,
         ...(values.persons !== undefined && { persons: Number(values.persons) }),
         at: values.at ?? null,
+        ...ownValues(values),
       })
       if (typeof question === 'string') throw new UsageError(question)
       const atUnixMs = question.atUnixMs ?? Date.now()
       const { facts } = question
       const verdict = verdictJson(book, facts, atUnixMs, book.decide(facts, atUnixMs))
-      io.stdout.write(values.json ? `${JSON.stringify(verdict)}\n` : verdictText(verdict))
-      return verdict.outcome === 'allowed' ? 0 : 1
+      const ownPolicy = text === null ? null : askOwn(book.policies, text, facts, question.own, atUnixMs)
+      const told = ownPolicy === null ? '' : `${ownPolicyText(ownPolicy)}By the packs: `
+      io.stdout.write(
+        values.json ? `${JSON.stringify({ ...verdict, ownPolicy })}\n` : `${told}${verdictText(verdict)}`,
+      )
+      return verdict.outcome === 'allowed' && !forbids(ownPolicy) ? 0 : 1
     }
     case 'test':
-      return testCases(required(positionals[1], 'CASES.yaml'), book, values.json === true, io)
+      return testCases(required(positionals[1], 'CASES.yaml'), book, text, values.json === true, io)
     case 'rules':
       listRules(book, values.json === true, io)
       return 0
@@ -61,10 +90,38 @@ export async function policyCommand(argv: string[], io: CommandIo): Promise<Exit
   }
 }
 
-function testCases(path: string, book: PackBook, asJson: boolean, io: CommandIo): ExitCode {
+function forbids(verdict: PolicyVerdict | null): boolean {
+  return verdict !== null && (verdict.refusals.length > 0 || verdict.faults.length > 0)
+}
+
+function ownValues(
+  values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>,
+): Record<string, unknown> {
+  const given: Record<string, unknown> = {}
+  for (const name of Object.keys(ownOptions)) {
+    const value = values[name]
+    const field = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+    if (value !== undefined) given[field] = name.startsWith('max-') ? Number(value) : value
+  }
+  return given
+}
+
+function testCases(
+  path: string,
+  book: PackBook,
+  text: string | null,
+  asJson: boolean,
+  io: CommandIo,
+): ExitCode {
   const results = parseCases(readFileSync(path, 'utf8'), path).map(each => {
-    const { outcome, findings } = book.decide(each.facts, each.atUnixMs ?? Date.now())
-    const found = new Set(findings.map(({ rule }) => rule?.id))
+    const atUnixMs = each.atUnixMs ?? Date.now()
+    const { findings, ...packs } = book.decide(each.facts, atUnixMs)
+    const ownPolicy = text === null ? null : askOwn(book.policies, text, each.facts, each.own, atUnixMs)
+    const outcome = forbids(ownPolicy) ? 'refused' : packs.outcome
+    const found = new Set([
+      ...findings.map(({ rule }) => rule?.id),
+      ...(ownPolicy?.refusals ?? []).map(({ policy }) => policy),
+    ])
     const missing = each.rules.filter(id => !found.has(id))
     const holds = outcome === each.expect && missing.length === 0
     return { name: each.name, holds, expect: each.expect, outcome, missing }

@@ -5,6 +5,7 @@ import { HoldfastError } from '../../core/errors.ts'
 import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
 import { packActions } from '../../policy/packs/pack.ts'
 import type { PackFacts } from '../../policy/packs/pack-book.ts'
+import { type OwnQuestion, ownQuestion } from './own-question.ts'
 
 const country = z.string().transform((text, context): CountryCode => {
   const parsed = parseCountryCode(text)
@@ -15,8 +16,11 @@ const country = z.string().transform((text, context): CountryCode => {
 const names = z.array(z.string().min(1)).default([])
 const day = z
   .string()
-  .regex(/^\d{4}-\d\d-\d\d$/, 'must be a day like 2027-05-13')
-  .transform(text => Date.parse(`${text}T00:00:00.000Z`))
+  .regex(
+    /^\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ)?$/,
+    'must be a day like 2027-05-13, or a time like 2027-05-13T22:30Z',
+  )
+  .transform(text => Date.parse(text.length === 10 ? `${text}T00:00:00.000Z` : text))
   .refine(value => !Number.isNaN(value), 'there is no such day')
 
 const question = {
@@ -30,6 +34,7 @@ const question = {
   operator: country.nullable().default(null),
   persons: z.int().min(0).nullable().default(null),
   at: day.nullable().default(null),
+  ...ownQuestion,
 }
 const questionSchema = z.strictObject(question)
 const casesSchema = z.strictObject({
@@ -39,7 +44,7 @@ const casesSchema = z.strictObject({
         name: z.string().min(1),
         ...question,
         expect: z.enum(['allowed', 'refused', 'needs-review']),
-        /** Each must be among the findings. */
+        /** Each must be among the findings, or be a policy of the tenant's own that forbids it. */
         rules: names,
       }),
     )
@@ -48,6 +53,8 @@ const casesSchema = z.strictObject({
 
 export interface Question {
   readonly facts: PackFacts
+  /** For the tenant's own policy, if there is one. */
+  readonly own: OwnQuestion
   /** `null`: now. */
   readonly atUnixMs: number | null
 }
@@ -95,6 +102,7 @@ function questionOf(data: z.infer<typeof questionSchema>): Question {
       toOperator: operator,
       persons,
     },
+    own: data,
     atUnixMs: at,
   }
 }

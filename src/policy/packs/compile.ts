@@ -1,6 +1,6 @@
 /** Rules as Cedar: one policy that says when a rule applies, one that says when it applies and is not met. */
-import { dataClasses } from '../data-classes.ts'
 import { type CedarPolicies, compilePolicies, faultOfPolicies } from './cedar.ts'
+import { isKnownName } from './entities.ts'
 import type { Groups, Pack, Rule } from './pack.ts'
 
 const cedarSchema = `
@@ -51,18 +51,11 @@ export interface PlacedRule {
 }
 
 /** A misspelt name would be a condition that never holds: a rule that quietly does not apply. */
-function faultsOfNames(rule: Rule, { groups, classGroups }: Groups): string[] {
+function faultsOfNames(rule: Rule, groups: Groups): string[] {
   const conditions = `${rule.when ?? ''}\n${rule.unless ?? ''}`
   const faults: string[] = []
-  for (const [, type, name] of conditions.matchAll(/\b(Group|DataClass|Country)::"([^"]*)"/g)) {
-    const isKnown =
-      type === 'Group'
-        ? Object.hasOwn(groups, name!)
-        : type === 'Country'
-          ? /^[A-Z]{2}$/.test(name!)
-          : (dataClasses as readonly string[]).includes(name!) || Object.hasOwn(classGroups, name!)
-    if (!isKnown) faults.push(`${rule.id}: there is no ${type} ${name}`)
-  }
+  for (const [, type, name] of conditions.matchAll(/\b(Group|DataClass|Country)::"([^"]*)"/g))
+    if (!isKnownName(groups, type!, name!)) faults.push(`${rule.id}: there is no ${type} ${name}`)
   for (const [, list] of conditions.matchAll(/\bmechanisms\.contains(?:Any|All)?\(([^)]*)\)/g))
     for (const [, name] of list!.matchAll(/"([^"]*)"/g))
       if (!rule.mechanisms.includes(name!)) faults.push(`${rule.id}: ${name} is not among its mechanisms`)

@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto'
 import { canonicalJson, type Json } from '../../core/canonical-json.ts'
 import type { CountryCode } from '../../core/ids.ts'
 import { type DataClass, dataClassParents, parseDataClass } from '../data-classes.ts'
+import { createTenantPolicies, type TenantPolicies } from '../tenant/policies.ts'
 import type { CedarRequest } from './cedar.ts'
 import { type CompiledRules, compileRules, faultOfPacks, type PlacedRule } from './compile.ts'
+import { countryEntities, countryRef, dataClassEntities, dataClassRef } from './entities.ts'
 import type { Groups, Pack, PackAction, Rule } from './pack.ts'
 import { type Finding, findingKinds, findingOf, outcomeOf, type PackVerdict, reviewed } from './verdict.ts'
 
@@ -32,6 +34,8 @@ export interface PackBook {
   readonly packs: readonly Pack[]
   /** Hex SHA-256 over packs and groups as they were parsed: what an entry names. */
   readonly hash: string
+  /** Tenants' own policies, which speak of countries and classes in the groups of these packs. */
+  readonly policies: TenantPolicies
   decide(facts: PackFacts, atUnixMs: number): PackVerdict
 }
 
@@ -57,6 +61,7 @@ export function createPackBook(packs: readonly Pack[], groups: Groups): PackBook
   return {
     packs,
     hash,
+    policies: createTenantPolicies(groups),
     decide(facts, atUnixMs) {
       const key = keyOf(facts)
       const known = kept.get(key)
@@ -150,27 +155,14 @@ function isKnownTo(rules: readonly Rule[], action: PackAction, dataClass: DataCl
   return rules.some(rule => rule.action === action && rule.classes.some(each => classes.has(each)))
 }
 
-function requestOf(facts: PackFacts, { groups, classGroups }: Groups): CedarRequest {
+function requestOf(facts: PackFacts, groups: Groups): CedarRequest {
   const { from, to, toOperator, dataClass, mode, mechanisms, capacities, persons } = facts
-  const countryOf = (id: string) => ({ __entity: { type: 'Country', id } })
   const countries = new Set([from, to, ...(toOperator === null ? [] : [toOperator])])
-  const entities: CedarRequest['entities'] = [...countries].map(id => ({
-    uid: { type: 'Country', id },
-    attrs: {},
-    parents: namesWith(groups, id).map(group => ({ type: 'Group', id: group })),
-  }))
-  for (let at = parseDataClass(dataClass); at !== null; at = dataClassParents[at]) {
-    const parent = dataClassParents[at]
-    const parents = [...(parent === null ? [] : [parent]), ...namesWith(classGroups, at)]
-    entities.push({
-      uid: { type: 'DataClass', id: at },
-      attrs: {},
-      parents: parents.map(id => ({ type: 'DataClass', id })),
-    })
-  }
   const principal = { type: 'Tenant', id: 'tenant' }
   const resource = { type: 'Bucket', id: 'bucket' }
-  entities.push(
+  const entities: CedarRequest['entities'] = [
+    ...countryEntities(groups, countries),
+    ...dataClassEntities(groups, dataClass),
     {
       uid: principal,
       attrs: { declared: capacities !== null, capacities: [...(capacities ?? [])] },
@@ -178,30 +170,23 @@ function requestOf(facts: PackFacts, { groups, classGroups }: Groups): CedarRequ
     },
     {
       uid: resource,
-      attrs: {
-        country: countryOf(from),
-        dataClass: { __entity: { type: 'DataClass', id: dataClass } },
-      },
+      attrs: { country: countryRef(from), dataClass: dataClassRef(dataClass) },
       parents: [],
     },
-  )
+  ]
   return {
     principal,
     action: { type: 'Action', id: facts.action },
     resource,
     context: {
-      to: countryOf(to),
+      to: countryRef(to),
       mode,
       mechanisms: [...mechanisms],
-      ...(toOperator !== null && { toOperator: countryOf(toOperator) }),
+      ...(toOperator !== null && { toOperator: countryRef(toOperator) }),
       ...(persons !== null && { persons }),
     },
     entities,
   }
-}
-
-function namesWith(named: Readonly<Record<string, readonly string[]>>, member: string): string[] {
-  return Object.keys(named).filter(name => named[name]!.includes(member))
 }
 
 /** Everything that a decision depends on but the time. */
