@@ -29,14 +29,15 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
         return decodeSflow(message, context, sflow, unixMs ?? null)
       }
       const records = decodeVersion(message, context, state)
-      if (state.late.length === 0) return records
+      const sampled = state.records.sections.takeDone()
+      if (state.late.length === 0 && sampled.length === 0) return records
       const late = state.late
       state.late = []
-      return [...late, ...records]
+      return [...late, ...records, ...sampled]
     },
     end() {
       state.templates.end()
-      return sflow.flows.endAll()
+      return [...sflow.flows.endAll(), ...state.records.sections.endAll()]
     },
   }
 }

@@ -1,6 +1,5 @@
 import type { SamplingSource } from '../flow-record.ts'
 import { unsigned } from './field-values.ts'
-import type { TemplateField } from './template.ts'
 
 export type Sampling = { readonly rate: number; readonly from: SamplingSource }
 
@@ -33,12 +32,12 @@ export function noSamplingFields(): SamplingFields {
 /** True when the field was one about sampling. Numbers: IANA's IPFIX registry, RFC 5477. */
 export function readSamplingField(
   into: SamplingFields,
-  field: TemplateField,
+  id: number,
   bytes: Buffer,
   at: number,
   length: number,
 ): boolean {
-  switch (field.id) {
+  switch (id) {
     case 48: // samplerId
     case 302: // selectorId
       into.sampler = unsigned(bytes, at, length)
@@ -84,27 +83,43 @@ function statedRate(fields: SamplingFields): number | null {
 }
 
 const maxSamplers = 100_000
+/** Under this number stands what holds for the whole domain. */
+const wholeDomain = -1
 
 /** Rates that options records stated, by exporter, domain and sampler. */
 export class SamplingTable {
-  readonly #rates = new Map<string, number>()
+  readonly #domains = new Map<string, Map<number, Sampling>>()
+  #samplers = 0
+  #own: Sampling = unsampled
 
   learn(domain: string, fields: SamplingFields): void {
     const rate = statedRate(fields)
-    if (rate !== null && this.#rates.size < maxSamplers) {
-      this.#rates.set(`${domain}|${fields.sampler ?? '*'}`, rate)
+    if (rate === null) return
+    const rates = this.#domains.get(domain) ?? new Map<number, Sampling>()
+    const sampler = fields.sampler ?? wholeDomain
+    if (!rates.has(sampler)) {
+      if (this.#samplers >= maxSamplers) return
+      this.#samplers += 1
     }
+    rates.set(sampler, { rate, from: 'options' })
+    this.#domains.set(domain, rates)
   }
 
-  /** The record's own word first, then its sampler's, then its domain's. */
-  of(domain: string, fields: SamplingFields): Sampling {
+  /** The record's own word first, then its sampler's, then its domain's. `null`: the record says nothing of it. */
+  of(domain: string, fields: SamplingFields | null): Sampling {
+    const rates = this.#domains.get(domain)
+    if (fields === null) return rates?.get(wholeDomain) ?? unsampled
     const own = statedRate(fields)
-    if (own !== null && own > 1) return { rate: own, from: 'record' }
-    const learned =
-      fields.sampler === null || fields.sampler === 0
-        ? this.#rates.get(`${domain}|*`)
-        : (this.#rates.get(`${domain}|${fields.sampler}`) ?? this.#rates.get(`${domain}|*`))
-    if (learned !== undefined) return { rate: learned, from: 'options' }
-    return own === null ? { rate: 1, from: 'none' } : { rate: own, from: 'record' }
+    if (own !== null && own > 1) return this.#record(own)
+    const ofSampler = fields.sampler === null || fields.sampler === 0 ? undefined : rates?.get(fields.sampler)
+    const learned = ofSampler ?? rates?.get(wholeDomain)
+    if (learned !== undefined) return learned
+    return own === null ? unsampled : this.#record(own)
+  }
+
+  /** Records of one exporter state one rate again and again. */
+  #record(rate: number): Sampling {
+    if (this.#own.rate !== rate || this.#own.from !== 'record') this.#own = { rate, from: 'record' }
+    return this.#own
   }
 }

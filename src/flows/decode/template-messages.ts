@@ -1,15 +1,16 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ExportContext } from './export-context.ts'
 import { unsigned } from './field-values.ts'
-import { noSamplingFields, readSamplingField, SamplingTable } from './sampling.ts'
+import { noSamplingFields, readSamplingField, type SamplingFields, SamplingTable } from './sampling.ts'
 import { parseFields, type Template, walkRecord } from './template.ts'
-import { type MessageTimes, readFlowRecord } from './template-record.ts'
-import { TemplateStore } from './template-store.ts'
+import { type MessageTimes, RecordReader } from './template-record.ts'
+import { type LearnedTemplate, TemplateStore } from './template-store.ts'
 
 /** What NetFlow v9 and IPFIX share: sets, templates, data that waits for its template, sampling from options. */
 export type TemplateState = {
   readonly templates: TemplateStore
   readonly sampling: SamplingTable
+  readonly records: RecordReader
   /** `systemInitTimeMilliseconds` that options records stated, by domain. */
   readonly bootUnixMs: Map<string, number>
   /** Flows of sets that had waited and whose template the message at hand brought. */
@@ -20,6 +21,7 @@ export function createTemplateState(context: Pick<ExportContext, 'notes'>): Temp
   return {
     templates: new TemplateStore(context.notes),
     sampling: new SamplingTable(),
+    records: new RecordReader(),
     bootUnixMs: new Map(),
     late: [],
   }
@@ -37,8 +39,8 @@ export function readDataSet(
   times: MessageTimes,
   into: FlowRecord[],
 ): number | null {
-  const template = state.templates.get(domain, setId)
-  if (template !== null) return readRecords(state, context, domain, template, set, times, into)
+  const known = state.templates.get(domain, setId)
+  if (known !== null) return readRecords(state, context, domain, known, set, times, into)
   // A copy: the set is a view into a buffer that its owner will use again.
   state.templates.hold(domain, setId, {
     bytes: Buffer.from(set),
@@ -51,27 +53,27 @@ function readRecords(
   state: TemplateState,
   context: ExportContext,
   domain: string,
-  template: Template,
+  { template, plan }: LearnedTemplate,
   set: Buffer,
   times: MessageTimes,
   into: FlowRecord[],
 ): number {
   let at = 0
   let records = 0
-  const flowContext = {
-    exporter: context.exporter,
-    notes: context.notes,
-    samplingOf: (fields: Parameters<SamplingTable['of']>[1]) => state.sampling.of(domain, fields),
-  }
+  const { notes, exporter } = context
+  // One rate for the whole set, where its records say nothing of it.
+  const common = plan.hasSampling ? null : state.sampling.of(domain, null)
+  const samplingOf = (fields: SamplingFields | null) => common ?? state.sampling.of(domain, fields)
+  const recordContext = { exporter, domain, notes, samplingOf }
   const bootUnixMs = times.bootUnixMs ?? state.bootUnixMs.get(domain) ?? null
   const timed = { exportUnixMs: times.exportUnixMs, bootUnixMs }
-  while (at + template.minBytes <= set.length) {
-    const next =
-      template.scopeFields > 0
-        ? readOptions(state, context, domain, template, set, at)
-        : readFlowRecord(template, set, at, set.length, timed, flowContext, into)
+  const { minBytes } = template
+  while (at + minBytes <= set.length) {
+    const next = template.isOptions
+      ? readOptions(state, context, domain, template, set, at)
+      : state.records.read(plan, minBytes, set, at, timed, recordContext, into)
     if (next === null) {
-      context.notes.unread('record runs past its set', set.length - at)
+      notes.unread('record runs past its set', set.length - at)
       return records
     }
     at = next
@@ -80,7 +82,7 @@ function readRecords(
   // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding. Up to three bytes
   // align the set; not every exporter makes them zero.
   if (set.length - at > 3 && set.subarray(at).some(byte => byte !== 0)) {
-    context.notes.unread('bytes after the last record of a set that are not padding', set.length - at)
+    notes.unread('bytes after the last record of a set that are not padding', set.length - at)
   }
   return records
 }
@@ -99,7 +101,7 @@ function readOptions(
     // Scopes of v9 are numbered on their own, so 1 there is not octetDeltaCount.
     if (field.pen !== 0 || (template.scopeIsV9 && index < template.scopeFields)) return
     if (field.id === 160) boot = unsigned(set, offset, length)
-    else readSamplingField(sampling, field, set, offset, length)
+    else readSamplingField(sampling, field.id, set, offset, length)
   })
   if (after === null) return null
   state.sampling.learn(domain, sampling)
@@ -147,12 +149,8 @@ export function readTemplates(
     const counts = isOptions
       ? optionsCounts(set, at, isIpfix)
       : { fieldCount: set.readUInt16BE(at + 2), scopeFields: 0 }
-    const parsed = parseFields(set, at + headerBytes, { id, ...counts, isIpfix })
-    if (
-      parsed === null ||
-      counts.scopeFields > counts.fieldCount ||
-      (isOptions && counts.scopeFields === 0)
-    ) {
+    const parsed = parseFields(set, at + headerBytes, { id, isOptions, ...counts, isIpfix })
+    if (parsed === null || counts.scopeFields > counts.fieldCount) {
       context.notes.unread('template that makes no sense', set.length - at)
       return
     }

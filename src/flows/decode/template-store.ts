@@ -1,14 +1,21 @@
 import type { Notes } from './notes.ts'
+import { planRecord, type RecordPlan } from './record-plan.ts'
 import type { Template } from './template.ts'
 
+/** A template costs more than its fields, so each counts as this many more. */
+const fieldsOfTemplate = 8
 const maxFields = 1_000_000
 const maxHeldBytes = 4 * 1024 * 1024
 const maxHeldSetsOfOne = 256
+/** What holding a set costs beside its bytes: sets of no bytes must not come without end. */
+const heldOverheadBytes = 128
+
+export type LearnedTemplate = { readonly template: Template; readonly plan: RecordPlan }
 
 /** A data set that came before its template: kept with what its message said, until the template comes. */
 export type HeldSet = {
   readonly bytes: Buffer
-  readonly decode: (template: Template, bytes: Buffer) => void
+  readonly decode: (template: LearnedTemplate, bytes: Buffer) => void
 }
 
 /**
@@ -16,7 +23,7 @@ export type HeldSet = {
  * bounded, for one sender of garbage must not take the memory of all.
  */
 export class TemplateStore {
-  readonly #templates = new Map<string, Map<number, Template>>()
+  readonly #templates = new Map<string, Map<number, LearnedTemplate>>()
   readonly #held = new Map<string, Map<number, HeldSet[]>>()
   readonly #notes: Notes
   #fields = 0
@@ -26,27 +33,30 @@ export class TemplateStore {
     this.#notes = notes
   }
 
-  get(domain: string, id: number): Template | null {
+  get(domain: string, id: number): LearnedTemplate | null {
     return this.#templates.get(domain)?.get(id) ?? null
   }
 
   /** Learns a template, in place of one with the same id, and decodes what was held for it. */
   put(domain: string, template: Template): void {
-    const ofDomain = this.#templates.get(domain) ?? new Map<number, Template>()
-    const before = ofDomain.get(template.id)
-    if (this.#fields + template.fields.length > maxFields) {
+    const ofDomain = this.#templates.get(domain) ?? new Map<number, LearnedTemplate>()
+    const before = ofDomain.get(template.id)?.template
+    // Templates are sent again every few minutes, mostly the same.
+    if (before !== undefined && isSame(before, template)) return
+    if (this.#fields + costOf(template) > maxFields) {
       this.#notes.unread('template: too many to keep')
       return
     }
     this.#templates.set(domain, ofDomain)
-    ofDomain.set(template.id, template)
-    this.#fields += template.fields.length - (before?.fields.length ?? 0)
+    const learned = { template, plan: planRecord(template) }
+    ofDomain.set(template.id, learned)
+    this.#fields += costOf(template) - (before === undefined ? 0 : costOf(before))
     const held = this.#held.get(domain)?.get(template.id)
     if (held === undefined) return
     this.#held.get(domain)!.delete(template.id)
     for (const set of held) {
-      this.#heldBytes -= set.bytes.length
-      set.decode(template, set.bytes)
+      this.#heldBytes -= set.bytes.length + heldOverheadBytes
+      set.decode(learned, set.bytes)
     }
   }
 
@@ -56,27 +66,27 @@ export class TemplateStore {
     const before = ofDomain?.get(id)
     if (ofDomain === undefined || before === undefined) return
     ofDomain.delete(id)
-    this.#fields -= before.fields.length
+    this.#fields -= costOf(before.template)
   }
 
   withdrawAll(domain: string, which: 'flows' | 'options'): void {
-    for (const [id, template] of this.#templates.get(domain) ?? []) {
-      if (which === 'options' ? template.scopeFields > 0 : template.scopeFields === 0)
-        this.withdraw(domain, id)
+    for (const [id, { template }] of this.#templates.get(domain) ?? []) {
+      if (template.isOptions === (which === 'options')) this.withdraw(domain, id)
     }
   }
 
   hold(domain: string, id: number, set: HeldSet): void {
     const ofDomain = this.#held.get(domain) ?? new Map<number, HeldSet[]>()
     const sets = ofDomain.get(id) ?? []
-    if (this.#heldBytes + set.bytes.length > maxHeldBytes || sets.length >= maxHeldSetsOfOne) {
+    const cost = set.bytes.length + heldOverheadBytes
+    if (this.#heldBytes + cost > maxHeldBytes || sets.length >= maxHeldSetsOfOne) {
       this.#notes.unread('data set without a template, and too much is waiting already', set.bytes.length)
       return
     }
     sets.push(set)
     ofDomain.set(id, sets)
     this.#held.set(domain, ofDomain)
-    this.#heldBytes += set.bytes.length
+    this.#heldBytes += cost
   }
 
   /** No more input will come: what still waits was never read. */
@@ -89,4 +99,20 @@ export class TemplateStore {
     this.#held.clear()
     this.#heldBytes = 0
   }
+}
+
+function costOf(template: Template): number {
+  return template.fields.length + fieldsOfTemplate
+}
+
+function isSame(a: Template, b: Template): boolean {
+  return (
+    a.isOptions === b.isOptions &&
+    a.scopeFields === b.scopeFields &&
+    a.fields.length === b.fields.length &&
+    a.fields.every((field, i) => {
+      const other = b.fields[i]!
+      return field.id === other.id && field.pen === other.pen && field.length === other.length
+    })
+  )
 }

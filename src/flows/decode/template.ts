@@ -4,7 +4,9 @@ export type TemplateField = { readonly id: number; readonly pen: number; readonl
 export type Template = {
   readonly id: number
   readonly fields: readonly TemplateField[]
-  /** How many of the first fields are scope; 0 is a template of flows. */
+  /** What the exporter says of itself, not flows. Some devices send options without any scope. */
+  readonly isOptions: boolean
+  /** How many of the first fields are scope. */
   readonly scopeFields: number
   /** RFC 3954 section 6.1: scope fields of v9 have their own numbers (1 is the system), not the registry's. */
   readonly scopeIsV9: boolean
@@ -14,21 +16,27 @@ export type Template = {
 }
 
 /** RFC 7011 section 7: a field of this length says its own length in each record. */
-const variableLength = 65535
+export const variableLength = 65535
 /** The PEN under which RFC 5103 gives the reverse direction of an information element. */
 export const reversePen = 29305
+/** No datagram holds a longer record; in v9, where no length is variable, 65535 is such a length. */
+const mostRecordBytes = 65_507
+
+export type TemplateShape = {
+  readonly id: number
+  readonly fieldCount: number
+  readonly isOptions: boolean
+  readonly scopeFields: number
+  readonly isIpfix: boolean
+}
 
 export type TemplateParse = { readonly template: Template; readonly bytes: number }
 
 /**
- * Reads the field specifiers of one template record; `null` when they run past the end or would make records of no
- * bytes, which would never end.
+ * Reads the field specifiers of one template record; `null` when they run past the end, or would make records of no
+ * bytes, which would never end, or of more than a datagram.
  */
-export function parseFields(
-  bytes: Buffer,
-  at: number,
-  shape: { id: number; fieldCount: number; scopeFields: number; isIpfix: boolean },
-): TemplateParse | null {
+export function parseFields(bytes: Buffer, at: number, shape: TemplateShape): TemplateParse | null {
   const fields: TemplateField[] = []
   let offset = at
   let minBytes = 0
@@ -52,10 +60,10 @@ export function parseFields(
     }
     fields.push({ id: shape.isIpfix ? rawId & 0x7fff : rawId, pen, length })
   }
-  if (minBytes === 0) return null
-  const { id, scopeFields } = shape
+  if (minBytes === 0 || minBytes > mostRecordBytes) return null
+  const { id, isOptions, scopeFields } = shape
   return {
-    template: { id, fields, scopeFields, scopeIsV9: !shape.isIpfix, minBytes, isVariable },
+    template: { id, fields, isOptions, scopeFields, scopeIsV9: !shape.isIpfix, minBytes, isVariable },
     bytes: offset - at,
   }
 }
