@@ -1,0 +1,144 @@
+import { beaconScore } from './beacon-score.ts'
+import type { Channel } from './channels.ts'
+import type { Found } from './detection.ts'
+import type { PairContext } from './detectors.ts'
+import { weightOf } from './payload.ts'
+import { findRhythm, type Rhythm } from './regularity.ts'
+import { median } from './statistics.ts'
+import { carriedText, countText, facts, rounded, targetOf, targetText, timeText } from './words.ts'
+
+/** RITA asks for 4 connections; below 6 a rhythm is not told from chance. */
+const leastBeats = 6
+/** Judged are at most this many, in blocks of neighbours spread over the period: cost does not grow with traffic. */
+const mostJudged = 16_384
+const blocks = 16
+/** Starts nearer than this are one beat: first the same instant, then one action's several connections. */
+const mergeMs = [1000, 10_000] as const
+/** Sizes within a bin of a tenth and its neighbours are one size. */
+const binsPerE = 10
+const sizeBins = 512
+/** Somebody who asks regularly from abroad is mostly a monitor, and volume finds the rest. */
+const mostAnswered = 65
+/** The clock of every server beats so (RFC 5905: 64 to 1024 s); what its packets hide, `cover-protocol` sees. */
+const mostTime = 10
+/** A cache that asks again when a record expires; what its questions hide, `dns-tunnel` sees. */
+const mostNames = 20
+
+type Beats = { readonly starts: Float64Array; readonly sizes: Float64Array; readonly carried: number }
+type Heard = { readonly beats: Beats; readonly rhythm: Rhythm; readonly size: number | null }
+
+/** Connections that come like a clock: all of a service, or those of one size beside its other traffic. */
+export function beacon(channel: Channel, { pair, period }: PairContext): Found | null {
+  if (channel.length < leastBeats) return null
+  const heard = listen(channel, null) ?? listenToOneSize(channel)
+  if (heard === null) return null
+  const { beats, rhythm, size } = heard
+  const sizes = beats.sizes.slice().sort()
+  const starts = size === null ? channel.startUnixMs : beats.starts
+  const parts = beaconScore(rhythm.sorted, sizes, starts, period)
+  // What was left out of the judging is taken to be like what was judged.
+  const carried = size === null ? channel.sum.carried : beats.carried
+  const weighed = 100 * parts.total * weightOf(carried)
+  const { service } = channel
+  const cap = channel.class === 'time' ? mostTime : channel.class === 'names' ? mostNames : 100
+  const score = Math.min(weighed, service.role === 'answered' ? mostAnswered : cap)
+  const destination = targetOf(pair, service)
+  const usual = median(sizes)
+  const rhythmText =
+    rhythm.cycle > 1
+      ? `in a pattern of ${rhythm.cycle} intervals that repeats every ${timeText(rhythm.periodMs)}`
+      : rhythm.skippedShare > 0
+        ? `every ${timeText(rhythm.periodMs)} or a multiple of it`
+        : `every ${timeText(rhythm.periodMs)}`
+  const which = size === null ? 'connections' : `connections of about ${Math.round(usual)} B, beside others,`
+  return {
+    kind: 'beacon',
+    destination,
+    score,
+    ...facts(channel),
+    reason: `${countText(channel.sum.connections, 'connection')} to ${targetText(destination)}: ${which} start ${rhythmText}, half of them within ${timeText(rhythm.jitterMs)} of it, with ${Math.round(usual)} B as a rule; ${carriedText(channel.sum.bytes, carried)}${channel.class === 'time' ? '; clocks are set like this' : ''}.`,
+    evidence: rounded({
+      periodMs: rhythm.periodMs,
+      jitterMs: rhythm.jitterMs,
+      intervalsInPeriod: rhythm.cycle,
+      skippedShare: rhythm.skippedShare,
+      beatsJudged: beats.starts.length,
+      medianBytes: usual,
+      carriedBytes: carried,
+      ritaScore: parts.total,
+      timesPart: parts.times,
+      sizesPart: parts.sizes,
+      durationPart: parts.duration,
+      hoursPart: parts.hours,
+    }),
+  }
+}
+
+function listen(channel: Channel, sizeBin: number | null): Heard | null {
+  for (const gapMs of mergeMs) {
+    const beats = beatsOf(channel, sizeBin, gapMs)
+    if (beats.starts.length < leastBeats) return null
+    const rhythm = findRhythm(beats.starts)
+    // A period that is hardly longer than the merging is made by it.
+    if (rhythm !== null && rhythm.periodMs >= 1.5 * gapMs) return { beats, rhythm, size: sizeBin }
+  }
+  return null
+}
+
+/** A beacon beside bulk: the two commonest sizes are listened to alone. */
+function listenToOneSize(channel: Channel): Heard | null {
+  if (channel.length < 3 * leastBeats) return null
+  const counts = new Uint32Array(sizeBins)
+  for (let i = 0; i < channel.length; i++) counts[binOf(channel.bytes[i]!)]! += 1
+  for (let round = 0; round < 2; round++) {
+    let best = 1
+    for (let bin = 1; bin < sizeBins - 1; bin++) if (around(counts, bin) > around(counts, best)) best = bin
+    const share = around(counts, best) / channel.length
+    if (share * channel.length < leastBeats * 2 || share > 0.95) return null
+    const heard = listen(channel, best)
+    if (heard !== null) return heard
+    counts.fill(0, best - 1, best + 2)
+  }
+  return null
+}
+
+function around(counts: Uint32Array, bin: number): number {
+  return counts[bin - 1]! + counts[bin]! + counts[bin + 1]!
+}
+
+function binOf(bytes: number): number {
+  return Math.min(sizeBins - 2, Math.max(1, Math.floor(Math.log(bytes) * binsPerE)))
+}
+
+function beatsOf(channel: Channel, sizeBin: number | null, gapMs: number): Beats {
+  const { startUnixMs, bytes, carried, connections, length } = channel
+  const rows = Math.min(length, sizeBin === null ? mostJudged : length)
+  const starts = new Float64Array(Math.min(rows, mostJudged))
+  const sizes = new Float64Array(starts.length)
+  let sum = 0
+  let at = -1
+  let beforeMs = Number.NEGATIVE_INFINITY
+  const isWhole = length <= mostJudged || sizeBin !== null
+  const block = isWhole ? length : Math.floor(mostJudged / blocks)
+  const stride = isWhole ? length : length / blocks
+  for (let b = 0; b * stride < length; b++) {
+    const from = Math.floor(b * stride)
+    for (let i = from; i < Math.min(length, from + block); i++) {
+      // Rows that stand for several have no start of their own.
+      if (connections[i]! > 1) continue
+      if (sizeBin !== null && Math.abs(binOf(bytes[i]!) - sizeBin) > 1) continue
+      sum += carried[i]!
+      if (startUnixMs[i]! - beforeMs < gapMs) {
+        if (at >= 0 && at < starts.length) sizes[at]! += bytes[i]!
+        continue
+      }
+      beforeMs = startUnixMs[i]!
+      at += 1
+      if (at >= starts.length) continue
+      starts[at] = beforeMs
+      sizes[at] = bytes[i]!
+    }
+  }
+  const used = Math.min(starts.length, at + 1)
+  return { starts: starts.subarray(0, used), sizes: sizes.subarray(0, used), carried: sum }
+}
