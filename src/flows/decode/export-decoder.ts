@@ -1,7 +1,7 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ExportContext } from './export-context.ts'
 import { decodeIpfix } from './ipfix.ts'
-import { decodeNetflowV5 } from './netflow-v5.ts'
+import { decodeNetflowFixed } from './netflow-fixed.ts'
 import { decodeNetflowV9 } from './netflow-v9.ts'
 import type { Notes } from './notes.ts'
 import { SequenceTracker } from './sequence.ts'
@@ -45,8 +45,10 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
 function decodeVersion(message: Buffer, context: ExportContext, state: TemplateState): FlowRecord[] {
   const version = message.length >= 2 ? message.readUInt16BE(0) : null
   switch (version) {
+    case 1:
     case 5:
-      return decodeNetflowV5(message, context)
+    case 7:
+      return decodeNetflowFixed(message, version, context)
     case 9:
       return decodeNetflowV9(message, context, state)
     case 10:

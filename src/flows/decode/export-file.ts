@@ -1,7 +1,7 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
 import { createExportDecoder } from './export-decoder.ts'
-import { netflowV5Length } from './netflow-v5.ts'
+import { netflowFixedLength } from './netflow-fixed.ts'
 import { netflowV9Length } from './netflow-v9.ts'
 import type { Notes } from './notes.ts'
 import { sflowLength } from './sflow.ts'
@@ -36,7 +36,7 @@ function messageLength(window: Buffer): number | null {
   if (window.length < 4) return null
   const version = window.readUInt16BE(0)
   if (version === 0) return sflowLength(window)
-  if (version === 5) return netflowV5Length(window)
+  if (version === 1 || version === 5 || version === 7) return netflowFixedLength(window, version)
   if (version === 9) return netflowV9Length(window)
   if (version === 10) return Math.max(window.readUInt16BE(2), 16)
   return null

@@ -1,7 +1,7 @@
 import { isSflow, sflowLength } from './sflow.ts'
 
 /** 1995: no exporter is older, and few bytes that are something else read as a date after it. */
-const earliestUnixSeconds = 788_918_400
+export const earliestUnixSeconds = 788_918_400
 
 /**
  * Is this UDP payload an export, whatever its port? Only when its own counts and lengths describe it to the last

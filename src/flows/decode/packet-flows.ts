@@ -119,7 +119,10 @@ export class PacketFlows {
 
   #sweep(unixMs: number): void {
     this.#sweepAtMs = unixMs + idleMs / 2
-    for (const [key, flow] of this.#flows) if (unixMs - flow.endUnixMs > idleMs) this.#end(key, flow)
+    // A flow of the far future is damage, and would be walked over at every sweep from now on.
+    for (const [key, flow] of this.#flows) {
+      if (Math.abs(unixMs - flow.endUnixMs) > idleMs) this.#end(key, flow)
+    }
   }
 
   #endOldest(): void {

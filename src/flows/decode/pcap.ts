@@ -1,7 +1,6 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
-import { createFrameSink, maxFrameBytes } from './capture-frames.ts'
-import { createCapturedExports } from './captured-exports.ts'
+import { createCaptureFlows, createFrameSink, maxFrameBytes } from './capture-frames.ts'
 import type { Notes } from './notes.ts'
 
 const magicMicroseconds = 0xa1b2c3d4
@@ -28,9 +27,9 @@ export async function* readPcap(
   const isBig = byteOrder(head, 'BE') !== null
   const perMs = byteOrder(head, isBig ? 'BE' : 'LE') ?? 1e3
   const u32 = (bytes: Buffer, at: number) => (isBig ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at))
-  const exports = createCapturedExports(notes)
+  const capture = createCaptureFlows(notes)
   // The upper bits of the link type say whether frames carry a checksum.
-  const sink = createFrameSink(u32(head, 20) & 0x0fff_ffff, exporter, exports, notes)
+  const sink = createFrameSink(u32(head, 20) & 0x0fff_ffff, exporter, capture, notes)
   while (await source.fill(16)) {
     const frameHead = source.take(16)
     const unixMs = u32(frameHead, 0) * 1000 + Math.floor(u32(frameHead, 4) / perMs)
@@ -45,13 +44,13 @@ export async function* readPcap(
       source.takeAll()
       break
     }
-    sink.add(source.take(length), Math.max(wireBytes, length), unixMs)
-    const done = sink.takeDone()
+    sink(source.take(length), Math.max(wireBytes, length), unixMs)
+    const done = capture.packets.takeDone()
     if (done.length > 0) yield done
-    const exported = exports.takeDone()
+    const exported = capture.exports.takeDone()
     if (exported.length > 0) yield exported
   }
-  yield sink.endAll()
-  yield exports.endAll()
+  yield capture.packets.endAll()
+  yield capture.exports.endAll()
   for await (const chunk of source.rest()) notes.unread('pcap: bytes after its last frame', chunk.length)
 }

@@ -1,7 +1,12 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ByteSource } from './byte-source.ts'
-import { createFrameSink, type FrameSink, maxFrameBytes } from './capture-frames.ts'
-import { type CapturedExports, createCapturedExports } from './captured-exports.ts'
+import {
+  type CaptureFlows,
+  createCaptureFlows,
+  createFrameSink,
+  type FrameSink,
+  maxFrameBytes,
+} from './capture-frames.ts'
 import type { Notes } from './notes.ts'
 
 const sectionHeader = 0x0a0d0d0a
@@ -35,13 +40,13 @@ export async function* readPcapng(
   exporter: string,
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
-  const exports = createCapturedExports(notes)
+  const capture = createCaptureFlows(notes)
   let section: Section = { isBig: false, interfaces: [] }
   let sections = 0
   while (await source.fill(12)) {
     const head = source.peek(12)
     if (head.readUInt32BE(0) === sectionHeader) {
-      for (const { sink } of section.interfaces) yield sink.endAll()
+      yield capture.packets.endAll()
       section = { isBig: head.readUInt32BE(8) === 0x1a2b3c4d, interfaces: [] }
       sections += 1
     }
@@ -58,21 +63,19 @@ export async function* readPcapng(
       break
     }
     const body = source.take(length).subarray(8, length - 4)
-    if (type === interfaceDescription) addInterface(section, body, `${exporter}#${sections}`, exports, notes)
+    if (type === interfaceDescription) addInterface(section, body, `${exporter}#${sections}`, capture, notes)
     else if (type === enhancedPacket) addPacket(section, body, notes)
     else if (type === simplePacket) addSimplePacket(section, body, notes)
     else if (type === obsoletePacket) addObsoletePacket(section, body, notes)
     else if (type === interfaceStatistics) readStatistics(section, body, notes)
     else if (type !== sectionHeader) notes.setAside('pcapng: block that holds no packet')
-    for (const { sink } of section.interfaces) {
-      const done = sink.takeDone()
-      if (done.length > 0) yield done
-    }
-    const exported = exports.takeDone()
+    const done = capture.packets.takeDone()
+    if (done.length > 0) yield done
+    const exported = capture.exports.takeDone()
     if (exported.length > 0) yield exported
   }
-  for (const { sink } of section.interfaces) yield sink.endAll()
-  yield exports.endAll()
+  yield capture.packets.endAll()
+  yield capture.exports.endAll()
   for await (const chunk of source.rest()) notes.unread('pcapng: bytes after its last block', chunk.length)
 }
 
@@ -80,7 +83,7 @@ function addInterface(
   section: Section,
   body: Buffer,
   exporter: string,
-  exports: CapturedExports,
+  capture: CaptureFlows,
   notes: Notes,
 ): void {
   if (body.length < 8 || section.interfaces.length >= maxInterfaces) {
@@ -100,7 +103,7 @@ function addInterface(
     }
   }
   const name = `${exporter}.${section.interfaces.length}`
-  const sink = createFrameSink(u16(body, 0, section.isBig), name, exports, notes)
+  const sink = createFrameSink(u16(body, 0, section.isBig), name, capture, notes)
   const snapLength = u32(body, 4, section.isBig)
   section.interfaces.push({ sink, snapLength, unitsPerSecond, offsetSeconds, lastUnixMs: 0 })
 }
@@ -138,7 +141,7 @@ function addFrame(section: Section, interfaceId: number, body: Buffer, at: numbe
   }
   const unixMs = Number((ticks * 1000n) / source.unitsPerSecond) + source.offsetSeconds * 1000
   source.lastUnixMs = unixMs
-  source.sink.add(body.subarray(at + 16, at + 16 + captured), Math.max(wireBytes, captured), unixMs)
+  source.sink(body.subarray(at + 16, at + 16 + captured), Math.max(wireBytes, captured), unixMs)
 }
 
 /** A simple packet has no time of its own; it is dated by the packet before it on its interface, the first. */
@@ -155,7 +158,7 @@ function addSimplePacket(section: Section, body: Buffer, notes: Notes): void {
   }
   const limit = source.snapLength === 0 ? wireBytes : Math.min(wireBytes, source.snapLength)
   notes.remark('pcapng: simple packets carry no time; they are dated by the packet before')
-  source.sink.add(body.subarray(4, 4 + Math.min(limit, body.length - 4)), wireBytes, source.lastUnixMs)
+  source.sink(body.subarray(4, 4 + Math.min(limit, body.length - 4)), wireBytes, source.lastUnixMs)
 }
 
 function readStatistics(section: Section, body: Buffer, notes: Notes): void {

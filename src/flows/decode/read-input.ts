@@ -25,8 +25,8 @@ import { readZeekJson, readZeekTsv } from './zeek.ts'
 
 export type ReadInput = InputNotes & {
   readonly name: string
-  /** Outermost first, such as `["gzip","aws"]`. */
-  readonly formats: readonly InputFormat[]
+  /** Outermost first, such as `["gzip","aws"]`; `parquet` is read by the engine (`engine/parquet.ts`). */
+  readonly formats: readonly (InputFormat | 'parquet')[]
   readonly bytes: number
   readonly sha256: string
   readonly records: number
@@ -173,7 +173,9 @@ function decode(
       return readPcap(source, name, notes)
     case 'pcapng':
       return readPcapng(source, name, notes)
+    case 'netflow-v1':
     case 'netflow-v5':
+    case 'netflow-v7':
     case 'netflow-v9':
     case 'ipfix':
     case 'sflow':

@@ -1,5 +1,6 @@
 import { captureMagic } from '../collect/capture-format.ts'
 import type { CsvMapping } from './csv-mapping.ts'
+import { earliestUnixSeconds } from './looks-like-export.ts'
 import { isPcap } from './pcap.ts'
 import { isPcapng } from './pcapng.ts'
 import { isSflow } from './sflow.ts'
@@ -11,7 +12,9 @@ export type InputFormat =
   | 'flow-capture'
   | 'pcap'
   | 'pcapng'
+  | 'netflow-v1'
   | 'netflow-v5'
+  | 'netflow-v7'
   | 'netflow-v9'
   | 'ipfix'
   | 'sflow'
@@ -37,6 +40,11 @@ function exportVersion(head: Buffer): InputFormat | null {
   const second = head.readUInt16BE(2)
   if (isSflow(head)) return 'sflow'
   if (version === 5) return head.length >= 24 && second > 0 && second <= 1000 ? 'netflow-v5' : null
+  if ((version === 1 || version === 7) && head.length >= 24) {
+    // Old and rare, so a date has to bear it out.
+    const isDated = head.readUInt32BE(8) >= earliestUnixSeconds
+    return second > 0 && second <= 1000 && isDated ? `netflow-v${version}` : null
+  }
   if (version === 9) return head.length >= 20 && second <= 4096 ? 'netflow-v9' : null
   if (version === 10) return second >= 16 ? 'ipfix' : null
   return null
