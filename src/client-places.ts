@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import type { CountryCode } from './core/ids.ts'
+import { parseAddress } from './flows/address.ts'
 import { installedDatabases } from './flows/locate/installed-databases.ts'
 import { createLocator } from './flows/locate/locate.ts'
 import { parsePlaces } from './flows/locate/places.ts'
@@ -19,7 +20,9 @@ export function createPlaces(config: Config): (address: string) => ClientPlace {
   const find = (address: string): CountryCode | 'home' | null => {
     // The databases take a second and memory to load; most set-ups in one place never need them.
     locator ??= createLocator({ overrides, ...installedDatabases() })
-    const place = locator.place(address)
+    const parsed = parseAddress(address)
+    if (parsed === null) return null
+    const place = locator.place(parsed)
     const isLoopback = /^127\.|^::1$/.test(address)
     if (place.basis === 'local' && isLoopback && config.loopbackIsHome) return 'home'
     return place.country

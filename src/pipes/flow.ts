@@ -51,7 +51,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const plan = {
     directory: sources.directory,
     mapping: sources.mapping ?? null,
-    threads: sources.engine.threads,
+    engine: sources.engine,
   }
   const { inputs: flows, attributed } = await readFlows(
     sources.flows,

@@ -1,15 +1,18 @@
+import { createReadStream } from 'node:fs'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { type ReadInput, readColumns } from '../decode/read-input.ts'
+import type { DuckOptions } from '../engine/duck.ts'
+import { isParquet, readParquet } from '../engine/parquet.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
 import type { Directory } from '../locate/directory.ts'
 import { createObserverBook } from '../observer.ts'
 import type { AttributedRows } from './abroad-columns.ts'
 import { createAttribution, type TrafficSums } from './attribute.ts'
 
-export type FlowInput = {
-  readonly name: string
-  readonly open: () => AsyncIterable<Uint8Array>
-}
+/** A file by its path, or bytes from anywhere else. */
+export type FlowInput =
+  | { readonly name: string; readonly path: string }
+  | { readonly name: string; readonly open: () => AsyncIterable<Uint8Array> }
 
 /** What is left of inputs when their rows are handed on. */
 export type Attributed = {
@@ -19,16 +22,22 @@ export type Attributed = {
 }
 
 /** Reads inputs one after another and attributes their records as they come. One for each thread. */
-export function createInputReader(directory: Directory, mapping: CsvMapping | null, rows: AttributedRows) {
+export function createInputReader(
+  directory: Directory,
+  settings: { readonly mapping: CsvMapping | null; readonly engine: DuckOptions },
+  rows: AttributedRows,
+) {
+  const { mapping, engine } = settings
   const attribution = createAttribution(directory.book, directory.list, rows)
   const observers = createObserverBook()
   return {
     /** `turn` is awaited between batches: whoever takes the rows can hold the reader up, and sees how far it is. */
-    async read(
-      { name, open }: FlowInput,
-      turn: (records: number) => Promise<void> | void,
-    ): Promise<ReadInput> {
-      const reading = readColumns(name, open(), mapping, observers)
+    async read(input: FlowInput, turn: (records: number) => Promise<void> | void): Promise<ReadInput> {
+      const { name } = input
+      const reading =
+        'path' in input && (await isParquet(input.path))
+          ? readParquet(name, input.path, mapping, observers, engine)
+          : readColumns(name, bytesOf(input), mapping, observers)
       let records = 0
       for (;;) {
         const step = await reading.next()
@@ -43,6 +52,10 @@ export function createInputReader(directory: Directory, mapping: CsvMapping | nu
       return { traffic, observers: observers.names, databases: directory.locator.databases() }
     },
   }
+}
+
+function bytesOf(input: FlowInput): AsyncIterable<Uint8Array> {
+  return 'path' in input ? createReadStream(input.path, { highWaterMark: 1 << 20 }) : input.open()
 }
 
 /** The sums of several threads. Each used the same inventory, so the servers' numbers are the same. */

@@ -4,7 +4,16 @@
  */
 import { TCP, UDP } from '../flow-record.ts'
 import type { Service } from './detection.ts'
-import { DNS_PORT, DNS_TLS_PORT, ICMP, ICMPV6, NTP_PORT, usualPacketBytes } from './payload.ts'
+import {
+  carriedBytes,
+  DNS_PORT,
+  DNS_TLS_PORT,
+  ICMP,
+  ICMPV6,
+  NTP_PORT,
+  quietPacketBytes,
+  usualPacketBytes,
+} from './payload.ts'
 import type { Columns, PairTraffic } from './traffic.ts'
 
 /** What the innocence threshold tells apart. */
@@ -145,6 +154,7 @@ export function createChannelSplitter(): ChannelSplitter {
       }
       const isIpv6 = pair.dstAddr.includes(':')
       const usual = found.map(({ service }) => usualPacketBytes(service.protocol, service.port, isIpv6))
+      const quiet = found.map(({ service }) => quietPacketBytes(service.protocol, service.port, isIpv6))
       for (let i = 0; i < columns.length; i++) {
         const index = channelOf[i]!
         if (index < 0) continue
@@ -156,7 +166,7 @@ export function createChannelSplitter(): ChannelSplitter {
         end[at] = Math.max(columns.startUnixMs[i]!, columns.endUnixMs[i]!)
         bytes[at] = open
         packets[at] = columns.packets[i]! * share
-        carried[at] = Math.max(0, open - packets[at]! * usual[index]!)
+        carried[at] = carriedBytes(open, packets[at]!, usual[index]!, quiet[index]!)
         count[at] = columns.connections === null ? 1 : Math.max(1, columns.connections[i]!)
       }
       return found.map((building, index) => {

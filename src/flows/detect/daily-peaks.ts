@@ -19,8 +19,8 @@ const leastDayBytes = 1000
 /** A day has a peak when three hours hold this much of it. */
 const peakShare = 0.7
 const widths = [1, 2, 3, 4] as const
-/** Nights abroad are looked for in every pair of an audit, and in every window. */
-const logChance = Math.log(1e-6)
+/** The chance that is accepted, as a logarithm: an audit looks at a million pairs, and at a thousand servers. */
+export const logChances = { pair: Math.log(1e-6), server: Math.log(1e-4) } as const
 const leastDays = 5
 const leastShare = 0.8
 const leastWeeks = 4
@@ -30,7 +30,12 @@ const leastWeekendDays = 8
 export type ChanceOf = (fromHour: number, widthHours: number) => number
 
 /** `byHour`: bytes by hour of the country's clock from the period's first. `null`: no time of the day stands out. */
-export function findPeaks(byHour: Float64Array, period: Period, chanceOf: ChanceOf): Peaks | null {
+export function findPeaks(
+  byHour: Float64Array,
+  period: Period,
+  chanceOf: ChanceOf,
+  logChance: number,
+): Peaks | null {
   const firstHour = Math.floor((period.fromUnixMs + period.offsetMs) / hourMs)
   const { peaks, bytes, days } = peaksByDay(byHour, firstHour)
   if (peaks.length < leastWeeks || peaks.length < days * leastShare) return null

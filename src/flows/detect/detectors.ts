@@ -9,7 +9,7 @@ import { icmpTunnel } from './icmp-tunnel.ts'
 import { longConnection } from './long-connection.ts'
 import type { Period } from './period.ts'
 import { createSchedule } from './schedule.ts'
-import { slowDrip } from './slow-drip.ts'
+import { createSlowDrip } from './slow-drip.ts'
 import type { PairTraffic, ServerTotals } from './traffic.ts'
 import { uploadRatio } from './upload-ratio.ts'
 import { createVolumeChange } from './volume-change.ts'
@@ -36,12 +36,12 @@ export const channelDetectors: Readonly<Partial<Record<DetectionKind, ChannelDet
 
 export const pairDetectors: Readonly<Partial<Record<DetectionKind, PairDetector>>> = {
   'upload-ratio': uploadRatio,
-  'slow-drip': slowDrip,
 }
 
 export const serverWideDetectors = {
   'first-seen': createFirstSeen,
   schedule: createSchedule,
+  'slow-drip': createSlowDrip,
   'volume-change': createVolumeChange,
   'fan-out': createFanOut,
 } satisfies Partial<

@@ -1,7 +1,7 @@
 /**
  * How much of a connection could be data: what its packets hold beyond headers, or for name look-ups, time and ICMP
  * beyond what an honest packet of the kind holds. A download's acknowledgements carry nothing by this measure; up to
- * 12 bytes in each packet without TCP timestamps escape it.
+ * 24 bytes a packet escape it, which is why innocence has a limit for headers too.
  */
 import { TCP, UDP } from '../flow-record.ts'
 
@@ -13,6 +13,8 @@ export const NTP_PORT = 123
 
 /** 20 of IPv4, 20 of TCP, 12 of timestamps. */
 const tcpBytes = 52
+/** An opening packet has 60, an acknowledgement of packets out of order 64: a connection of such says nothing. */
+const quietTcpBytes = 64
 const udpBytes = 28
 /** A question of 80 characters with EDNS and its cookie; `ip6.arpa` names are that long. */
 const nameBytes = 130
@@ -31,6 +33,15 @@ function usualIpv4(protocol: number, port: number | null): number {
   if (protocol === TCP) return tcpBytes
   if (protocol === UDP) return port === DNS_PORT ? nameBytes : port === NTP_PORT ? timeBytes : udpBytes
   return protocol === ICMP || protocol === ICMPV6 ? icmpBytes : 20
+}
+
+/** Connections whose packets are no larger than this on average carry nothing. */
+export function quietPacketBytes(protocol: number, port: number | null, isIpv6: boolean): number {
+  return protocol === TCP ? quietTcpBytes + (isIpv6 ? ipv6More : 0) : usualPacketBytes(protocol, port, isIpv6)
+}
+
+export function carriedBytes(bytes: number, packets: number, usual: number, quiet: number): number {
+  return bytes <= packets * quiet ? 0 : bytes - packets * usual
 }
 
 /** Steps of the weight, interpolated on the logarithm of the bytes. */

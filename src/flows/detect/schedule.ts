@@ -1,7 +1,7 @@
 import { humanBytes } from '../report/units.ts'
 import { type Best, createBest } from './best.ts'
 import type { Channel } from './channels.ts'
-import { type ChanceOf, findPeaks, type Peaks } from './daily-peaks.ts'
+import { type ChanceOf, findPeaks, logChances, type Peaks } from './daily-peaks.ts'
 import type { Destination, Found } from './detection.ts'
 import type { PairContext, ServerWideDetector } from './detectors.ts'
 import { weightOf } from './payload.ts'
@@ -78,7 +78,7 @@ export function createSchedule(period: Period): ServerWideDetector {
       all.from = Math.min(all.from, fromUnixMs)
       all.until = Math.max(all.until, untilUnixMs)
       // What the server does at home can only take a schedule back, so this is a fair first sieve.
-      if (!isCandidate || findPeaks(scratch, period, clockChance) === null) return
+      if (!isCandidate || findPeaks(scratch, period, clockChance, logChances.pair) === null) return
       const destination = targetOf(pair, largest.service)
       best.add({ destination, byHour: scratch.slice(), carried, bytes, connections, fromUnixMs, untilUnixMs })
     },
@@ -86,12 +86,12 @@ export function createSchedule(period: Period): ServerWideDetector {
       const chanceOf = createChance(period, domesticBytesByHour)
       const found: Found[] = []
       for (const candidate of best.list()) {
-        const peaks = findPeaks(candidate.byHour, period, chanceOf)
+        const peaks = findPeaks(candidate.byHour, period, chanceOf, logChances.pair)
         if (peaks !== null) found.push(describe(candidate, peaks, period, domesticBytesByHour !== null))
       }
       if (found.length > 0 || all.carried < leastCarried) return found
       // Another address each night: only the sum over all of them shows it.
-      const peaks = findPeaks(all.byHour, period, chanceOf)
+      const peaks = findPeaks(all.byHour, period, chanceOf, logChances.server)
       if (peaks === null) return found
       const server = { ...all, destination: null, fromUnixMs: all.from, untilUnixMs: all.until }
       return [describe(server, peaks, period, domesticBytesByHour !== null)]

@@ -64,7 +64,7 @@ export function createServerDetector(options: DetectorOptions): ServerDetector {
       const channels = splitter.split(pair)
       if (channels.length === 0) return
       const context = { pair, period }
-      summary.pair(channels)
+      summary.pair(channels, pair.receivedBytes)
       for (const channel of channels) {
         for (const detect of Object.values(channelDetectors)) keep(detect(channel, context))
       }

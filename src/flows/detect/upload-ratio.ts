@@ -13,6 +13,9 @@ const receivedPayloadPart = 1448 / 1500
 const leastRatio = 0.2
 const clearRatio = 0.8
 const mostPattern = 0.9
+/** Mail is sent and not fetched: that it goes out says little. */
+const mailPorts: readonly (number | null)[] = [25, 465, 587]
+const mostMail = 40
 
 /**
  * Producer–consumer ratio, (sent − received) / (sent + received) of payload, from −1 to 1, oriented by whose server
@@ -35,10 +38,11 @@ export function uploadRatio(channels: readonly Channel[], { pair }: PairContext)
   const bytes = sent.reduce((sum, channel) => sum + channel.sum.bytes, 0)
   const connections = sent.reduce((sum, channel) => sum + channel.sum.connections, 0)
   const destination = targetOf(pair, largest.service)
+  const score = 100 * mostPattern * ramp(ratio, leastRatio - 0.6, clearRatio) * weightOf(carried)
   return {
     kind: 'upload-ratio',
     destination,
-    score: 100 * mostPattern * ramp(ratio, leastRatio - 0.6, clearRatio) * weightOf(carried),
+    score: mailPorts.includes(largest.service.port) ? Math.min(mostMail, score) : score,
     fromUnixMs: sent.reduce((first, { startUnixMs }) => Math.min(first, startUnixMs[0]!), Infinity),
     untilUnixMs: sent.reduce((last, { sum }) => Math.max(last, sum.untilUnixMs), 0),
     connections,

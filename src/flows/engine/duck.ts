@@ -129,6 +129,17 @@ export class Duck {
     }
   }
 
+  /** Rows of a text and a number, some at a time. */
+  async *texts(sql: string): AsyncGenerator<readonly (readonly [string, number])[]> {
+    const result = await this.#connection.stream(sql).catch(rethrow)
+    for (;;) {
+      const chunk = await result.fetchChunk().catch(rethrow)
+      if (chunk === null || chunk.rowCount === 0) return
+      const numbers = chunk.getColumnValues(1)
+      yield chunk.getColumnValues(0).map((text, row) => [String(text), Number(numbers[row])] as const)
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.flush()
     this.#connection.closeSync()

@@ -1,17 +1,17 @@
-import { createReadStream } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { HoldfastError } from '../../core/errors.ts'
 import type { AttributedRows } from '../attribute/abroad-columns.ts'
 import { type Attributed, createInputReader, mergeAttributed } from '../attribute/attribute-inputs.ts'
-import type { CsvMapping } from '../decode/csv-mapping.ts'
 import type { ReadInput } from '../decode/read-input.ts'
-import type { Directory, DirectorySources } from '../locate/directory.ts'
+import type { Directory } from '../locate/directory.ts'
 import type { FromReader, ReaderData, ToReader } from './read-messages.ts'
 
 /** A file by its path, or bytes from anywhere else. */
 export type FlowSource =
   | { readonly name: string; readonly path: string; readonly sizeBytes: number }
   | { readonly name: string; readonly open: () => AsyncIterable<Uint8Array> }
+
+export type ReadPlan = ReaderData
 
 export type ReadFlows = { readonly inputs: readonly ReadInput[]; readonly attributed: Attributed }
 
@@ -25,37 +25,28 @@ const worthThreads = 64 * 1024 * 1024
 export async function readFlows(
   sources: readonly FlowSource[],
   directory: Directory,
-  plan: {
-    readonly directory: DirectorySources
-    readonly mapping: CsvMapping | null
-    readonly threads: number
-  },
+  plan: ReadPlan,
   rows: AttributedRows,
   onProgress: (name: string, records: number) => void,
 ): Promise<ReadFlows> {
   const files = sources.filter(source => 'path' in source)
   const size = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  const threads = Math.min(plan.threads, files.length)
+  const threads = Math.min(plan.engine.threads, files.length)
   if (threads > 1 && files.length === sources.length && size >= worthThreads)
-    return readInThreads(files, { ...plan, threads }, rows, onProgress)
+    return readInThreads(files, threads, plan, rows, onProgress)
 
-  const reader = createInputReader(directory, plan.mapping, rows)
+  const reader = createInputReader(directory, plan, rows)
   const inputs: ReadInput[] = []
   for (const source of sources) {
-    const open =
-      'path' in source ? () => createReadStream(source.path, { highWaterMark: 1 << 20 }) : source.open
-    inputs.push(await reader.read({ name: source.name, open }, records => onProgress(source.name, records)))
+    inputs.push(await reader.read(source, records => onProgress(source.name, records)))
   }
   return { inputs, attributed: reader.finish() }
 }
 
 async function readInThreads(
   files: readonly { readonly name: string; readonly path: string; readonly sizeBytes: number }[],
-  plan: {
-    readonly directory: DirectorySources
-    readonly mapping: CsvMapping | null
-    readonly threads: number
-  },
+  threads: number,
+  plan: ReadPlan,
   rows: AttributedRows,
   onProgress: (name: string, records: number) => void,
 ): Promise<ReadFlows> {
@@ -65,7 +56,9 @@ async function readInThreads(
   const workers: Worker[] = []
   const run = (): Promise<Attributed> =>
     new Promise((resolve, reject) => {
-      const workerData: ReaderData = { directory: plan.directory, mapping: plan.mapping }
+      // Each has its share of the memory and one thread, for files that the engine reads.
+      const engine = { ...plan.engine, memoryMiB: Math.ceil(plan.engine.memoryMiB / threads), threads: 1 }
+      const workerData: ReaderData = { ...plan, engine }
       const worker = new Worker(new URL('./reader-thread.ts', import.meta.url), { workerData })
       workers.push(worker)
       const say = (message: ToReader) => worker.postMessage(message)
@@ -106,7 +99,7 @@ async function readInThreads(
       next()
     })
   try {
-    const parts = await Promise.all(Array.from({ length: plan.threads }, run))
+    const parts = await Promise.all(Array.from({ length: threads }, run))
     return { inputs, attributed: mergeAttributed(parts) }
   } finally {
     await Promise.all(workers.map(worker => worker.terminate()))

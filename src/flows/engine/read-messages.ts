@@ -3,8 +3,13 @@ import type { Attributed } from '../attribute/attribute-inputs.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import type { ReadInput } from '../decode/read-input.ts'
 import type { DirectorySources } from '../locate/directory.ts'
+import type { DuckOptions } from './duck.ts'
 
-export type ReaderData = { readonly directory: DirectorySources; readonly mapping: CsvMapping | null }
+export type ReaderData = {
+  readonly directory: DirectorySources
+  readonly mapping: CsvMapping | null
+  readonly engine: DuckOptions
+}
 
 export type ReaderFile = { readonly index: number; readonly name: string; readonly path: string }
 

@@ -1,5 +1,4 @@
 /** A thread that reads and attributes files of flow records, and hands what left to the thread that keeps it. */
-import { createReadStream } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hasCode, messageOf } from '../../core/errors.ts'
 import { createInputReader } from '../attribute/attribute-inputs.ts'
@@ -11,7 +10,7 @@ const mostWaiting = 8
 const progressMs = 200
 
 const port = parentPort!
-const { directory, mapping } = workerData as ReaderData
+const { directory, ...settings } = workerData as ReaderData
 let waiting = 0
 let wake: (() => void) | null = null
 
@@ -34,7 +33,7 @@ const hand = (table: RowTable) => (columns: Arrays, rows: number) => {
   )
 }
 
-const reader = createInputReader(openDirectory(directory), mapping, {
+const reader = createInputReader(openDirectory(directory), settings, {
   abroad: hand('abroad'),
   received: hand('received'),
   outsiders: hand('outsiders'),
@@ -43,8 +42,7 @@ const reader = createInputReader(openDirectory(directory), mapping, {
 
 async function read({ index, name, path }: ReaderFile): Promise<void> {
   let toldMs = 0
-  const open = () => createReadStream(path, { highWaterMark: 1 << 20 })
-  const input = await reader.read({ name, open }, async records => {
+  const input = await reader.read({ name, path }, async records => {
     while (waiting >= mostWaiting) await new Promise<void>(resolve => (wake = resolve))
     if (Date.now() - toldMs < progressMs) return
     toldMs = Date.now()
