@@ -20,6 +20,10 @@ type Case = {
   readonly sampling?: FlowRecord['sampling']
   readonly unread?: readonly string[]
   readonly setAside?: readonly string[]
+  /** What the source of the vectors publishes of them: records by their place among the flows. */
+  readonly published?: { readonly [index: number]: string }
+  /** Its times of the flow at a place, start and end. Of version 9 it prints each a second late. */
+  readonly publishedTimes?: { readonly index: number; readonly start: string; readonly end: string }
 }
 
 const options = 'options record (what the exporter says of itself)'
@@ -29,6 +33,7 @@ const noBytes = 'record of no bytes'
 const cases: readonly Case[] = [
   {
     files: ['ipfix_test_barracuda_tpl', 'ipfix_test_barracuda_data256'],
+    published: { 3: '10.98.243.20:53>10.99.168.140:50294/17 1/113' },
     flows: 4,
     ipBytes: 388,
     first: '10.99.252.50:53>10.99.130.239:65105/17 1/81',
@@ -45,18 +50,22 @@ const cases: readonly Case[] = [
   },
   {
     files: ['ipfix_test_mikrotik_tpl', 'ipfix_test_mikrotik_data258'],
+    published: { 0: '10.10.8.197:123>192.168.128.17:123/17 2/152' },
     flows: 28,
     ipBytes: 95_010,
     first: '10.10.8.197:123>192.168.128.17:123/17 2/152',
   },
   {
     files: ['ipfix_test_mikrotik_tpl', 'ipfix_test_mikrotik_data259'],
+    published: { 17: 'fe80::ff:fe00:1201:5678>fe80::ff:fe00:1201:5678/17 2/370' },
     flows: 18,
     ipBytes: 8225,
     first: 'fe80::ff:fe00:401:5678>',
   },
   {
     files: ['ipfix_test_openbsd_pflow_tpl', 'ipfix_test_openbsd_pflow_data'],
+    published: { 25: '192.168.0.1:80>192.168.0.17:64026/6 8/6425' },
+    publishedTimes: { index: 25, start: '2016-07-21T13:29:59.000Z', end: '2016-07-21T13:30:01.000Z' },
     flows: 26,
     ipBytes: 99_323,
     first: '192.168.0.17:64020>192.168.0.1:80/6 7/373',
@@ -65,6 +74,8 @@ const cases: readonly Case[] = [
   },
   {
     files: ['ipfix_test_vmware_vds_tpl', 'ipfix_test_vmware_vds_data264'],
+    published: { 0: '172.18.65.21:61209>172.18.65.211:5985/6 2/100' },
+    publishedTimes: { index: 0, start: '2016-12-22T12:17:37.000Z', end: '2016-12-22T12:17:37.000Z' },
     flows: 1,
     ipBytes: 100,
     first: '172.18.65.21:61209>172.18.65.211:5985/6 2/100',
@@ -72,6 +83,7 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow5'],
+    published: { 0: '10.0.2.2:54435>10.0.2.15:22/6 5/230', 1: '10.0.2.15:22>10.0.2.2:54435/6 4/304' },
     flows: 2,
     ipBytes: 534,
     first: '10.0.2.2:54435>10.0.2.15:22/6 5/230',
@@ -81,6 +93,8 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow5_test_juniper_mx80'],
+    // The source prints what was sampled (2 packets, 104 bytes) and the rate of 1000 beside it.
+    published: { 28: '66.249.92.75:37387>192.168.0.1:80/6 2000/104000' },
     flows: 29,
     ipBytes: 3_989_000,
     first: '10.0.0.1:443>192.168.0.2:61608/6 1000/1500000',
@@ -102,6 +116,7 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_cisco_asa_1_tpl', 'netflow9_test_cisco_asa_1_data'],
+    published: { 1: '192.168.23.22:17549>164.164.37.11:0/1 0/56' },
     flows: 14,
     ipBytes: 888,
     first: '192.168.14.1:0>2.2.2.11:17549/1 0/56',
@@ -115,6 +130,8 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_fortigate_fortios_521_tpl', 'netflow9_test_fortigate_fortios_521_data257'],
+    published: { 0: '192.168.99.7:61910>31.13.87.36:443/6 3/152' },
+    publishedTimes: { index: 0, start: '2017-07-25T04:44:29.522Z', end: '2017-07-25T04:44:38.522Z' },
     flows: 1,
     ipBytes: 152,
     first: '192.168.99.7:61910>31.13.87.36:443/6 3/152',
@@ -123,6 +140,8 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_huawei_netstream_tpl', 'netflow9_test_huawei_netstream_data'],
+    published: { 0: '10.108.219.53:45587>10.111.112.204:2598/6 4/200' },
+    publishedTimes: { index: 0, start: '2018-01-29T02:56:52.940Z', end: '2018-01-29T03:02:20.000Z' },
     flows: 1,
     ipBytes: 200,
     first: '10.108.219.53:45587>10.111.112.204:2598/6 4/200',
@@ -146,6 +165,7 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_nprobe_tpl', 'netflow9_test_nprobe_data'],
+    published: { 0: '172.16.32.201:22>172.16.32.1:65058/6 2/200' },
     flows: 1,
     ipBytes: 200,
     first: '172.16.32.201:22>172.16.32.1:65058/6 2/200',
@@ -154,12 +174,14 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_nprobe_dpi'],
+    published: { 0: '0.0.0.0:0>0.0.0.0:0/0 1/82' },
     flows: 1,
     ipBytes: 82,
     unread: ['bytes after the last record of a set that are not padding'],
   },
   {
     files: ['netflow9_test_softflowd_tpl_data'],
+    published: { 0: '172.16.32.100:123>172.16.32.248:123/17 1/76' },
     flows: 7,
     ipBytes: 1128,
     first: '172.16.32.100:123>172.16.32.248:123/17 1/76',
@@ -175,6 +197,8 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_ubnt_edgerouter_tpl', 'netflow9_test_ubnt_edgerouter_data1025'],
+    published: { 7: '192.168.1.102:47690>10.2.0.95:443/6 21/3668' },
+    publishedTimes: { index: 7, start: '2016-09-10T15:02:54.375Z', end: '2016-09-10T15:23:45.363Z' },
     flows: 8,
     ipBytes: 4635,
     first: '192.168.1.98:55105>10.0.0.73:443/6 5/260',
@@ -182,6 +206,7 @@ const cases: readonly Case[] = [
   },
   {
     files: ['netflow9_test_valid01'],
+    published: { 0: '172.16.32.100:123>172.16.32.248:123/17 1/76' },
     flows: 7,
     ipBytes: 1128,
     first: '172.16.32.100:123>172.16.32.248:123/17 1/76',
@@ -203,6 +228,15 @@ describe.skipIf(folder === null)('vectors: datagrams of many vendors’ exporter
     if (one.start !== undefined) expect(new Date(records[0]!.startUnixMs).toISOString()).toBe(one.start)
     if (one.end !== undefined) expect(new Date(records[0]!.endUnixMs).toISOString()).toBe(one.end)
     if (one.sampling !== undefined) expect(records[0]!.sampling).toEqual(one.sampling)
+    for (const [index, line] of Object.entries(one.published ?? {})) {
+      expect(flowLine(records[Number(index)]!)).toBe(line)
+    }
+    if (one.publishedTimes !== undefined) {
+      const { index, start, end } = one.publishedTimes
+      const lateMs = one.files[0]!.startsWith('netflow9') ? 1000 : 0
+      expect(records[index]!.startUnixMs).toBe(Date.parse(start) - lateMs)
+      expect(records[index]!.endUnixMs).toBe(Date.parse(end) - lateMs)
+    }
     expect(unread.map(({ reason }) => reason)).toEqual(one.unread ?? [])
     const expected = setAside
       .map(({ reason }) => reason)
