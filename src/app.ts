@@ -47,6 +47,7 @@ import { createNotifiers } from './s3/notifications/notifier.ts'
 import { httpLimits, startS3Face } from './s3-face.ts'
 import { writeFileDurable } from './store/durable-file.ts'
 import { findApiToken } from './store/tenants.ts'
+import { createFindDestination } from './transfers/ask-destination.ts'
 import { createExecutor } from './transfers/executor.ts'
 import { createKnowledgeExchange } from './transfers/knowledge.ts'
 import { createPeerServer } from './transfers/peer-server.ts'
@@ -226,7 +227,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     stack.use(executor)
     const everyMs = reminderEveryMs
     stack.use(startReminders({ region: transferRegion, everyMs, isHalted: () => faults.has(id), clock, log }))
-    working.set(id, { ...transferRegion, executor })
+    const asking = { region: transferRegion, peers, door, clock, randomBytes, log }
+    working.set(id, { ...transferRegion, executor, findDestination: createFindDestination(asking) })
     const receiver = createReceiver(transferRegion, knowledge, clock, randomBytes)
     const { server, settle } = createPeerServer({
       region: transferRegion,

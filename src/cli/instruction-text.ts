@@ -128,8 +128,8 @@ function describeLimits({ objects, bytes }: TransferInstruction['limits']): stri
 
 /** What would move, and what each end's packs say of it. */
 export function dryRunText(tried: DryRun, mode: string): string {
-  const { objects, bytes, contentBytes, first, list, withinLimits, law, classLost, versionsLost, allowed } =
-    tried
+  const { objects, bytes, contentBytes, first, list, withinLimits, law, destination } = tried
+  const { classLost, versionsLost, approversDiffer } = tried
   const more = objects > first.length ? [`  … and ${objects - first.length} more`] : []
   const [one, other] = law
   const isSame = one !== undefined && other !== undefined && verdictText(one) === verdictText(other)
@@ -142,10 +142,22 @@ export function dryRunText(tried: DryRun, mode: string): string {
     ...(withinLimits ? [] : ['That is more than the limits allow.']),
     ...(classLost === null ? [] : [classLost]),
     ...(versionsLost === null ? [] : [versionsLost]),
+    ...(approversDiffer === null ? [] : [approversDiffer]),
     ...(isSame ? [one] : law).map(each => `\n${isSame ? 'Both ends' : each.region}: ${verdictText(each)}`),
     ...own,
-    allowed
-      ? 'It would be let through. Nothing was sent.\n'
-      : 'It would not be let through. Nothing was sent.\n',
+    ...(destination.answer === 'refused' ? [`${destination.region} refuses it: ${destination.why}`] : []),
+    ...(destination.answer === 'unknown'
+      ? [`What ${destination.region} would say is not known: ${destination.why}`]
+      : []),
+    `${endOf(tried)} Nothing was sent.\n`,
   ].join('\n')
+}
+
+/** What is not known is not taken for allowed. */
+function endOf({ allowed, destination, law, withinLimits }: DryRun): string {
+  if (allowed) return 'It would be let through.'
+  const isOurs = law.every(({ outcome, ownPolicy }) => outcome === 'allowed' && ownPolicy === null)
+  return destination.answer === 'unknown' && withinLimits && isOurs
+    ? 'This end would let it through; whether the other would is not known.'
+    : 'It would not be let through.'
 }

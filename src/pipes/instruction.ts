@@ -23,7 +23,9 @@ import { findBucket } from '../store/buckets.ts'
 import type { RegionStores } from '../store/region.ts'
 import type { BucketRow } from '../store/rows.ts'
 import { findTenant } from '../store/tenants.ts'
-import { type DryRun, dryRun } from '../transfers/dry-run.ts'
+import type { FindDestination } from '../transfers/ask-destination.ts'
+import { type Destination, type DryRun, dryRun } from '../transfers/dry-run.ts'
+import { type DryRunEnd, destinationSays } from '../transfers/dry-run-end.ts'
 import type { Executor } from '../transfers/executor.ts'
 import { classLost, lawOf, type TransferPlaces } from '../transfers/law.ts'
 import type { ApproverRules } from '../verify/approver-set.ts'
@@ -35,6 +37,8 @@ export interface InstructionRegion extends RegionStores {
   readonly logKey: { readonly name: string }
   readonly packs: PackBook
   readonly lawfulNow: Clock
+  /** Of a dry run: destinations in other processes. */
+  readonly findDestination: FindDestination
   readonly sums: Pick<Sums, 'refusal'>
 }
 
@@ -152,14 +156,21 @@ export function createInstructionPipe(regions: ReadonlyMap<RegionId, Instruction
       const { instruction, at } = await openDraft(tenant, envelope)
       if (!isTransfer(instruction))
         throw new HoldfastError('bad-input', 'the instruction: only a transfer can be tried out')
-      const destination = destinationOf(instruction)
-      if (destination === undefined)
-        throw new HoldfastError('bad-input', `the instruction: ${instruction.to.region} is not a region here`)
-      return dryRun(
-        instruction,
-        { region: at, bucket: await bucketOf(at, instruction.from.bucket, tenant) },
-        { region: destination, bucket: await bucketOf(destination, instruction.to.bucket, tenant) },
-      )
+      const bucket = await bucketOf(at, instruction.from.bucket, tenant)
+      const here = destinationOf(instruction)
+      const destination =
+        here === undefined
+          ? at.findDestination(instruction, envelope, bucket)
+          : destinationHere({ region: at, bucket }, instruction, {
+              region: here,
+              bucket: await bucketOf(here, instruction.to.bucket, tenant),
+            })
+      if (destination === null)
+        throw new HoldfastError(
+          'bad-input',
+          `the instruction: ${instruction.to.region} is not a region here, nor a peer`,
+        )
+      return dryRun(instruction, { region: at, bucket }, destination)
     },
 
     async say(tenant, id, envelope) {
@@ -227,6 +238,16 @@ async function entering<Answer>(
 }
 
 const refusing: ReadonlySet<string> = new Set(['bad-input', 'law-refused', 'not-verified', 'policy-refused'])
+
+function destinationHere(source: DryRunEnd, instruction: TransferInstruction, end: DryRunEnd): Destination {
+  const { id, country } = end.region
+  const from = { country: source.region.country, bucket: source.bucket }
+  return {
+    id,
+    country,
+    ask: async () => ({ answer: 'told', end: await destinationSays(end, instruction, from) }),
+  }
+}
 
 function isTransfer(instruction: Instruction): instruction is TransferInstruction {
   return instruction.kind === 'transfer' || instruction.kind === 'standing-transfer'

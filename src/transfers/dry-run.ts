@@ -1,25 +1,19 @@
 /** What a transfer would move, and under which rules, before anybody orders it. Reads only. */
 import type { CountryCode, RegionId } from '../core/ids.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
-import { type VerdictJson, verdictJson } from '../policy/packs/verdict-json.ts'
-import type { BucketRow } from '../store/rows.ts'
-import { lostVersions } from './keeping.ts'
-import { classLost, lawOf } from './law.ts'
+import { type DryRunEnd, type EndLaw, lawAt, type TheirEnd } from './dry-run-end.ts'
 import { listDigest, pageDigest } from './list.ts'
-import type { TransferRegion } from './peers.ts'
 import { listedPages } from './plan.ts'
 
-/** One end, with the bucket that it has. */
-export interface DryRunEnd {
-  readonly region: Pick<TransferRegion, 'id' | 'country' | 'catalog' | 'packs' | 'lawfulNow' | 'book'>
-  readonly bucket: BucketRow
-}
+/** What it says; or that it says no before that; or why what it would say is not known. */
+export type DestinationAnswer =
+  | { readonly answer: 'told'; readonly end: TheirEnd }
+  | { readonly answer: 'refused' | 'unknown'; readonly why: string }
 
-/** What an end's packs say, and why the tenant's own policy refuses it there; `null`: it does not. */
-export interface EndLaw extends VerdictJson {
-  readonly region: RegionId
-  readonly bucket: string
-  readonly ownPolicy: string | null
+export interface Destination {
+  readonly id: RegionId
+  readonly country: CountryCode
+  ask(): Promise<DestinationAnswer>
 }
 
 export interface DryRun {
@@ -32,13 +26,21 @@ export interface DryRun {
   readonly withinLimits: boolean
   /** Hex SHA-256 of what would go, for an instruction that is to be bound to exactly this (docs/formats/transfer.md). */
   readonly list: string
-  /** What each end says, of its own bucket. */
+  /** What each end says, of its own bucket; the source's alone where the destination's is not known. */
   readonly law: readonly EndLaw[]
+  readonly destination: {
+    readonly region: RegionId
+    readonly answer: DestinationAnswer['answer']
+    /** Why it refuses or is not known; `null`: it has told. */
+    readonly why: string | null
+  }
   /** `null`, or why what would come loses the rules that it is under. */
   readonly classLost: string | null
   /** `null`, or why not all versions that would come could stay. */
   readonly versionsLost: string | null
-  /** Whether it would be let through as things stand. */
+  /** `null`, or why nothing goes abroad between the two yet. */
+  readonly approversDiffer: string | null
+  /** Whether it would be let through as things stand. What is not known is not allowed. */
   readonly allowed: boolean
 }
 
@@ -47,15 +49,50 @@ const shownKeys = 20
 export async function dryRun(
   instruction: TransferInstruction,
   source: DryRunEnd,
-  destination: DryRunEnd,
+  destination: Destination,
 ): Promise<DryRun> {
+  const { withinLimits, ...counted } = await count(instruction, source)
+  const countries = { from: source.region.country, to: destination.country }
+  const ours = await lawAt(source, instruction, countries)
+  const asked = await destination.ask()
+  const theirs = asked.answer === 'told' ? asked.end : null
+  const law = theirs === null ? [ours] : [ours, theirs.law]
+  const { id: head } = await source.region.book.approvers.setOf(instruction.tenant)
+  const isSame = theirs === null || theirs.head === head || countries.from === countries.to
+  const approversDiffer = isSame
+    ? null
+    : `${source.region.id} and ${destination.id} are not at the same change of the tenant’s approvers. Nothing goes between them until they are.`
+  const { classLost = null, versionsLost = null } = theirs ?? {}
+  return {
+    ...counted,
+    withinLimits,
+    law,
+    destination: {
+      region: destination.id,
+      answer: asked.answer,
+      why: asked.answer === 'told' ? null : asked.why,
+    },
+    ...{ classLost, versionsLost, approversDiffer },
+    allowed:
+      withinLimits &&
+      theirs !== null &&
+      classLost === null &&
+      versionsLost === null &&
+      approversDiffer === null &&
+      law.every(({ outcome, ownPolicy }) => outcome === 'allowed' && ownPolicy === null),
+  }
+}
+
+async function count(
+  instruction: TransferInstruction,
+  { region, bucket }: DryRunEnd,
+): Promise<Pick<DryRun, 'objects' | 'bytes' | 'contentBytes' | 'first' | 'list' | 'withinLimits'>> {
   let objects = 0
   let bytes = 0
   let contentBytes = 0
   const first: string[] = []
   const pages: string[] = []
-  const { catalog } = source.region
-  for await (const page of listedPages(catalog, source.bucket, instruction)) {
+  for await (const page of listedPages(region.catalog, bucket, instruction)) {
     pages.push(pageDigest(page))
     objects += page.length
     for (const item of page) {
@@ -67,44 +104,5 @@ export async function dryRun(
   const { limits } = instruction
   const withinLimits =
     (limits.objects === null || objects <= limits.objects) && (limits.bytes === null || bytes <= limits.bytes)
-  const [from, to] = [source.region.country, destination.region.country]
-  const law = [
-    await lawAt(source, instruction, { from, to }),
-    await lawAt(destination, instruction, { from, to }),
-  ]
-  const lost = classLost(source.bucket, destination.bucket, instruction.prefix)
-  const versionsLost = lostVersions(instruction, destination.bucket)
-  const allowed =
-    withinLimits &&
-    lost === null &&
-    versionsLost === null &&
-    law.every(({ outcome, ownPolicy }) => outcome === 'allowed' && ownPolicy === null)
-  const list = listDigest(pages)
-  return {
-    objects,
-    bytes,
-    contentBytes,
-    first,
-    list,
-    withinLimits,
-    law,
-    classLost: lost,
-    versionsLost,
-    allowed,
-  }
-}
-
-async function lawAt(
-  { region, bucket }: DryRunEnd,
-  instruction: TransferInstruction,
-  countries: { readonly from: CountryCode; readonly to: CountryCode },
-): Promise<EndLaw> {
-  const now = region.lawfulNow()
-  const set = await region.book.approvers.setOf(instruction.tenant)
-  const places = { here: region.id, ...countries, bucket, set }
-  const { facts, verdict, own } = lawOf(region.packs, instruction, places, now)
-  return {
-    ...{ region: region.id, bucket: bucket.name, ownPolicy: own?.refusal ?? null },
-    ...verdictJson(region.packs, facts, now, verdict),
-  }
+  return { objects, bytes, contentBytes, first, list: listDigest(pages), withinLimits }
 }

@@ -21,6 +21,7 @@ import type { TlsIdentity } from '../crypto/tls-identity.ts'
 import { openInstruction } from '../instructions/instruction.ts'
 import { connectionEnteredEveryMs, type TrackedConnection, trackConnection } from '../ledger/connections.ts'
 import { findTenant } from '../store/tenants.ts'
+import { answerQuestion, dryRunPattern, openQuestion } from './ask-destination.ts'
 import { openFrames } from './frame.ts'
 import type { KnowledgeExchange } from './knowledge.ts'
 import type { Peer, Peers, TransferRegion } from './peers.ts'
@@ -191,6 +192,17 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       if (told === null)
         throw new TransferRefused('instruction-out-of-scope', 'There is no such tenant here.')
       return sendJson(response, 200, told)
+    }
+    const tried = parseInstructionId(dryRunPattern.exec(path)?.[1] ?? '')
+    if (message.method === 'POST' && tried !== null) {
+      asked.instruction = tried
+      const question = openQuestion(peer, region.id, tried, await readJson(message))
+      const { tenant } = question.instruction
+      asked.tenant = tenant
+      // Also of what is refused then.
+      if ((await findTenant(region.catalog, tenant)) !== null)
+        await charge(message, peer, tried, 'knowledge', tenant)
+      return sendJson(response, 200, await answerQuestion(region, peer.country, question))
     }
     const match = pathPattern.exec(path)
     const id = parseInstructionId(match?.[1] ?? '')

@@ -1,6 +1,7 @@
 /** Each region in a process of its own: what crosses is checked at both ends, and what was not heard stops it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
+import { booksOf } from '../support/instructions.ts'
 import { type Site, type Sites, startSites } from '../support/sites.ts'
 
 let sites: Sites
@@ -60,6 +61,75 @@ describe('regions in processes of their own', () => {
       expect((await site.cli('verify', file)).code).toBe(0)
     }
   })
+
+  it('try out a transfer together, and what was not answered is not allowed', async () => {
+    const tryOut = (to: string, bucket: string, ...more: string[]) =>
+      mumbai.cli(
+        ...[
+          'instruct',
+          'transfer',
+          '--dry-run',
+          '--bucket',
+          'source',
+          '--to-bucket',
+          bucket,
+          '--to-region',
+          to,
+        ],
+        ...more,
+      )
+    const entered = (site: Site): Promise<readonly any[]> => booksOf(site.credentials, site.region)
+    const before = { mumbai: (await entered(mumbai)).length, frankfurt: (await entered(frankfurt)).length }
+    const good = await tryOut('de-frankfurt', 'target', '--json')
+    expect(good.code).toBe(0)
+    const told = JSON.parse(good.stdout)
+    expect(told).toMatchObject({
+      ...{ objects: 3, allowed: true, approversDiffer: null },
+      destination: { region: 'de-frankfurt', answer: 'told', why: null },
+    })
+    expect(told.law.map((each: any) => [each.region, each.bucket, each.outcome])).toEqual([
+      ['in-mumbai', 'source', 'allowed'],
+      ['de-frankfurt', 'target', 'allowed'],
+    ])
+    // Both ends have entered the connection, and nothing else.
+    for (const site of [mumbai, frankfurt]) {
+      const since = site === mumbai ? before.mumbai : before.frankfurt
+      const made = async () =>
+        (await entered(site)).slice(since).map(({ type, body }) => [type, body.role, body.instruction])
+      await expect
+        .poll(async () => (await made()).filter(([type]) => type === 'connection'), { timeout: 10_000 })
+        .toEqual([['connection', 'knowledge', expect.stringMatching(/^[0-9a-f]{64}$/)]])
+      expect((await made()).filter(([type]) => /instruction|transfer/.test(type))).toEqual([])
+    }
+
+    const made = await frankfurt.s3.call('PUT', '/wages', {
+      headers: { 'x-holdfast-data-class': 'payment' },
+      body: '<CreateBucketConfiguration><LocationConstraint>de-frankfurt</LocationConstraint></CreateBucketConfiguration>',
+    })
+    expect(made.status).toBe(200)
+    const other = await tryOut('de-frankfurt', 'wages', '--json')
+    expect(other.code).toBe(1)
+    expect(JSON.parse(other.stdout)).toMatchObject({
+      allowed: false,
+      law: [{ outcome: 'allowed' }, { region: 'de-frankfurt', outcome: 'refused' }],
+    })
+    const none = await tryOut('de-frankfurt', 'nobodys')
+    expect(none.code).toBe(1)
+    expect(none.stdout).toContain('de-frankfurt refuses it: de-frankfurt: The tenant has no bucket nobodys')
+    expect((await tryOut('us-ashburn', 'target')).stderr).toContain('not a region here, nor a peer')
+
+    await frankfurt.stop()
+    const away = await tryOut('de-frankfurt', 'target')
+    expect(away.code).toBe(1)
+    expect(away.stdout).toContain('What de-frankfurt would say is not known: de-frankfurt did not answer.')
+    expect(away.stdout).toContain('whether the other would is not known. Nothing was sent.')
+    const asJson = await tryOut('de-frankfurt', 'target', '--json')
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      ...{ objects: 3, allowed: false, law: [{ region: 'in-mumbai', outcome: 'allowed' }] },
+      destination: { answer: 'unknown', why: 'de-frankfurt did not answer.' },
+    })
+    await frankfurt.start()
+  }, 60_000)
 
   it('know nothing of an order that was not told, and take no verdict on it', async () => {
     const id = await orderTo(frankfurt, 'target', '--prefix', 'none')

@@ -281,6 +281,7 @@ export const honestPaths: readonly HonestPath[] = [
     },
   },
   { check: 'what a source sends', attack: sending({}) },
+  { check: 'a dry run', attack: w => tryingOut({})(w) },
   { check: 'a class', attack: carries('class') },
   { check: 'a residency', attack: carries('residency') },
   { check: 'keys that are destroyed', attack: carries('key') },
@@ -1303,6 +1304,69 @@ const callers: readonly PathAttack[] = [
   },
 ]
 
+/** What a destination is asked before anybody orders anything. */
+const tryingOut =
+  (
+    fields: Fields,
+    from: (w: World) => Pick<World['source'], 'door' | 'region'> = w => w.source,
+    asked?: (w: World) => string,
+  ) =>
+  async (w: World): Promise<void> => {
+    const { callPeer } = await w.load<typeof import('../../src/transfers/tracked-client.ts')>(
+      'transfers/tracked-client.ts',
+    )
+    const of = w.instruction(fields)
+    const call = { region: from(w).region, door: from(w).door, peer: w.target.peer, log: silentLog }
+    const id = (asked?.(w) ?? documentId(of)) as InstructionId
+    const more = { id, tenant: w.acme.id, clock: w.now, randomBytes }
+    const body = { instruction: printEnvelope(of), from: { dataClass: 'personal', classes: [] } }
+    const { law } = (await callPeer({ ...call, ...more }, `/v2/dry-runs/${id}`, body)) as any
+    if (law.region !== w.target.id) throw new Error('it is no answer')
+  }
+const asking = 'transfers/ask-destination.ts'
+const tried: readonly PathAttack[] = [
+  {
+    check: 'that only the source asks for a dry run',
+    file: asking,
+    find: 'instruction.from.region !== peer.id ||',
+    replace: '',
+    attack: tryingOut({}, w => w.places['sg-singapore']),
+    says: 'instruction-out-of-scope: de-frankfurt: The transfer is not from sg-singapore to de-frankfurt',
+  },
+  {
+    check: 'that a dry run is asked where it would go',
+    file: asking,
+    find: '|| instruction.to.region !== here',
+    replace: '',
+    attack: tryingOut({ to: { bucket: 'target', region: 'sg-singapore' } }),
+    says: 'instruction-out-of-scope: de-frankfurt: The transfer is not from in-mumbai to de-frankfurt',
+  },
+  {
+    check: 'that a dry run is of the instruction that it says',
+    file: asking,
+    find: "if (instruction.id !== id) return refuse('It is another instruction.')",
+    replace: '',
+    attack: tryingOut(
+      {},
+      w => w.source,
+      () => 'ab'.repeat(32),
+    ),
+    says: 'instruction-out-of-scope: de-frankfurt: It is another instruction',
+  },
+  {
+    check: 'that a dry run tells nothing of another tenant’s bucket',
+    file: asking,
+    find: '|| row.tenant !== instruction.tenant',
+    replace: '',
+    attack: async w => {
+      await w.bucket('de-frankfurt', 'target', { tenant: w.rival.id })
+      await tryingOut({})(w)
+    },
+    says: 'instruction-out-of-scope: de-frankfurt: The tenant has no bucket target in de-frankfurt',
+    entered: refusedThere('instruction-out-of-scope'),
+  },
+]
+
 /** What a destination asks of a departure, and of each object. */
 const arrivals: readonly PathAttack[] = [
   {
@@ -2209,6 +2273,7 @@ export const pathAttacks: readonly PathAttack[] = [
   ...ends,
   ...offers,
   ...callers,
+  ...tried,
   ...arrivals,
   ...departures,
   ...knowing,
