@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import type { Detection } from '../src/flows/detect/detection.ts'
 import { isInnocent } from '../src/flows/detect/innocence.ts'
 import { guiltyWays } from '../test/support/guilty-traffic.ts'
-import { innocentProfiles } from '../test/support/innocent-traffic.ts'
+import { innocentProfiles, watchedProfiles } from '../test/support/innocent-traffic.ts'
 import { createTraffic } from '../test/support/traffic.ts'
 
 const { values } = parseArgs({
@@ -63,6 +63,25 @@ for (const profile of profiles) {
   }
   const text = [...kinds].map(([kind, count]) => `${kind} ${count}`).join(', ')
   say(`| ${profile} | ${innocent} of ${seeds.length} | ${alarmed} | ${text} |`)
+}
+
+say('')
+say('Honest and to be marked as expected, for no record tells them from what hides:')
+say('')
+say('| profile | highest score | detections of 50 points or more, by kind |')
+say('| --- | --- | --- |')
+for (const [name, make] of Object.entries(watchedProfiles)) {
+  let highest = 0
+  const kinds = new Map<string, number>()
+  for (const seed of seeds) {
+    const traffic = createTraffic(seed * 37 + name.length)
+    make(traffic)
+    for (const found of traffic.detect().detections) {
+      highest = Math.max(highest, found.score)
+      if (found.score >= least) note(kinds, found.kind)
+    }
+  }
+  say(`| ${name} | ${highest} | ${[...kinds].map(([kind, count]) => `${kind} ${count}`).join(', ')} |`)
 }
 
 say('')

@@ -115,6 +115,28 @@ export const guiltyWays: Readonly<Record<string, (traffic: Traffic) => readonly 
     })
     return [target]
   },
+  'beacon, 200 B each minute': traffic => {
+    beats(traffic, target, { everyMs: minuteMs, jitter: traffic.dice.between(0, 0.2), payload: 200 })
+    return [target]
+  },
+  'beacon, jitter of 60 to 90 %': traffic => {
+    const { dice } = traffic
+    const everyMs = Math.exp(dice.between(Math.log(30 * secondMs), Math.log(20 * minuteMs)))
+    beats(traffic, target, {
+      everyMs,
+      jitter: dice.between(0.6, 0.9),
+      payload: Math.max(400, (8e6 * everyMs) / (30 * dayMs)),
+    })
+    return [target]
+  },
+  'beacon, moments by chance': traffic => {
+    const { dice } = traffic
+    traffic.place(target, 'CN', network)
+    const everyMs = dice.between(1, 20) * minuteMs
+    for (let at = traffic.fromUnixMs; at < traffic.untilUnixMs; at += dice.exponential(everyMs))
+      traffic.tcp(target, at, dice.between(400, 800), { received: 300 })
+    return [target]
+  },
   'beacon, beats missing': traffic => {
     const { dice } = traffic
     beats(traffic, target, {
@@ -254,6 +276,12 @@ export const guiltyWays: Readonly<Record<string, (traffic: Traffic) => readonly 
     if (place) traffic.place(address, 'CN', network)
     questions(traffic, address, dice.between(1e6, 2e7) / bytes, bytes)
     return [address]
+  },
+  'dns-tunnel, names of 60 characters': traffic => {
+    const { dice } = traffic
+    traffic.place('203.0.115.53', 'CN', network)
+    questions(traffic, '203.0.115.53', dice.between(5e6, 2e7) / 115, 115)
+    return ['203.0.115.53']
   },
   'icmp-tunnel': traffic => {
     const { dice } = traffic

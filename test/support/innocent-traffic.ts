@@ -174,6 +174,57 @@ export function mailSent(traffic: Traffic, aDay: number): void {
   }
 }
 
+/** An agent that reports to a company abroad: a beacon by its form, and only a person can say that it may be there. */
+export function monitoringAgent(traffic: Traffic, address: string, everyMs: number): void {
+  const { dice } = traffic
+  traffic.place(address, 'US', 14_618)
+  for (
+    let at = traffic.fromUnixMs + dice.between(0, everyMs);
+    at < traffic.untilUnixMs;
+    at += everyMs * dice.between(0.98, 1.02)
+  ) {
+    traffic.tcp(address, at, dice.between(1500, 4000), { received: 700 })
+  }
+}
+
+/** Somebody abroad looks each few minutes whether the page is there. */
+export function uptimeChecks(traffic: Traffic, address: string, everyMs: number): void {
+  const { dice } = traffic
+  traffic.place(address, 'US', 54_113)
+  for (let at = traffic.fromUnixMs + dice.between(0, everyMs); at < traffic.untilUnixMs; at += everyMs) {
+    traffic.add(
+      address,
+      {
+        startUnixMs: at + dice.between(0, 2000),
+        ipBytes: dice.between(4000, 5000),
+        packets: 9,
+        srcPort: 443,
+        dstPort: dice.whole(1025, 65_535),
+      },
+      1200,
+    )
+  }
+}
+
+/** People at work: calls from nine to six, Monday to Friday, with a lunch break. */
+export function officeCalls(traffic: Traffic, address: string, aDay: number): void {
+  const { dice } = traffic
+  traffic.place(address, 'US', 8075)
+  for (let day = 0; day < traffic.days; day++) {
+    if ((day + 4) % 7 === 0 || (day + 4) % 7 === 6) continue
+    const calls = dice.whole(aDay / 2, aDay * 1.5)
+    for (let i = 0; i < calls; i++) {
+      const hour = dice.unit() < 0.5 ? dice.between(9, 13) : dice.between(13.5, 18)
+      traffic.tcp(
+        address,
+        traffic.fromUnixMs + day * dayMs + hour * hourMs,
+        3000 * Math.exp(0.8 * dice.normal()),
+        { received: dice.between(5e3, 5e5) },
+      )
+    }
+  }
+}
+
 /** Traffic at home: people by day, and a backup each night. */
 export function homeTraffic(traffic: Traffic, hasNightBackup: boolean): void {
   const { dice, domesticBytesByHour } = traffic
@@ -217,8 +268,25 @@ export const innocentProfiles = {
     const addresses = Array.from({ length: traffic.dice.whole(2, 40) }, (_, i) => `203.0.112.${i + 1}`)
     apiCalls(traffic, addresses, traffic.dice.between(20, 2000))
   },
+  office(traffic: Traffic) {
+    innocentProfiles.quiet(traffic)
+    officeCalls(traffic, '203.0.112.77', traffic.dice.whole(2, 300))
+  },
   mail(traffic: Traffic) {
     innocentProfiles.quiet(traffic)
     mailSent(traffic, traffic.dice.between(20, 400))
+  },
+} as const
+
+/** Honest, and to be marked as expected: nothing in the records tells them from what hides. */
+export const watchedProfiles = {
+  agent(traffic: Traffic) {
+    innocentProfiles.quiet(traffic)
+    monitoringAgent(traffic, '203.0.112.90', traffic.dice.pick([15, 60, 300]) * secondMs)
+  },
+  uptime(traffic: Traffic) {
+    innocentProfiles.exposed(traffic)
+    for (let i = 0; i < 4; i++)
+      uptimeChecks(traffic, `203.0.112.${100 + i}`, traffic.dice.pick([1, 5]) * minuteMs)
   },
 } as const

@@ -19,6 +19,9 @@ const binsPerE = 10
 const sizeBins = 512
 /** Somebody who asks regularly from abroad is mostly a monitor, and volume finds the rest. */
 const mostAnswered = 65
+/** A rhythm alone does not tell an agent from an implant; past this it is the volume that speaks. */
+const mostSmall = 74
+const largeBytes = 1e9
 /** The clock of every server beats so (RFC 5905: 64 to 1024 s); what its packets hide, `cover-protocol` sees. */
 const mostTime = 10
 /** A cache that asks again when a record expires; what its questions hide, `dns-tunnel` sees. */
@@ -40,7 +43,14 @@ export function beacon(channel: Channel, { pair, period }: PairContext): Found |
   const carried = size === null ? channel.sum.carried : beats.carried
   const weighed = 100 * parts.total * weightOf(carried)
   const { service } = channel
-  const cap = channel.class === 'time' ? mostTime : channel.class === 'names' ? mostNames : 100
+  const cap =
+    channel.class === 'time'
+      ? mostTime
+      : channel.class === 'names'
+        ? mostNames
+        : carried < largeBytes
+          ? mostSmall
+          : 100
   const score = Math.min(weighed, service.role === 'answered' ? mostAnswered : cap)
   const destination = targetOf(pair, service)
   const usual = median(sizes)

@@ -18,7 +18,9 @@ const leastShareOfDays = 1 / 3
 /** Less on a day is a look whether something is there. */
 const leastADay = 1000
 const evenSpread = 0.3
-const patterns = { even: 0.9, uneven: 0.8, ofSomethingLarge: 0.5 } as const
+const patterns = { even: 0.9, uneven: 0.8, ofSomethingLarge: 0.5, ofDownloads: 0.55 } as const
+/** Where this many times as much comes in, what goes out is mostly the asking for it. */
+const downloadFactor = 10
 const mostKept = 200
 const mostNetworks = 20_000
 /** As many drips in one network are one service with several addresses, and one finding. */
@@ -37,6 +39,8 @@ type Drip = {
   readonly largestDay: number
   readonly spread: number
   readonly carried: number
+  /** `null`: the records hold nothing inbound. */
+  readonly receivedBytes: number | null
   readonly bytes: number
   readonly connections: number
   readonly fromUnixMs: number
@@ -100,6 +104,7 @@ function dripOf(
     largestDay,
     spread: medianDistance(days, usualDay) / usualDay,
     carried,
+    receivedBytes: pair.receivedBytes,
     bytes: data.reduce((sum, channel) => sum + channel.sum.bytes, 0),
     connections: data.reduce((sum, channel) => sum + channel.sum.connections, 0),
     fromUnixMs: data.reduce((first, { startUnixMs }) => Math.min(first, startUnixMs[0]!), Infinity),
@@ -110,8 +115,12 @@ function dripOf(
 function describe(drip: Drip, isOfSomethingLarge: boolean): Found {
   const { address, place, service, days, usualDay, largestDay, spread, carried, connections } = drip
   const destination = { address, place, service }
-  const shape = spread <= evenSpread ? patterns.even : patterns.uneven
-  const score = 100 * (isOfSomethingLarge ? patterns.ofSomethingLarge : shape) * weightOf(carried)
+  const received = drip.receivedBytes ?? 0
+  const isDownload = received > downloadFactor * carried
+  const even = spread <= evenSpread ? patterns.even : patterns.uneven
+  const pattern = isOfSomethingLarge ? patterns.ofSomethingLarge : isDownload ? patterns.ofDownloads : even
+  const score = 100 * pattern * weightOf(carried)
+  const back = isDownload ? `; ${humanBytes(received)} came back` : ''
   const large = isOfSomethingLarge ? '; its network received far more' : ''
   return {
     kind: 'slow-drip',
@@ -121,9 +130,10 @@ function describe(drip: Drip, isOfSomethingLarge: boolean): Found {
     untilUnixMs: drip.untilUnixMs,
     connections,
     bytes: Math.round(drip.bytes),
-    reason: `${humanBytes(carried)} of data to ${targetText(destination)} in ${countText(days, 'day')}, ${humanBytes(usualDay)} on a usual day and never more than ${humanBytes(largestDay)}, in ${countText(connections, 'connection')}${large}.`,
+    reason: `${humanBytes(carried)} of data to ${targetText(destination)} in ${countText(days, 'day')}, ${humanBytes(usualDay)} on a usual day and never more than ${humanBytes(largestDay)}, in ${countText(connections, 'connection')}${back}${large}.`,
     evidence: rounded({
       carriedBytes: carried,
+      ...(drip.receivedBytes === null ? {} : { receivedBytes: received }),
       days,
       usualDayBytes: usualDay,
       largestDayBytes: largestDay,
@@ -134,7 +144,7 @@ function describe(drip: Drip, isOfSomethingLarge: boolean): Found {
 
 /** Several addresses of one network that drip: a service, which is judged by what all of them got. */
 function folded(drips: readonly Drip[], isOfSomethingLarge: boolean): Found {
-  const [first] = drips as readonly [Drip, ...Drip[]]
+  const first = drips[0]!
   const destination = { address: null, place: first.place, service: first.service }
   const large = isOfSomethingLarge ? '; with its other addresses the network received far more' : ''
   return together(drips, isOfSomethingLarge, destination, `of ${targetText(destination)}${large}`)
@@ -144,7 +154,7 @@ function folded(drips: readonly Drip[], isOfSomethingLarge: boolean): Found {
 function scattered(drips: readonly Drip[]): Found[] {
   const byPort = Map.groupBy(drips, ({ service }) => `${service.protocol} ${service.port}`)
   return [...byPort.values()].map(ofPort => {
-    const [{ service }] = ofPort as readonly [Drip, ...Drip[]]
+    const { service } = ofPort[0]!
     const countries = new Set(ofPort.map(({ place }) => place.country ?? place.candidates.join(' or ')))
     const destination = { address: null, place: anywhere, service }
     const where = `${serviceText(service)}, in ${countText(countries.size, 'country', 'countries')}`
@@ -161,13 +171,15 @@ const anywhere: PairTraffic['place'] = {
 }
 
 function together(drips: readonly Drip[], isLarge: boolean, destination: Destination, where: string): Found {
-  const [first] = drips as readonly [Drip, ...Drip[]]
+  const first = drips[0]!
   const carried = drips.reduce((sum, drip) => sum + drip.carried, 0)
   const connections = drips.reduce((sum, drip) => sum + drip.connections, 0)
   const largestDay = drips.reduce((most, drip) => Math.max(most, drip.largestDay), 0)
+  const receivedBytes =
+    first.receivedBytes === null ? null : drips.reduce((sum, drip) => sum + (drip.receivedBytes ?? 0), 0)
   const days = drips.reduce((most, drip) => Math.max(most, drip.days), 0)
   return {
-    ...describe({ ...first, carried }, isLarge),
+    ...describe({ ...first, carried, receivedBytes }, isLarge),
     destination,
     fromUnixMs: drips.reduce((from, drip) => Math.min(from, drip.fromUnixMs), Infinity),
     untilUnixMs: drips.reduce((until, drip) => Math.max(until, drip.untilUnixMs), 0),
