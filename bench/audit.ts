@@ -11,7 +11,7 @@ import { auditFlows } from '../src/pipes/flow.ts'
 import { booksOf } from './fleet/books.ts'
 import { createFleet } from './fleet/generate.ts'
 import { judge } from './fleet/judge.ts'
-import { writeAwsLogs } from './fleet/write.ts'
+import { toParquet, writeAwsLogs } from './fleet/write.ts'
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     senders: { type: 'string', default: '72' },
     days: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
+    format: { type: 'string', default: 'text' },
     memory: { type: 'string', default: '1024' },
     folder: { type: 'string', default: join(tmpdir(), 'holdfast-fleet') },
   },
@@ -35,7 +36,8 @@ const folder = join(values.folder, Object.values(shape).join('-'))
 mkdirSync(folder, { recursive: true })
 const fleet = createFleet(shape)
 let began = performance.now()
-const { files, rows } = await writeAwsLogs(fleet, shape.days, folder)
+const { files: logs, rows } = await writeAwsLogs(fleet, shape.days, folder)
+const files = values.format === 'parquet' ? await toParquet(logs) : logs
 const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
 const seconds = () => ((performance.now() - began) / 1000).toFixed(1)
 console.log(`made ${rows} records, ${(bytes / 1e9).toFixed(2)} GB, in ${seconds()} s`)
@@ -43,6 +45,7 @@ console.log(`made ${rows} records, ${(bytes / 1e9).toFixed(2)} GB, in ${seconds(
 began = performance.now()
 const input = { name: 'made', sha256: '', bytes: 0 }
 let peak = 0
+const cpuBefore = process.cpuUsage()
 const watch = setInterval(() => {
   peak = Math.max(peak, process.memoryUsage.rss())
 }, 200)
@@ -62,7 +65,9 @@ const { report } = await auditFlows({
   onProgress: () => {},
 })
 clearInterval(watch)
+const cpu = process.cpuUsage(cpuBefore)
+const used = ((cpu.user + cpu.system) / 1e6).toFixed(1)
 console.log(
-  `audited ${report.coverage.records} records in ${seconds()} s, at most ${Math.round(peak / 1e6)} MB`,
+  `audited ${report.coverage.records} records in ${seconds()} s (${used} s of processor), at most ${Math.round(peak / 1e6)} MB`,
 )
 console.log(judge(fleet, report))

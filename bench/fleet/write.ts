@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import type { Fleet } from './generate.ts'
 
 const header =
@@ -32,4 +33,21 @@ export async function writeAwsLogs(
     await once(stream, 'finish')
   }
   return { files, rows }
+}
+
+/** The same as Parquet, as a cloud delivers it. */
+export async function toParquet(files: readonly string[]): Promise<string[]> {
+  const instance = await DuckDBInstance.create(':memory:', { memory_limit: '2GiB' })
+  const connection = await instance.connect()
+  const made: string[] = []
+  for (const file of files) {
+    const path = file.replace(/\.log$/, '.parquet')
+    await connection.run(
+      `COPY (SELECT * FROM read_csv('${file}', delim = ' ', header = true)) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`,
+    )
+    made.push(path)
+  }
+  connection.closeSync()
+  instance.closeSync()
+  return made
 }

@@ -53,7 +53,7 @@ export async function openAbroadStore(options: DuckOptions) {
 
     /** When the records saw connections of these directed 5-tuples of TCP (`directedKey`). */
     async *seenTimes(tuples: Iterable<string>): AsyncGenerator<SeenTimes> {
-      const table = await duck.table('tuples', tupleSpecs)
+      const into = (await duck.table('tuples', tupleSpecs)).filler()
       let count = 0
       for (const tuple of tuples) {
         const [src = '', srcPort = '', dst = '', dstPort = ''] = tuple.split(' ')
@@ -61,9 +61,13 @@ export async function openAbroadStore(options: DuckOptions) {
         const to = wordsOf(dst)
         if (from === null || to === null) continue
         count += 1
-        const ports = { srcPort: Uint16Array.of(Number(srcPort)), dstPort: Uint16Array.of(Number(dstPort)) }
-        table.append({ src: Uint32Array.from(from), dst: Uint32Array.from(to), ...ports }, 1)
+        const row = into.next()
+        into.columns.src.set(from, row * 4)
+        into.columns.dst.set(to, row * 4)
+        into.columns.srcPort[row] = Number(srcPort)
+        into.columns.dstPort[row] = Number(dstPort)
       }
+      into.end()
       duck.flush()
       if (count === 0) return
       const stream = duck.stream(

@@ -157,6 +157,7 @@ const sqlType: Readonly<Record<ColumnKind, string>> = {
 }
 
 export class ColumnTable<Specs extends ColumnSpecs> {
+  readonly specs: Specs
   readonly #appender: DuckDBAppender
   readonly #specs: readonly (readonly [string, ColumnKind])[]
   readonly #chunk: DuckDBDataChunk
@@ -164,6 +165,7 @@ export class ColumnTable<Specs extends ColumnSpecs> {
 
   constructor(appender: DuckDBAppender, specs: Specs) {
     this.#appender = appender
+    this.specs = specs
     this.#specs = Object.entries(specs)
     this.#chunk = DuckDBDataChunk.create(
       this.#specs.map(([, kind]) => types[kind]),
@@ -187,6 +189,24 @@ export class ColumnTable<Specs extends ColumnSpecs> {
       }
     } catch (error) {
       throw failed(error)
+    }
+  }
+
+  /** To append row by row: fill the row that `next` names. What was filled is appended by `end` at the latest. */
+  filler(): { readonly columns: Columns<Specs>; next(): number; end(): void } {
+    const columns = makeColumns(this.specs, vectorRows)
+    let rows = 0
+    const end = (): void => {
+      this.append(columns, rows)
+      rows = 0
+    }
+    return {
+      columns,
+      next() {
+        if (rows === vectorRows) end()
+        return rows++
+      },
+      end,
     }
   }
 

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { HoldfastError } from '../../core/errors.ts'
 import { wordsOf } from '../address-words.ts'
-import { type ColumnSpecs, makeColumns } from '../columns.ts'
+import type { ColumnSpecs } from '../columns.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { Notes } from '../decode/notes.ts'
 import { protocolNumber } from '../decode/protocol-names.ts'
@@ -34,7 +34,6 @@ export async function isParquet(path: string): Promise<boolean> {
 
 type Column = { readonly name: string; readonly type: string }
 
-const nothing = "('', '-', 'null', 'none')"
 const longestName = 64
 
 /** Throws `bad-input` for a file whose columns are no flows, or that is damaged. A batch is valid until the next step. */
@@ -67,8 +66,9 @@ export async function* readParquet(
   }
   await nameAddresses(duck, notes)
   await nameObservers(duck, observers, name)
-  await nameProtocols(duck)
-  const { records, times } = yield* streamRows(duck)
+  const isNumbered = hasNumericProtocol(columns, plan)
+  if (!isNumbered) await nameProtocols(duck)
+  const { records, times } = yield* streamRows(duck, plan, isNumbered)
   return { ...notes.summary(), name, formats: ['parquet'], bytes, sha256, records, ...times }
 }
 
@@ -97,10 +97,8 @@ function selectRows(
   mapping: CsvMapping | null,
   path: string,
 ): string {
-  const text = (column: Column) => {
-    const cell = `trim(CAST(${quoted(column.name)} AS VARCHAR))`
-    return `CASE WHEN lower(${cell}) IN ${nothing} THEN NULL ELSE ${cell} END`
-  }
+  const text = (column: Column) =>
+    `nullif(nullif(${column.type === 'VARCHAR' ? quoted(column.name) : `CAST(${quoted(column.name)} AS VARCHAR)`}, '-'), '')`
   const of = (field: TableField) => plan.at[field].map(position => columns[position]!)
   const first = (field: TableField, expression: (column: Column) => string): string => {
     const found = of(field).map(expression)
@@ -122,7 +120,7 @@ function selectRows(
   return `SELECT *, coalesce(endMs, startMs + coalesce(duration, 0), startMs) AS untilMs FROM (SELECT
     ${address('srcAddr', 'pktsrcaddr')} AS srcText, ${address('dstAddr', 'pktdstaddr')} AS dstText,
     ${first('srcPort', number)} AS srcPort, ${first('dstPort', number)} AS dstPort,
-    lower(${first('protocol', text)}) AS protocol,
+    ${hasNumericProtocol(columns, plan) ? small(of('protocol').map(column => quoted(column.name))[0] ?? '0') : `lower(${first('protocol', text)})`} AS ${hasNumericProtocol(columns, plan) ? 'number' : 'protocol'},
     ${first('bytes', number)} AS bytes, coalesce(${first('packets', number)}, ${plan.rowIsPacket ? 1 : 0}) AS packets,
     ${first('backBytes', number)} AS backBytes, coalesce(${first('backPackets', number)}, 0) AS backPackets,
     coalesce(${first('start', time)}, ${first('end', time)}) AS startMs, ${first('end', time)} AS endMs,
@@ -134,6 +132,16 @@ function selectRows(
     ${action === undefined ? "'ACCEPT'" : `coalesce(${text(action)}, 'ACCEPT')`} AS action
     FROM ${fileOf(path)})`
 }
+
+const isNumeric = ({ type }: Column) => /^U?(?:TINY|SMALL|BIG)?INT(?:EGER)?$/.test(type)
+
+function hasNumericProtocol(columns: readonly Column[], plan: TablePlan): boolean {
+  const [position] = plan.at.protocol
+  return position === undefined || isNumeric(columns[position]!)
+}
+
+const small = (cell: string) =>
+  `CASE WHEN ${cell} BETWEEN 0 AND 255 THEN CAST(${cell} AS UTINYINT) ELSE CAST(0 AS UTINYINT) END`
 
 /** As `numberUnixMs`. */
 function unixMs(value: string, unit: CsvMapping['time']): string {
@@ -179,8 +187,7 @@ const namedSpecs = { id: 'u32', words: 'address' } as const satisfies ColumnSpec
 async function nameAddresses(duck: Duck, notes: Notes): Promise<void> {
   await duck.run(`CREATE TABLE texts AS SELECT text, CAST(row_number() OVER () AS UINTEGER) AS id FROM
     (SELECT srcText AS text FROM rows UNION SELECT dstText FROM rows)`)
-  const table = await duck.table('addresses', namedSpecs)
-  const columns = makeColumns(namedSpecs, 1)
+  const into = (await duck.table('addresses', namedSpecs)).filler()
   let unread = 0
   for await (const batch of duck.texts('SELECT text, id FROM texts'))
     for (const [text, id] of batch) {
@@ -189,11 +196,13 @@ async function nameAddresses(duck: Duck, notes: Notes): Promise<void> {
         unread += 1
         continue
       }
-      columns.id[0] = id
-      columns.words.set(words)
-      table.append(columns, 1)
+      const row = into.next()
+      into.columns.id[row] = id
+      into.columns.words.set(words, row * 4)
     }
+  into.end()
   duck.flush()
+  await duck.run('CREATE TABLE named AS SELECT text, words FROM texts JOIN addresses USING (id)')
   if (unread > 0)
     notes.unread('Parquet: what stands for an address is none; its rows are left out', 0, unread)
 }
@@ -201,23 +210,27 @@ async function nameAddresses(duck: Duck, notes: Notes): Promise<void> {
 const observerSpecs = { id: 'u32', observer: 'f64', back: 'f64' } as const satisfies ColumnSpecs
 const isIn = "direction IN ('in', 'i', 'ingress', 'inbound', '0')"
 const isOut = "direction IN ('out', 'o', 'egress', 'outbound', '1')"
+const wayOf = `CASE WHEN ${isIn} THEN 'in' WHEN ${isOut} THEN 'out' ELSE '' END`
 
 async function nameObservers(duck: Duck, observers: ObserverBook, inputName: string): Promise<void> {
   await duck.run(`CREATE TABLE watchers AS SELECT *, CAST(row_number() OVER () AS UINTEGER) AS id FROM
-    (SELECT DISTINCT coalesce(exporter, '') AS exporter, CASE WHEN ${isIn} THEN 'in' WHEN ${isOut} THEN 'out' ELSE '' END AS way FROM rows)`)
-  const table = await duck.table('observers', observerSpecs)
-  const columns = makeColumns(observerSpecs, 1)
+    (SELECT DISTINCT coalesce(exporter, '') AS exporter, ${wayOf} AS way FROM rows)`)
+  const into = (await duck.table('observers', observerSpecs)).filler()
   for await (const batch of duck.texts("SELECT way || ' ' || exporter, id FROM watchers"))
     for (const [text, id] of batch) {
       const space = text.indexOf(' ')
       const exporter = text.slice(space + 1) || inputName
       const way = (text.slice(0, space) || null) as Direction
-      columns.id[0] = id
-      columns.observer[0] = observers.idOf(exporter, way)
-      columns.back[0] = observers.idOf(exporter, way === null ? null : way === 'in' ? 'out' : 'in')
-      table.append(columns, 1)
+      const row = into.next()
+      into.columns.id[row] = id
+      into.columns.observer[row] = observers.idOf(exporter, way)
+      into.columns.back[row] = observers.idOf(exporter, way === null ? null : way === 'in' ? 'out' : 'in')
     }
+  into.end()
   duck.flush()
+  await duck.run(
+    'CREATE TABLE seen AS SELECT exporter, way, observer, back FROM watchers JOIN observers USING (id)',
+  )
 }
 
 const protocolSpecs = { id: 'u32', number: 'u8' } as const satisfies ColumnSpecs
@@ -225,15 +238,16 @@ const protocolSpecs = { id: 'u32', number: 'u8' } as const satisfies ColumnSpecs
 async function nameProtocols(duck: Duck): Promise<void> {
   await duck.run(`CREATE TABLE protocols AS SELECT text, CAST(row_number() OVER () AS UINTEGER) AS id FROM
     (SELECT DISTINCT coalesce(protocol, '') AS text FROM rows)`)
-  const table = await duck.table('numbers', protocolSpecs)
-  const columns = makeColumns(protocolSpecs, 1)
+  const into = (await duck.table('numbers', protocolSpecs)).filler()
   for await (const batch of duck.texts('SELECT text, id FROM protocols'))
     for (const [text, id] of batch) {
-      columns.id[0] = id
-      columns.number[0] = protocolNumber(text)
-      table.append(columns, 1)
+      const row = into.next()
+      into.columns.id[row] = id
+      into.columns.number[row] = protocolNumber(text)
     }
+  into.end()
   duck.flush()
+  await duck.run('CREATE TABLE numbered AS SELECT text, number FROM protocols JOIN numbers USING (id)')
 }
 
 /** Other bases are brought to IP bytes as `decode/two-way-record.ts` does. */
@@ -246,31 +260,33 @@ const double = (expression: string) => `CAST(${expression} AS DOUBLE)`
 const port = (column: string) =>
   `CASE WHEN ${column} BETWEEN 0 AND 65535 THEN CAST(${column} AS USMALLINT) ELSE CAST(0 AS USMALLINT) END`
 
-function way(ends: readonly [string, string], counts: readonly [string, string], observer: string): string {
-  const [from, to] = ends
-  const [bytes, packets] = counts
-  return `SELECT ${from}.words AS src, ${to}.words AS dst,
-    ${port(from === 's' ? 'srcPort' : 'dstPort')} AS srcPort, ${port(from === 's' ? 'dstPort' : 'srcPort')} AS dstPort,
-    number AS protocol, ${double('least(startMs, untilMs)')}, ${double('greatest(untilMs, startMs)')},
+type Ends = { readonly from: 'src' | 'dst'; readonly to: 'src' | 'dst' }
+
+function way(
+  { from, to }: Ends,
+  bytes: string,
+  packets: string,
+  observer: string,
+  isNumbered: boolean,
+): string {
+  return `SELECT ${from}.words, ${to}.words, ${port(`${from}Port`)}, ${port(`${to}Port`)}, number,
+    ${double('least(startMs, untilMs)')}, ${double('greatest(untilMs, startMs)')},
     ${double(`round((${ipBytes(bytes, packets)}) * rate)`)}, ${double(`round(${packets} * rate)`)},
     ${double('-1')}, ${observer}, ${double(packets)}, ${double('rate')}
-    FROM rows
-    JOIN texts AS st ON st.text = srcText JOIN addresses AS s ON s.id = st.id
-    JOIN texts AS dt ON dt.text = dstText JOIN addresses AS d ON d.id = dt.id
-    JOIN watchers ON watchers.exporter = coalesce(rows.exporter, '')
-      AND watchers.way = CASE WHEN ${isIn} THEN 'in' WHEN ${isOut} THEN 'out' ELSE '' END
-    JOIN observers ON observers.id = watchers.id
-    JOIN protocols ON protocols.text = coalesce(rows.protocol, '') JOIN numbers ON numbers.id = protocols.id
+    FROM rows JOIN named AS src ON src.text = srcText JOIN named AS dst ON dst.text = dstText
+    JOIN seen ON seen.exporter = coalesce(rows.exporter, '') AND seen.way = ${wayOf}
+    ${isNumbered ? '' : "JOIN numbered ON numbered.text = coalesce(rows.protocol, '')"}
     WHERE coalesce(${bytes}, 0) + ${packets} > 0`
 }
 
-async function* streamRows(duck: Duck) {
-  const there = way(['s', 'd'], ['bytes', 'packets'], 'observers.observer')
-  const back = way(['d', 's'], ['backBytes', 'backPackets'], 'observers.back')
+async function* streamRows(duck: Duck, plan: TablePlan, isNumbered: boolean) {
+  const there = way({ from: 'src', to: 'dst' }, 'bytes', 'packets', 'observer', isNumbered)
+  const back = way({ from: 'dst', to: 'src' }, 'backBytes', 'backPackets', 'back', isNumbered)
+  const sql = plan.at.backBytes.length === 0 ? there : `${there} UNION ALL ${back}`
   let records = 0
   let fromUnixMs = Number.POSITIVE_INFINITY
   let untilUnixMs = Number.NEGATIVE_INFINITY
-  for await (const batch of duck.stream(`${there} UNION ALL ${back}`, flowSpecs)) {
+  for await (const batch of duck.stream(sql, flowSpecs)) {
     const { columns, rows } = batch
     records += rows
     for (let row = 0; row < rows; row++) {
