@@ -195,6 +195,15 @@ describe('exports within a packet capture', () => {
     expect(input.remarks).toEqual([])
   })
 
+  it('are not looked for in a UDP length that is a lie', async () => {
+    const payload = Buffer.concat([u(2, 9), Buffer.alloc(60)])
+    for (const stated of [0, 8, 9, 11, 20]) {
+      const lie = Buffer.concat([u(2, 9), u(2, 2055), u(2, stated), u(2, 0), payload])
+      const { records } = await readFlows(pcap(101, [ipv4({ payload: lie })]))
+      expect(records).toHaveLength(1)
+    }
+  })
+
   it('are read up to where the capture cut them', async () => {
     const cut = carried(ipfix(0, 1, set(2, template(256, fields)), set(256, row), set(256, row)), 4739)
     const { records, input } = await readFlows(pcap(101, [cut.subarray(0, cut.length - 8)], cut.length))

@@ -16,6 +16,8 @@ export type CapturedExports = {
 /** Where collectors listen: NetFlow, IPFIX (IANA), sFlow (IANA), and what vendors made customary. */
 const exportPorts = new Set([2055, 2056, 2100, 4432, 4729, 4739, 6343, 9025, 9555, 9985, 9991, 9995, 9996])
 const udpHeaderBytes = 8
+/** A header of IPFIX or of NetFlow v1 alone. */
+const shortestExport = 16
 const none: readonly FlowRecord[] = []
 
 export function createCapturedExports(notes: Notes): CapturedExports {
@@ -24,15 +26,16 @@ export function createCapturedExports(notes: Notes): CapturedExports {
   return {
     add(frame, packet, unixMs) {
       const at = packet.transportAt
-      if (packet.fragment === 'later' || frame.length < at + udpHeaderBytes + 16) return
+      if (packet.fragment === 'later' || frame.length < at + udpHeaderBytes + shortestExport) return
       // The first number of every export version is small: one byte spares a look at nearly all other packets.
       if (frame[at + udpHeaderBytes] !== 0) return
       const length = frame.readUInt16BE(at + 4)
       if (length < udpHeaderBytes) return
       const payload = frame.subarray(at + udpHeaderBytes, Math.min(at + length, frame.length))
+      if (payload.length < shortestExport) return
       const isWhole = payload.length === length - udpHeaderBytes
       const isAtPort = exportPorts.has(packet.dstPort)
-      if (!(isWhole ? isWholeExport(payload) : false) && !(isAtPort && mayBeExport(payload))) return
+      if (!(isWhole && isWholeExport(payload)) && !(isAtPort && mayBeExport(payload))) return
       if (packet.fragment === 'first') {
         notes.unread('flow export in IP fragments, which are not put together', length)
         return
