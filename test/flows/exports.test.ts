@@ -97,6 +97,17 @@ describe('what vendors do', () => {
     expect(end().unread).toEqual([])
   })
 
+  it('messages numbered by what was sent with them, and not before them, are no loss', () => {
+    const { send, end } = session()
+    const fields = template(256, [...ends, [1, 4]])
+    const rows = (count: number) => set(256, ...Array(count).fill(Buffer.concat([pair, u(4, 9)])))
+    send(ipfix(2, 1, set(2, fields), rows(2)))
+    send(ipfix(7, 1, rows(5)))
+    send(ipfix(8, 1, rows(1)))
+    send(ipfix(20, 1, rows(4)))
+    expect(end().lost.map(({ count }) => count)).toEqual([8])
+  })
+
   it('a firewall’s record counts both ways; its events without bytes are no traffic', () => {
     const { send, end } = session()
     const fields = [...ends, [7, 2], [11, 2], [4, 1], [233, 1], [323, 8], [231, 4], [232, 4], [152, 8]]

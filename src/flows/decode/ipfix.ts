@@ -42,6 +42,11 @@ export function decodeIpfix(message: Buffer, context: ExportContext, state: Temp
     at += length
   }
   // The number counts data records sent before this message; unknown as long as a template is missing.
-  context.sequence.saw(`IPFIX records of ${exporter} domain ${domainId}`, message.readUInt32BE(8), counted)
+  context.sequence.saw(
+    `IPFIX records of ${exporter} domain ${domainId}`,
+    message.readUInt32BE(8),
+    counted,
+    true,
+  )
   return records
 }
