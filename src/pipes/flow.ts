@@ -135,17 +135,15 @@ async function findings(
     current += 1
     tally = createServerTally()
   }
-  const take = (settled: readonly Reconciled[]): void => {
-    for (const connection of settled) {
-      tally.add(connection)
-      evidence.add(connection)
-    }
+  const take = (connection: Reconciled): void => {
+    tally.add(connection)
+    evidence.add(connection)
   }
   // What one pair's books could be is shared out among all of its connections, so those are settled together.
   let pair = ''
   let waiting: Observed[] = []
   const settlePair = (): void => {
-    if (waiting.length > 0) take(reconciler.settle(waiting))
+    for (const connection of reconciler.settle(waiting)) take(connection)
     waiting = []
   }
   for await (const batch of connections) {
@@ -155,7 +153,7 @@ async function findings(
       while (current < number) close()
       pair = its
       if (reconciler.pairs.has(its)) waiting.push(observed)
-      else take(reconciler.settle([observed]))
+      else take(reconciler.settleUnspoken(observed))
     }
   }
   settlePair()

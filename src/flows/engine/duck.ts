@@ -73,7 +73,10 @@ export class Duck {
         autoload_known_extensions: 'false',
         preserve_insertion_order: 'false',
       })
-      return new Duck(folder, instance, await instance.connect())
+      const connection = await instance.connect()
+      // It is thrown away with its folder.
+      await connection.run('PRAGMA disable_checkpoint_on_shutdown')
+      return new Duck(folder, instance, connection)
     } catch (error) {
       await rm(folder, { recursive: true, force: true })
       throw failed(error)

@@ -51,6 +51,8 @@ export type Reconciler = {
   readonly pairs: ReadonlySet<string>
   /** Settles what was observed between two addresses of one server. All of one 5-tuple must come in one call. */
   readonly settle: (observed: readonly Observed[]) => readonly Reconciled[]
+  /** The same for a connection of a pair that no book speaks of. */
+  readonly settleUnspoken: (observed: Observed) => Reconciled
   /** After everything was settled: what the books have and the records do not. */
   readonly notSeen: (leaves: Leaves) => readonly EnteredNotSeen[]
 }
@@ -81,16 +83,45 @@ export function createReconciler(
     settle(observed) {
       const connections = observed.map(seen => {
         const tuple = directedKey(seen.srcAddr, seen.srcPort, seen.dstAddr, seen.dstPort)
-        return settleOne(seen, seen.protocol === TCP ? (conversations.get(tuple) ?? []) : [])
+        return settleOne(seen, seen.protocol === TCP ? (conversations.get(tuple) ?? none) : none)
       })
       spendLeftOvers(connections, byPair)
       return connections
     },
+    settleUnspoken: seen => settleOne(seen, none),
     notSeen: leaves => notSeen([...conversations.values()].flat(), leaves),
   }
 }
 
+/** Nearly all that is seen: one record, of which no book speaks. Hot path. */
+function settleLone(seen: Observed, segment: Segment): Reconciled {
+  const { ipBytes, packets, samplingRate, sampledPackets } = segment
+  const isDisputed = seen.place.country === null
+  return {
+    observed: seen,
+    fromUnixMs: segment.startUnixMs,
+    untilUnixMs: segment.endUnixMs,
+    ipBytes,
+    packets,
+    instructed: 0,
+    claimed: 0,
+    unexplained: isDisputed ? 0 : ipBytes,
+    disputed: isDisputed ? ipBytes : 0,
+    overhead: 0,
+    couldBe: 0,
+    duplicateBytes: 0,
+    repeats: 0,
+    variance: samplingRate > 1 ? ipBytes ** 2 / Math.max(1, sampledPackets) : 0,
+    instruction: null,
+    entryIds: none,
+    faults: none,
+  }
+}
+
+const none: readonly never[] = []
+
 function settleOne(seen: Observed, conversations: readonly Conversation[]): Reconciled {
+  if (seen.segments.length === 1 && conversations.length === 0) return settleLone(seen, seen.segments[0]!)
   const { pieces, duplicateBytes, repeats } = dedupe(seen.segments)
   const isIpv6 = seen.srcAddr.includes(':')
   const unmatched: Segment[] = []
