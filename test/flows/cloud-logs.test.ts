@@ -1,4 +1,5 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { flowLine, readFlows } from '../support/read-flows.ts'
 
@@ -78,6 +79,103 @@ describe('AWS flow logs', () => {
     )
     expect(records).toHaveLength(1)
     expect(input.unread.reduce((sum, { count }) => sum + count, 0)).toBe(5)
+  })
+})
+
+describe('AWS flow logs of every version', () => {
+  const row: Readonly<Record<string, string>> = {
+    version: '8',
+    'account-id': '123456789012',
+    'interface-id': 'eni-0a1',
+    srcaddr: '10.0.0.5',
+    dstaddr: '10.0.0.9',
+    srcport: '443',
+    dstport: '51000',
+    protocol: '6',
+    packets: '10',
+    bytes: '5000',
+    start: '1700000000',
+    end: '1700000060',
+    action: 'ACCEPT',
+    'log-status': 'OK',
+    'vpc-id': 'vpc-1',
+    'subnet-id': 'subnet-1',
+    'instance-id': 'i-1',
+    'tcp-flags': '19',
+    type: 'IPv4',
+    'pkt-srcaddr': '10.0.1.7',
+    'pkt-dstaddr': '203.0.113.5',
+    region: 'ap-south-1',
+    'az-id': 'aps1-az1',
+    'sublocation-type': '-',
+    'sublocation-id': '-',
+    'pkt-src-aws-service': '-',
+    'pkt-dst-aws-service': 'AMAZON',
+    'flow-direction': 'egress',
+    'traffic-path': '8',
+    'ecs-cluster-arn': 'arn:aws:ecs:ap-south-1:123456789012:cluster/c',
+    'ecs-cluster-name': 'c',
+    'ecs-container-instance-arn': '-',
+    'ecs-container-instance-id': '-',
+    'ecs-container-id': '-',
+    'ecs-second-container-id': '-',
+    'ecs-service-name': 's',
+    'ecs-task-definition-arn': '-',
+    'ecs-task-arn': '-',
+    'ecs-task-id': '-',
+    'reject-reason': '-',
+    'resource-id': 'r-1',
+    'encryption-status': '0',
+  }
+  const expected = ['10.0.1.7:443>203.0.113.5:51000/6 10/5000']
+
+  it('have their fields in any order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(Object.keys(row), { minLength: 42 }), async names => {
+        const lines = [names.join(' '), names.map(name => row[name]).join(' ')]
+        const { records, input } = await readFlows(text(...lines))
+        expect(records.map(flowLine)).toEqual(expected)
+        expect(records[0]).toMatchObject({ direction: 'out', exporter: 'eni-0a1' })
+        expect(input.unread).toEqual([])
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('are read from files put end to end, each with a header of its own, compressed one by one', async () => {
+    const file = (names: readonly string[]) => text(names.join(' '), names.map(name => row[name]).join(' '))
+    const names = Object.keys(row)
+    const bytes = Buffer.concat([gzipSync(file(names)), gzipSync(file(names.toReversed()))])
+    const { records, input } = await readFlows(bytes, 100)
+    expect(records.map(flowLine)).toEqual([...expected, ...expected])
+    expect(input.unread).toEqual([])
+  })
+
+  it('come out of CloudWatch with times before them, and as events in JSON', async () => {
+    const line = '2 123456789012 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 100 1418530010 1418530070 ACCEPT OK'
+    const flow = ['10.0.0.1:1>10.0.0.2:2/6 1/100']
+    const exported = await readFlows(text(`2014-12-14T04:06:50.000Z ${line}`))
+    expect(exported.records.map(flowLine)).toEqual(flow)
+    const document = JSON.stringify({
+      messageType: 'DATA_MESSAGE',
+      logEvents: [
+        { id: '1', timestamp: 1, message: line },
+        { id: '2', timestamp: 1, message: '2 123456789012 eni-1 - - - - - - - 1 2 - SKIPDATA' },
+      ],
+    })
+    const events = await readFlows(Buffer.from(document + document), 50)
+    expect(events.input.formats).toEqual(['aws-events'])
+    expect(events.records.map(flowLine)).toEqual([...flow, ...flow])
+    expect(events.input.lost[0]!.count).toBe(2)
+  })
+
+  it('may have any line ends', async () => {
+    const { records } = await readFlows(
+      Buffer.from(
+        'srcaddr dstaddr bytes packets start end\r\n10.0.0.1 10.0.0.2 5 1 1700000000 1700000001\r\n',
+      ),
+    )
+    expect(records.map(flowLine)).toEqual(['10.0.0.1:0>10.0.0.2:0/0 1/5'])
   })
 })
 

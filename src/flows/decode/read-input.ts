@@ -13,6 +13,7 @@ import type { CsvMapping } from './csv-mapping.ts'
 import { readExportFile } from './export-file.ts'
 import { readFlowCapture } from './flow-capture.ts'
 import { readGcpFlowLog } from './gcp.ts'
+import { logEventLines } from './log-events.ts'
 import { readNfdumpListing } from './nfdump-text.ts'
 import { type InputNotes, Notes } from './notes.ts'
 import { readPcap } from './pcap.ts'
@@ -182,6 +183,10 @@ function decode(
       return readExportFile(source, name, notes)
     case 'aws':
       return readVpcLog(awsFlowLog, source, name, notes, observers)
+    case 'aws-events': {
+      const lines = new ByteSource(logEventLines(source, notes))
+      return readVpcLog(awsFlowLog, lines, name, notes, observers)
+    }
     case 'alibaba':
       return readVpcLog(alibabaFlowLog, source, name, notes, observers)
     case 'azure':

@@ -11,6 +11,7 @@ import { zeekPath } from './zeek.ts'
 
 export type TextFormat =
   | 'aws'
+  | 'aws-events'
   | 'alibaba'
   | 'azure'
   | 'gcp'
@@ -55,6 +56,9 @@ function vpcLogFormat(line: string): 'aws' | 'alibaba' | null {
 
 function jsonFormat(text: string, mapping: CsvMapping | null): TextFormat | null {
   if (/"flow(?:Tuples|Records)"|"(?:NetworkSecurityGroupFlow|FlowLogFlow)Event"/.test(text)) return 'azure'
+  const message = /"message"\s*:\s*"([^"\\]{1,2048})"/.exec(text)?.[1]
+  if (message !== undefined && /"(?:logE|e)vents"\s*:/.test(text) && vpcLogFormat(message.trim()) === 'aws')
+    return 'aws-events'
   for (const row of firstRows(text)) {
     const format = rowFormat(row, mapping)
     if (format !== null) return format
