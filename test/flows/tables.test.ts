@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { auditCommand } from '../../src/cli/audit.ts'
 import { parseCsvMapping } from '../../src/flows/decode/csv-mapping.ts'
 import { flowLine, readFlows } from '../support/read-flows.ts'
 
@@ -184,6 +188,39 @@ samplingRate: 10
   it('leaves what is recognised by itself alone', async () => {
     const aws = text('2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 100 1418530010 1418530070 ACCEPT OK')
     expect((await readFlows(aws, 65_536, parseCsvMapping(mapping))).input.formats).toEqual(['aws'])
+  })
+
+  it('is given on the command line, and a wrong one is refused by name', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-tables-'))
+    const file = (name: string, content: string | Buffer) => {
+      writeFileSync(join(folder, name), content)
+      return join(folder, name)
+    }
+    const run = async (map: string) => {
+      let [stdout, stderr] = ['', '']
+      const flows = file(
+        'flows.txt',
+        text('Beginn;Dauer;Quelle;Ziel;Menge;Pakete', '1492167382500;1500;10.0.0.5;8.8.8.8;100;2'),
+      )
+      const servers = file('servers.csv', 'cidr,server,country\n10.0.0.5,app,IN\n')
+      const code = await auditCommand(
+        [flows, '--servers', servers, '--csv-map', file('map.yaml', map), '--json'],
+        {
+          stdout: { write: out => (stdout += out) },
+          stderr: { write: out => (stderr += out) },
+          env: {},
+          isTty: false,
+        },
+      )
+      return { code, stdout, stderr }
+    }
+    const good = await run(mapping)
+    expect(good.stderr).toBe('')
+    expect(JSON.parse(good.stdout)).toMatchObject({ totals: { bytesAbroad: 1400 } })
+    const bad = await run('columns: {}')
+    expect(bad).toMatchObject({ code: 2, stdout: '' })
+    expect(bad.stderr).toContain('map.yaml: the mapping: "columns" lacks srcAddr')
+    rmSync(folder, { recursive: true })
   })
 
   it('that is wrong is refused with everything that is wrong', () => {
