@@ -39,6 +39,7 @@ export function judge(fleet: Fleet, report: AuditReport): Judgement {
   }
 }
 
+/** Sent abroad on order, or sent abroad what nobody explains and is more than any server sends. */
 function isNamed(row: AuditReport['servers'][number]): boolean {
-  return row.instructed + row.claimed > 1_000_000 || row.unexplained + row.disputed > 1_000_000
+  return row.instructed + row.claimed > 1_000_000 || !row.innocence.isInnocent
 }

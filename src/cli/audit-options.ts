@@ -21,6 +21,7 @@ export type AuditOptions =
       /** Empty: the customer's own. */
       readonly trust: readonly string[]
       readonly places: string | null
+      readonly expected: string | null
       /** How a table of one's own is to be read. */
       readonly csvMap: string | null
       readonly home: CountryCode | null
@@ -46,6 +47,7 @@ CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
                      (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
   --csv-map FILE     how a table whose columns are not recognised is to be read (docs/audit.md)
+  --expected FILE    what you have looked at and found in order (docs/formats/expected.md)
   --html FILE        write the report as one page that stands alone
   --bundle FILE      write the evidence behind it as JSON
   --sign KEY         sign the bundle with this key (from holdfast keygen), so that holdfast verify accepts it
@@ -96,6 +98,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     statements: values.statement ?? [],
     trust: values.trust ?? [],
     places: values.places ?? null,
+    expected: values.expected ?? null,
     csvMap: values['csv-map'] ?? null,
     home,
     html: values.html ?? null,
@@ -118,6 +121,7 @@ function parsed(argv: readonly string[]) {
         statement: { type: 'string', multiple: true },
         trust: { type: 'string', multiple: true },
         places: { type: 'string' },
+        expected: { type: 'string' },
         'csv-map': { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },

@@ -7,6 +7,7 @@ import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
 import { type CsvMapping, parseCsvMapping } from '../flows/decode/csv-mapping.ts'
+import { parseExpected } from '../flows/detect/expected.ts'
 import type { FlowSource } from '../flows/engine/read-flows.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
@@ -70,6 +71,8 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     home: options.home,
     databases: 'installed',
   }
+  const expectedFile = options.expected === null ? null : await readInputFile(options.expected)
+  const expected = expectedFile === null ? null : parseExpected(options.expected!, expectedFile.content)
   const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await readStatements(options, io)
@@ -90,9 +93,11 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     inputs: {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
+      expected: expectedFile?.input ?? null,
       statements,
       home: options.home,
     },
+    expected,
     engine: { memoryMiB: options.memoryMiB, threads: availableParallelism() },
     nowUnixMs: Date.now(),
     onProgress: progressTo(io),

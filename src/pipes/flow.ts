@@ -1,12 +1,13 @@
 import { isoTime } from '../core/time.ts'
 import type { TrafficSums } from '../flows/attribute/attribute.ts'
-import type { Observed } from '../flows/attribute/observed.ts'
-import type { ListedServer } from '../flows/attribute/server-list.ts'
 import type { CsvMapping } from '../flows/decode/csv-mapping.ts'
-import { type AbroadStore, openAbroadStore } from '../flows/engine/abroad-store.ts'
+import type { ReadInput } from '../flows/decode/read-input.ts'
+import type { ExpectedMarks } from '../flows/detect/expected.ts'
+import { defaultLimits, type InnocenceLimits } from '../flows/detect/innocence.ts'
+import { type AbroadStore, openAbroadStore, type StoredConnection } from '../flows/engine/abroad-store.ts'
 import type { DuckOptions } from '../flows/engine/duck.ts'
 import { type FlowSource, readFlows } from '../flows/engine/read-flows.ts'
-import { type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
+import { type Directory, type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
@@ -17,9 +18,10 @@ import { coverageOf } from '../flows/report/coverage.ts'
 import { relayBytes } from '../flows/report/findings.ts'
 import { method } from '../flows/report/method.ts'
 import type { AuditReport, Inputs, ServerReport } from '../flows/report/report-types.ts'
-import { createGrades, createServerTally } from '../flows/report/server-tally.ts'
-import { serverReport, worstFirst } from '../flows/report/servers.ts'
+import { createServerJudge, type ServerJudge } from '../flows/report/server-judge.ts'
+import { createGrades } from '../flows/report/server-tally.ts'
 import { verdictOf } from '../flows/report/verdict.ts'
+import { worstFirst } from '../flows/report/worst-first.ts'
 
 export type AuditSources = {
   readonly flows: readonly FlowSource[]
@@ -32,6 +34,10 @@ export type AuditSources = {
   /** Named in the report beside the flows. */
   readonly inputs: Omit<Inputs, 'flows'>
   readonly engine: DuckOptions
+  /** What passes for innocent, where it is not what is stated for everybody. */
+  readonly limits?: InnocenceLimits
+  /** Marks of what is expected. */
+  readonly expected?: ExpectedMarks | null
   readonly nowUnixMs: number
   readonly onProgress: (input: string, records: number) => void
 }
@@ -71,14 +77,13 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
 
   // Find: what is to be said of each server.
   const names = (id: number) => observers.get(id) ?? id.toString(36)
-  const connections = store.connections(list.servers, book, names)
-  const found = await findings(
-    connections,
-    reconciler,
-    traffic,
-    await store.outsiders(relayBytes),
-    list.servers,
-  )
+  const judge = createServerJudge({
+    ...periodOf(flows),
+    limits: sources.limits ?? defaultLimits,
+    expected: sources.expected ?? null,
+    nowUnixMs: sources.nowUnixMs,
+  })
+  const found = await judgeServers(store, directory, reconciler, judge, traffic, names)
   const enteredNotSeen = reconciler.notSeen((srcAddr, dstAddr, unixMs) => {
     const server = book.serverAt(book.find(srcAddr), unixMs)
     const { basis, country } = book.placeAt(book.find(dstAddr), unixMs)
@@ -106,57 +111,72 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   return { report, evidence }
 }
 
+/** The records' time; without records, no time at all. */
+function periodOf(flows: readonly ReadInput[]) {
+  const from = Math.min(...flows.map(({ fromUnixMs }) => fromUnixMs ?? Number.POSITIVE_INFINITY))
+  const until = Math.max(...flows.map(({ untilUnixMs }) => untilUnixMs ?? Number.NEGATIVE_INFINITY))
+  return from <= until
+    ? { periodFromUnixMs: from, periodUntilUnixMs: until }
+    : { periodFromUnixMs: 0, periodUntilUnixMs: 0 }
+}
+
 /** Server by server, pair by pair: nothing of what is settled is kept but sums and the largest connections. */
-async function findings(
-  connections: ReturnType<AbroadStore['connections']>,
+async function judgeServers(
+  store: AbroadStore,
+  { list, book }: Directory,
   reconciler: Reconciler,
+  judge: ServerJudge,
   traffic: TrafficSums,
-  outsiders: Awaited<ReturnType<AbroadStore['outsiders']>>,
-  list: readonly ListedServer[],
+  observerName: (id: number) => string,
 ) {
   const totals = createGrades()
   const evidence = createEvidence()
-  const relays = Map.groupBy(outsiders, ({ number }) => number)
+  const relays = Map.groupBy(await store.outsiders(relayBytes), ({ number }) => number)
+  await using domestic = store.domesticHours()
   const servers: ServerReport[] = []
   const all = { duplicateBytes: 0, repeats: 0, isSampled: false }
-  let tally = createServerTally()
   let current = 0
+  let server = judge.begin(list.servers[current]!)
 
-  const close = (): void => {
+  const close = async (): Promise<void> => {
     if (traffic.records[current]! > 0) {
-      const sums = tally.sums()
+      const hours = judge.hours()
+      await domestic.of(current, hours.add)
+      const ofServer = relays.get(current) ?? []
+      const { report, sums } = server.finish(traffic.domesticBytes[current]!, hours.bytes, ofServer)
+      servers.push(report)
       totals.addAll(sums)
       all.duplicateBytes += sums.duplicateBytes
       all.repeats += sums.repeats
       all.isSampled ||= sums.isSampled
-      const ofServer = relays.get(current) ?? []
-      servers.push(serverReport(list[current]!, traffic.domesticBytes[current]!, tally, ofServer))
     }
     current += 1
-    tally = createServerTally()
+    if (current < list.servers.length) server = judge.begin(list.servers[current]!)
   }
-  const take = (connection: Reconciled): void => {
-    tally.add(connection)
+  const take = (connection: Reconciled, receivedBytes: number | null): void => {
+    server.add(connection, receivedBytes)
     evidence.add(connection)
   }
   // What one pair's books could be is shared out among all of its connections, so those are settled together.
   let pair = ''
-  let waiting: Observed[] = []
+  let waiting: StoredConnection[] = []
   const settlePair = (): void => {
-    for (const connection of reconciler.settle(waiting)) take(connection)
+    const settled = reconciler.settle(waiting.map(({ observed }) => observed))
+    for (const [i, connection] of settled.entries()) take(connection, waiting[i]!.receivedBytes)
     waiting = []
   }
-  for await (const batch of connections) {
-    for (const { number, observed } of batch) {
+  for await (const batch of store.connections(list.servers, book, observerName)) {
+    for (const connection of batch) {
+      const { number, observed } = connection
       const its = addressPair(observed.srcAddr, observed.dstAddr)
-      if (its !== pair || number !== current) settlePair()
-      while (current < number) close()
+      if (waiting.length > 0 && (its !== pair || number !== current)) settlePair()
+      while (current < number) await close()
       pair = its
-      if (reconciler.pairs.has(its)) waiting.push(observed)
-      else take(reconciler.settleUnspoken(observed))
+      if (reconciler.pairs.has(its)) waiting.push(connection)
+      else take(reconciler.settleUnspoken(observed), connection.receivedBytes)
     }
   }
   settlePair()
-  while (current < list.length) close()
+  while (current < list.servers.length) await close()
   return { servers: servers.sort(worstFirst), totals: totals.sums(), evidence: evidence.rows(), ...all }
 }

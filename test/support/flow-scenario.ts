@@ -147,7 +147,7 @@ export async function auditScenario(options: {
     },
     books: options.books ?? [],
     hasQuorum: options.hasQuorum ?? (() => true),
-    inputs: { inventory: file, places: null, statements: [], home: 'IN' },
+    inputs: { inventory: file, places: null, expected: null, statements: [], home: 'IN' },
     engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: startUnixMs,
     onProgress: () => {},

@@ -3,11 +3,11 @@ import { type AttributedRows, abroadSpecs, hourSpecs, pairSpecs } from '../attri
 import type { AddressBook } from '../attribute/known-address.ts'
 import type { Observed, Segment } from '../attribute/observed.ts'
 import type { ListedServer } from '../attribute/server-list.ts'
-import type { ColumnSpecs } from '../columns.ts'
+import { type ColumnSpecs, makeColumns } from '../columns.ts'
 import type { SeenTimes } from '../reconcile/clock.ts'
 import { Duck, type DuckOptions } from './duck.ts'
 
-/** One connection abroad, with what its destination sent to the server in all; `null` where nothing was recorded. */
+/** One connection abroad, with what its destination sent to the server in all; `null`: no inbound traffic was recorded. */
 export type StoredConnection = {
   /** The server's number in the inventory. */
   readonly number: number
@@ -92,7 +92,7 @@ export async function openAbroadStore(options: DuckOptions) {
       observerName: (id: number) => string,
     ): AsyncGenerator<readonly StoredConnection[]> {
       const stream = duck.stream(
-        `SELECT abroad.*, coalesce(sums.ipBytes, -1)
+        `SELECT abroad.*, coalesce(sums.ipBytes, 0)
          FROM abroad LEFT JOIN
            (SELECT server, address, sum(ipBytes) AS ipBytes FROM received GROUP BY ALL) AS sums
            ON sums.server = abroad.server AND sums.address = abroad.dst
@@ -100,6 +100,7 @@ export async function openAbroadStore(options: DuckOptions) {
            abroad.ipBytes, packets`,
         connectionSpecs,
       )
+      const [inbound] = await duck.rows('SELECT 1 FROM received LIMIT 1')
       let open: StoredConnection | null = null
       // Server, destination, source, protocol, ports: what tells connections apart, in the order of the rows.
       const last = new Uint32Array(11)
@@ -133,11 +134,10 @@ export async function openAbroadStore(options: DuckOptions) {
               dstPort,
               protocol: columns.protocol[row]!,
             }
-            const received = columns.received[row]!
             open = {
               number,
               observed: { server, home, ...ends, place, segments: [] },
-              receivedBytes: received < 0 ? null : received,
+              receivedBytes: inbound === undefined ? null : columns.received[row]!,
             }
           }
           const payload = columns.payloadBytes[row]!
@@ -176,12 +176,35 @@ export async function openAbroadStore(options: DuckOptions) {
       return found
     },
 
-    /** What each server sent within the country, by hours since 1970. */
-    async *domesticHours(): AsyncGenerator<{ number: number; hour: number; ipBytes: number }> {
+    /**
+     * What each server sent within the country, by hours since 1970. To be asked for servers in ascending order; the
+     * hours of one that is passed over are gone.
+     */
+    domesticHours() {
       const sql = 'SELECT server, hour, sum(ipBytes) FROM domestic GROUP BY ALL ORDER BY ALL'
-      for await (const { rows, columns } of duck.stream(sql, hourSpecs))
-        for (let row = 0; row < rows; row++)
-          yield { number: columns.server[row]!, hour: columns.hour[row]!, ipBytes: columns.ipBytes[row]! }
+      const stream = duck.stream(sql, hourSpecs)
+      let batch = { rows: 0, columns: makeColumns(hourSpecs, 0) }
+      let row = 0
+      let hasEnded = false
+      return {
+        async of(server: number, take: (hour: number, ipBytes: number) => void): Promise<void> {
+          for (;;) {
+            for (; row < batch.rows; row++) {
+              const found = batch.columns.server[row]!
+              if (found > server) return
+              if (found === server) take(batch.columns.hour[row]!, batch.columns.ipBytes[row]!)
+            }
+            const step = hasEnded ? null : await stream.next()
+            if (step === null || step.done === true) {
+              hasEnded = true
+              return
+            }
+            batch = step.value
+            row = 0
+          }
+        },
+        [Symbol.asyncDispose]: async () => void (await stream.return(undefined)),
+      }
     },
 
     [Symbol.asyncDispose]: () => duck[Symbol.asyncDispose](),

@@ -108,7 +108,7 @@ export class Duck {
   }
 
   /**
-   * Rows of a query, some at a time, in its order. `sql` must give exactly the columns of `specs`, in their order and of
+   * Rows of a query, some at a time, in its order. Several queries can be read at once. `sql` must give exactly the columns of `specs`, in their order and of
    * their types. The columns are valid until the next step.
    */
   async *stream<Specs extends ColumnSpecs>(
@@ -116,11 +116,8 @@ export class Duck {
     specs: Specs,
   ): AsyncGenerator<{ readonly rows: number; readonly columns: Columns<Specs> }> {
     const names = Object.keys(specs)
-    const result = await this.#connection.stream(sql).catch(rethrow)
     const columns = makeColumns(specs, vectorRows)
-    for (;;) {
-      const chunk = await result.fetchChunk().catch(rethrow)
-      if (chunk === null || chunk.rowCount === 0) return
+    for await (const chunk of this.#chunks(sql)) {
       const rows = chunk.rowCount
       for (const [index, name] of names.entries()) {
         const size = bytesOf[specs[name]!] * rows
@@ -132,12 +129,24 @@ export class Duck {
     }
   }
 
+  /** Each on a connection of its own: on one, a second query ends the first. */
+  async *#chunks(sql: string): AsyncGenerator<DuckDBDataChunk> {
+    const connection = await this.#instance.connect()
+    try {
+      const result = await connection.stream(sql).catch(rethrow)
+      for (;;) {
+        const chunk = await result.fetchChunk().catch(rethrow)
+        if (chunk === null || chunk.rowCount === 0) return
+        yield chunk
+      }
+    } finally {
+      connection.closeSync()
+    }
+  }
+
   /** Rows of a text and a number, some at a time. */
   async *texts(sql: string): AsyncGenerator<readonly (readonly [string, number])[]> {
-    const result = await this.#connection.stream(sql).catch(rethrow)
-    for (;;) {
-      const chunk = await result.fetchChunk().catch(rethrow)
-      if (chunk === null || chunk.rowCount === 0) return
+    for await (const chunk of this.#chunks(sql)) {
       const numbers = chunk.getColumnValues(1)
       yield chunk.getColumnValues(0).map((text, row) => [String(text), Number(numbers[row])] as const)
     }

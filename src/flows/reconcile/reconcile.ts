@@ -12,6 +12,8 @@ import { addressPair, type Words } from './words.ts'
 /** One observed connection and what became of its bytes. All are IP bytes; the four grades add up to `ipBytes`. */
 export type Reconciled = {
   readonly observed: Observed
+  /** Its records, each byte once. */
+  readonly pieces: readonly Segment[]
   readonly fromUnixMs: number
   readonly untilUnixMs: number
   readonly ipBytes: number
@@ -99,6 +101,7 @@ function settleLone(seen: Observed, segment: Segment): Reconciled {
   const isDisputed = seen.place.country === null
   return {
     observed: seen,
+    pieces: seen.segments,
     fromUnixMs: segment.startUnixMs,
     untilUnixMs: segment.endUnixMs,
     ipBytes,
@@ -160,6 +163,7 @@ function settleOne(seen: Observed, conversations: readonly Conversation[]): Reco
   const isDisputed = seen.place.country === null
   return {
     observed: seen,
+    pieces,
     fromUnixMs,
     untilUnixMs,
     ipBytes,

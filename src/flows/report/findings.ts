@@ -1,5 +1,7 @@
+import type { DetectionKind } from '../detect/detection.ts'
+import { targetText } from '../detect/words.ts'
 import type { BookFault } from '../reconcile/conversation.ts'
-import type { Finding } from './report-types.ts'
+import type { DetectionReport, Finding } from './report-types.ts'
 import type { TallySums } from './server-tally.ts'
 import { humanBytes, humanCount } from './units.ts'
 
@@ -20,10 +22,28 @@ const faultTitles: Readonly<Record<BookFault['kind'], { title: string; severity:
   'beyond-entered-objects': { title: 'More bytes entered than the entered objects can be', severity: 'high' },
 }
 
+/** Below this a detection is not among the findings. */
+const leastScore = 25
+
+const detectionTitles: Readonly<Record<DetectionKind, string>> = {
+  beacon: 'Regular contact',
+  'long-connection': 'A connection that lasts for hours',
+  'first-seen': 'New in the last days',
+  'upload-ratio': 'Sends much more than it gets',
+  schedule: 'Sends at certain hours only',
+  'volume-change': 'Sends more than it used to',
+  'slow-drip': 'Small amounts over many days',
+  'dns-tunnel': 'Name look-ups that carry data',
+  'icmp-tunnel': 'ICMP that carries data',
+  'cover-protocol': 'Not what its port is for',
+  'fan-out': 'Spread over many addresses',
+}
+
 /** What the audit says of one server, gravest first. `relays`: domestic hosts outside the inventory, and their bytes. */
 export function findingsOf(
   sums: TallySums,
   relays: readonly { readonly address: string; readonly ipBytes: number }[],
+  detections: readonly DetectionReport[],
 ): Finding[] {
   const findings: Finding[] = []
   const size = (bytes: number): Finding['severity'] => (bytes >= smallBytes ? 'high' : 'low')
@@ -67,6 +87,25 @@ export function findingsOf(
       title: `${humanBytes(ipBytes)} to ${address}, a domestic host outside the inventory`,
       detail: 'What it passes on is not in these records. If it is yours, add it to the inventory.',
       bytes: ipBytes,
+    })
+  }
+  // The rest is in `detections`: too faint to be worth a reader's time.
+  for (const detection of detections.filter(({ score }) => score >= leastScore)) {
+    const { kind, destination, expected, attack } = detection
+    const at = destination === null ? '' : `: ${targetText(destination)}`
+    const signs = attack.map(({ id }) => id).join(', ')
+    const mark =
+      expected === null
+        ? detection.markRanOut
+          ? ' A mark of it as expected has run out.'
+          : ''
+        : ` Expected: ${expected.reason} (${expected.by}).`
+    findings.push({
+      kind,
+      severity: expected === null ? detection.severity : 'info',
+      title: `${detectionTitles[kind]}${at}`,
+      detail: `${detection.reason} Score ${detection.score}; ATT&CK ${signs}.${mark}`,
+      bytes: detection.bytes,
     })
   }
   const rank = { high: 0, medium: 1, low: 2, info: 3 }

@@ -1,3 +1,4 @@
+import { innocenceText } from '../detect/innocence.ts'
 import { allowance } from '../reconcile/bounds.ts'
 import { maxOffsetMs } from '../reconcile/clock.ts'
 import { overheadCap } from '../reconcile/explain.ts'
@@ -19,6 +20,7 @@ export const method: Method = {
     `Entered objects bound what an instruction or a client’s reads can be: their bytes and ${allowance.share * 100} %, ${allowance.perObjectBytes / 1024} KiB for each object of a transfer, and ${allowance.flatBytes / 1024 / 1024} MiB.`,
     `A region’s clock may differ by up to ${maxOffsetMs / 60_000} minutes; the offset is estimated from exact matches. "Could be" looks ${couldBeWindowMs / 60_000} minutes around.`,
   ],
+  innocence: innocenceText(),
   limits: [
     'Flow records prove volume and destination, not content.',
     'Who controls the exporter can spoil the records; compare independent exporters.',

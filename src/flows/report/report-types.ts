@@ -1,4 +1,5 @@
 import type { ReadInput } from '../decode/read-input.ts'
+import type { Detection } from '../detect/detection.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
 
 /** What `audit --json` prints. Bytes are IP bytes; the four grades of a row add up to its bytes. */
@@ -41,8 +42,30 @@ export type ServerReport = Grades & {
   readonly unexplainedInterval: Interval
   readonly bytesDomestic: number
   readonly connections: number
+  /** By the stated threshold (`method.innocence`): is what nobody explains no more than any server sends? */
+  readonly innocence: { readonly isInnocent: boolean; readonly reasons: readonly string[] }
   readonly destinations: readonly DestinationReport[]
   readonly findings: readonly Finding[]
+  readonly detections: readonly DetectionReport[]
+  /** Detections beyond those that are listed, by kind. */
+  readonly detectionsLeftOut: Readonly<Record<string, number>>
+  /** What could not be judged, and why. */
+  readonly remarks: readonly string[]
+  /** Bytes abroad over the period, in bins of so many hours; `open`: of these, what nothing explains. */
+  readonly activity: {
+    readonly hoursEach: number
+    readonly abroad: readonly number[]
+    readonly open: readonly number[]
+  }
+}
+
+export type DetectionReport = Detection & {
+  readonly from: string
+  readonly until: string
+  /** The auditor's mark, if one covers it. */
+  readonly expected: { readonly reason: string; readonly by: string } | null
+  /** A mark covered it once and has run out. */
+  readonly markRanOut: boolean
 }
 
 export type DestinationReport = Grades & {
@@ -122,6 +145,8 @@ export type Inputs = {
   readonly flows: readonly ReadInput[]
   readonly inventory: FileInput
   readonly places: FileInput | null
+  /** Marks of what is expected. */
+  readonly expected: FileInput | null
   readonly statements: readonly StatementInput[]
   readonly home: string | null
 }
@@ -129,5 +154,6 @@ export type Inputs = {
 export type Method = {
   readonly basis: string
   readonly rules: readonly string[]
+  readonly innocence: readonly string[]
   readonly limits: readonly string[]
 }

@@ -1,11 +1,11 @@
-import { plural, smallBytes } from './findings.ts'
+import { plural } from './findings.ts'
 import type { Coverage, Grades, Verdict } from './report-types.ts'
 import { humanBytes } from './units.ts'
 
 /** The first sentence of the report. It says no more than the records carry. */
 export function verdictOf(
   totals: Grades,
-  servers: readonly { readonly unexplained: number }[],
+  servers: readonly Judged[],
   coverage: Coverage,
   hasStatements: boolean,
 ): Verdict {
@@ -36,11 +36,17 @@ export function verdictOf(
   return { state: 'nothing-abroad', text: `These records show no byte that left the country.${gap}` }
 }
 
+type Judged = {
+  readonly unexplained: number
+  readonly innocence: { readonly isInnocent: boolean }
+}
+
 /** Acknowledgements of what others sent, name look-ups, time: they are counted, and nobody is accused of them alone. */
-function fromServers(servers: readonly { readonly unexplained: number }[]): string {
-  const grave = servers.filter(({ unexplained }) => unexplained >= smallBytes).length
-  const small = servers.filter(({ unexplained }) => unexplained > 0 && unexplained < smallBytes).length
-  const each = `under ${humanBytes(smallBytes)} each`
-  if (grave === 0) return `from ${plural(small, 'server')}, ${each}`
-  return `from ${plural(grave, 'server')}${small === 0 ? '' : ` (and ${each} from ${small} more)`}`
+function fromServers(servers: readonly Judged[]): string {
+  const open = servers.filter(({ unexplained }) => unexplained > 0)
+  const innocent = open.filter(({ innocence }) => innocence.isInnocent).length
+  const named = open.length - innocent
+  const little = 'no more than any server sends'
+  if (named === 0) return `from ${plural(innocent, 'server')}, ${little}`
+  return `from ${plural(named, 'server')}${innocent === 0 ? '' : ` (and ${little} from ${innocent} more)`}`
 }
