@@ -1,5 +1,6 @@
 /**
- * How well detection beside volume tells: `node bench/detect.ts [--seeds 20] [--from 1000] [--keep NAME]`. Each seed
+ * How well detection beside volume tells: `node bench/detect.ts [--seeds 20] [--from 1000] [--keep NAME]` (`--seeds 0` for the
+ * cost alone). Each seed
  * makes honest servers of five profiles and, for each way to hide, an honest server that also does that, 30 days each.
  * Found means: 50 points or more, of the kind in question, at an address that it used. A false alarm is 50 points or
  * more anywhere else. Then the cost of a connection, one thread.
@@ -8,11 +9,14 @@ import { writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { CountryCode } from '../src/core/ids.ts'
 import type { Detection } from '../src/flows/detect/detection.ts'
 import { isInnocent } from '../src/flows/detect/innocence.ts'
+import { createPairColumns } from '../src/flows/detect/pair-columns.ts'
+import { createServerDetector } from '../src/flows/detect/server-detector.ts'
 import { guiltyWays } from '../test/support/guilty-traffic.ts'
 import { innocentProfiles, watchedProfiles } from '../test/support/innocent-traffic.ts'
-import { createTraffic } from '../test/support/traffic.ts'
+import { createDice, createTraffic, dayMs, periodFrom, placeIn } from '../test/support/traffic.ts'
 
 const { values } = parseArgs({
   options: {
@@ -138,25 +142,74 @@ say('')
 say('## Cost')
 say('')
 const { model } = cpus()[0]!
-say(
-  `${model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}, one thread; columns and detection together`,
-)
+say(`${model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}, one thread`)
 say('')
-for (const [name, profile] of [
-  ['web', innocentProfiles.web],
-  ['exposed', innocentProfiles.exposed],
-] as const) {
-  const traffic = createTraffic(7)
-  profile(traffic)
-  traffic.detect()
-  const begun = performance.now()
-  const rounds = 3
-  for (let i = 0; i < rounds; i++) traffic.detect()
-  const micros = ((performance.now() - begun) * 1000) / rounds / traffic.rows()
+/** Rows straight into columns, as the audit streams them; then the detectors alone. */
+function cost(name: string, pairs: number, rowsOfPair: number, gapMs: number): void {
+  const dice = createDice(7)
+  const columns = createPairColumns()
+  const detector = createServerDetector({
+    server: 's',
+    home: 'IN' as CountryCode,
+    periodFromUnixMs: periodFrom,
+    periodUntilUnixMs: periodFrom + 30 * dayMs,
+    utcOffsetMinutes: 330,
+    known: null,
+  })
+  const domesticBytesByHour = new Float64Array(721)
+  let addMs = 0
+  let detectMs = 0
+  // Rounds of several pairs: the processor's own count of time is too coarse for one of three rows.
+  const round = Math.max(1, Math.ceil(20_000 / rowsOfPair))
+  const rowColumns = Array.from({ length: Math.min(round, pairs) }, () => {
+    let at = periodFrom + dice.between(0, dayMs)
+    return Float64Array.from({ length: rowsOfPair * 2 }, (_, i) =>
+      i % 2 ? dice.between(500, 9000) : (at += dice.exponential(gapMs)),
+    )
+  })
+  for (let first = 0; first < pairs; first += round) {
+    const add = (index: number) => {
+      const rows = rowColumns[index]!
+      columns.clear()
+      for (let i = 0; i < rowsOfPair; i++) {
+        const bytes = rows[2 * i + 1]!
+        columns.add(rows[2 * i]!, rows[2 * i]! + 300, bytes, 6, bytes, 6, 32_768 + (i % 28_000), 443)
+      }
+    }
+    const begun = process.cpuUsage()
+    for (let i = 0; i < rowColumns.length; i++) add(i)
+    const added = process.cpuUsage()
+    for (let i = 0; i < rowColumns.length; i++) {
+      add(i)
+      const pair = first + i
+      const dstAddr = `203.${(pair >> 16) & 255}.${(pair >> 8) & 255}.${pair & 255}`
+      detector.pair({
+        dstAddr,
+        place: placeIn('US', pair % 500),
+        columns: columns.columns(),
+        receivedBytes: 1000,
+      })
+    }
+    const ended = process.cpuUsage()
+    const spent = (from: NodeJS.CpuUsage, until: NodeJS.CpuUsage) =>
+      (until.user + until.system - from.user - from.system) / 1000
+    addMs += spent(begun, added)
+    detectMs += spent(added, ended) - spent(begun, added)
+  }
+  detector.finish({ domesticBytesByHour })
+  const each = (ms: number) => ((ms * 1000) / (pairs * rowsOfPair)).toFixed(2)
   say(
-    `- ${name}: ${traffic.rows()} connections, ${micros.toFixed(2)} µs each (sorting of the test's rows included)`,
+    `| ${name} | ${pairs * rowsOfPair} | ${each(addMs)} | ${each(detectMs)} | ${((addMs + detectMs) / 1000).toFixed(2)} |`,
   )
 }
+say('| traffic | connections | columns, µs each | detection, µs each | seconds of processor in all |')
+say('| --- | --- | --- | --- | --- |')
+// The first round warms up.
+cost('warming up', 50, 20_000, 60_000)
+cost('50 addresses, 40 000 each', 50, 40_000, 60_000)
+cost('2000 addresses, 1000 each', 2000, 1000, 2_000_000)
+cost('300 000 addresses, 3 each', 300_000, 3, 86_400_000)
+cost('1 address, 5 million', 1, 5_000_000, 500)
 if (values.keep !== undefined) {
   writeFileSync(join(import.meta.dirname, 'results', `${values.keep}.md`), `${lines.join('\n')}\n`)
 }

@@ -10,10 +10,12 @@ import { carriedText, countText, facts, rounded, targetOf, targetText, timeText 
 /** RITA asks for 4 connections; below 6 a rhythm is not told from chance. */
 const leastBeats = 6
 /** Judged are at most this many, in blocks of neighbours spread over the period: cost does not grow with traffic. */
-const mostJudged = 16_384
+const mostJudged = 8192
 const blocks = 16
 /** Starts nearer than this are one beat: first the same instant, then one action's several connections. */
 const mergeMs = [1000, 10_000] as const
+/** The second merging is worth a try where it changes this much. */
+const mergedShare = 0.8
 /** Sizes within a bin of a tenth and its neighbours are one size. */
 const binsPerE = 10
 const sizeBins = 512
@@ -26,6 +28,10 @@ const largeBytes = 1e9
 const mostTime = 10
 /** A cache that asks again when a record expires; what its questions hide, `dns-tunnel` sees. */
 const mostNames = 20
+
+/** Clocks of flow logs that know no seconds: what comes often then comes at each tick. */
+const coarseMs = [600_000, 300_000, 60_000, 30_000, 10_000, 5000] as const
+const leastTicks = 4
 
 type Beats = { readonly starts: Float64Array; readonly sizes: Float64Array; readonly carried: number }
 type Heard = { readonly beats: Beats; readonly rhythm: Rhythm; readonly size: number | null }
@@ -85,14 +91,24 @@ export function beacon(channel: Channel, { pair, period }: PairContext): Found |
 }
 
 function listen(channel: Channel, sizeBin: number | null): Heard | null {
+  const leastPeriodMs = leastTicks * tickOf(channel.startUnixMs)
+  let before = Number.POSITIVE_INFINITY
   for (const gapMs of mergeMs) {
     const beats = beatsOf(channel, sizeBin, gapMs)
-    if (beats.starts.length < leastBeats) return null
+    const count = beats.starts.length
+    if (count < leastBeats || count > before * mergedShare) return null
+    before = count
     const rhythm = findRhythm(beats.starts)
     // A period that is hardly longer than the merging is made by it.
-    if (rhythm !== null && rhythm.periodMs >= 1.5 * gapMs) return { beats, rhythm, size: sizeBin }
+    if (rhythm !== null && rhythm.periodMs >= Math.max(1.5 * gapMs, leastPeriodMs))
+      return { beats, rhythm, size: sizeBin }
   }
   return null
+}
+
+/** The coarsest clock on which all the starts lie; 0 where they lie on none. */
+function tickOf(starts: Float64Array): number {
+  return coarseMs.find(tick => starts.every(start => start % tick === 0)) ?? 0
 }
 
 /** A beacon beside bulk: the two commonest sizes are listened to alone. */

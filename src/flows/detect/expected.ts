@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { HoldfastError, messageOf } from '../../core/errors.ts'
+import { parseIsoTime } from '../../core/time.ts'
 import { parseAddress } from '../address.ts'
-import { CidrTable, parseCidr } from '../locate/cidr.ts'
+import { type Cidr, CidrTable, parseCidr } from '../locate/cidr.ts'
 import { techniques } from './attack.ts'
 import type { Detection, DetectionKind } from './detection.ts'
 
@@ -36,43 +37,68 @@ const mostMarks = 10_000
 const day = z
   .string()
   .regex(/^\d{4}-\d\d-\d\d$/, 'must be a day like 2027-05-13')
-  .transform(text => Date.parse(`${text}T00:00:00.000Z`))
-  .refine(value => !Number.isNaN(value), 'there is no such day')
+  .transform((value, context) => {
+    // `Date.parse` makes the second of March of the thirtieth of February.
+    const unixMs = parseIsoTime(`${value}T00:00:00.000Z`)
+    if (unixMs === null) context.addIssue('there is no such day')
+    return unixMs ?? z.NEVER
+  })
 const text = (most: number) => z.string().trim().min(1).max(most)
 const kind = z.enum(Object.keys(techniques) as [DetectionKind, ...DetectionKind[]])
 const common = { reason: text(1000), by: text(200), until: day }
-const markSchema = z.union([
-  z.strictObject({ key: z.string().regex(/^[0-9a-f]{20}$/, 'must be the key of a detection'), ...common }),
-  z
-    .strictObject({
-      kind,
-      server: text(255).default('*'),
-      destination: text(64).optional(),
-      as: z.int().min(1).max(4_294_967_295).optional(),
-      port: z.int().min(0).max(65_535).optional(),
-      ...common,
-    })
-    .refine(
-      ({ server, destination, as }) => server !== '*' || destination !== undefined || as !== undefined,
-      'must name a server, a destination or an AS: a kind alone would be everything',
-    ),
-])
+const keySchema = z.strictObject({
+  key: z.string().regex(/^[0-9a-f]{20}$/, 'must be the key of a detection'),
+  ...common,
+})
+const likeSchema = z
+  .strictObject({
+    kind,
+    server: text(255).default('*'),
+    destination: z
+      .string()
+      .transform((value, context) => {
+        const cidr = parseCidr(value)
+        if (cidr === null) context.addIssue(`"${value}" is no address or prefix`)
+        return cidr ?? z.NEVER
+      })
+      .optional(),
+    as: z.int().min(1).max(4_294_967_295).optional(),
+    port: z.int().min(0).max(65_535).optional(),
+    ...common,
+  })
+  .refine(
+    ({ server, destination, as }) => /[^*]/.test(server) || destination !== undefined || as !== undefined,
+    'must name a server, a destination or an AS: a kind alone would be everything',
+  )
+type Mark = z.infer<typeof keySchema> | z.infer<typeof likeSchema>
 const fileSchema = z.strictObject({
   format: z.literal('holdfast/expected/v1'),
-  expected: z.array(markSchema).max(mostMarks),
+  expected: z.array(z.record(z.string(), z.unknown())).max(mostMarks),
 })
 
 /** YAML or JSON. Throws `bad-input` and names every fault at once. */
 export function parseExpected(name: string, bytes: Uint8Array): ExpectedMarks {
-  const parsed = fileSchema.safeParse(readYaml(name, bytes))
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(
-      ({ path, message }) => `${path.join('.') || 'the file'}: ${message}`,
-    )
-    throw new HoldfastError('bad-input', `${name}: ${faults.join('; ')}`)
+  const faults: string[] = []
+  const read = <Value>(schema: z.ZodType<Value>, value: unknown, where: string): Value | null => {
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return parsed.data
+    for (const { path, message } of parsed.error.issues) {
+      faults.push(`${[where, ...path].filter(part => part !== '').join('.') || 'the file'}: ${message}`)
+    }
+    return null
   }
+  const file = read(fileSchema, readYaml(name, bytes), '')
+  // By which of its two forms a mark is read, its own `key` says: the faults are then those of that form only.
+  const marks = (file?.expected ?? []).map((mark, i) =>
+    read<Mark>('key' in mark ? keySchema : likeSchema, mark, `expected.${i}`),
+  )
+  if (faults.length > 0) throw new HoldfastError('bad-input', `${name}: ${faults.join('; ')}`)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  return { name, sha256, marks: parsed.data.expected.map((mark, i) => createMark(name, i, mark)) }
+  return {
+    name,
+    sha256,
+    marks: marks.filter(mark => mark !== null).map((mark, i) => createMark(name, i, mark)),
+  }
 }
 
 function readYaml(name: string, bytes: Uint8Array): unknown {
@@ -83,11 +109,11 @@ function readYaml(name: string, bytes: Uint8Array): unknown {
   }
 }
 
-function createMark(name: string, index: number, mark: z.infer<typeof markSchema>): ExpectedMark {
+function createMark(name: string, index: number, mark: Mark): ExpectedMark {
   const common = { id: `${name}#${index + 1}`, reason: mark.reason, by: mark.by, untilUnixMs: mark.until }
   if ('key' in mark) return { ...common, matches: ({ key }) => key === mark.key }
   const isServer = glob(mark.server)
-  const isThere = destinationTest(name, index, mark.destination)
+  const isThere = destinationTest(mark.destination)
   return {
     ...common,
     matches: ({ kind, server, destination }) =>
@@ -114,19 +140,8 @@ function glob(pattern: string): (value: string) => boolean {
   }
 }
 
-function destinationTest(
-  name: string,
-  index: number,
-  text: string | undefined,
-): (address: string | null) => boolean {
-  if (text === undefined) return () => true
-  const cidr = parseCidr(text)
-  if (cidr === null) {
-    throw new HoldfastError(
-      'bad-input',
-      `${name}: expected.${index}.destination: "${text}" is no address or prefix`,
-    )
-  }
+function destinationTest(cidr: Cidr | undefined): (address: string | null) => boolean {
+  if (cidr === undefined) return () => true
   const table = new CidrTable<true>()
   table.add(cidr, true)
   return address => {

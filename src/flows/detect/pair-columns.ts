@@ -28,8 +28,9 @@ export type PairColumns = {
 const firstRoom = 1024
 export const mostRows = 200_000
 
-export function createPairColumns(most = mostRows): PairColumns {
-  let room = Math.min(firstRoom, most)
+export function createPairColumns(wanted = mostRows): PairColumns {
+  const most = Math.max(firstRoom, wanted)
+  let room = firstRoom
   let length = 0
   let isSummed = false
   /** Days whose number divides by it are kept whole; 0: none is. */
@@ -89,9 +90,7 @@ export function createPairColumns(most = mostRows): PairColumns {
           const before = length
           // Each round frees most of what it looks at, or the next one does.
           for (let round = 0; round < 10 && length > before * 0.75; round++) sumUp()
-          if (length === room) {
-            sumRest()
-          }
+          if (length === room) sumRest()
         }
       }
       columns.startUnixMs[length] = startUnixMs
@@ -113,7 +112,7 @@ export function createPairColumns(most = mostRows): PairColumns {
     },
   }
 
-  /** Ten years of days by nine services are fewer rows than there is room for, so this is for a tiny `most` only. */
+  /** Thousands of days of hundreds of protocols: no traffic, but memory must not go by what an exporter makes up. */
   function sumRest(): void {
     for (let i = 1; i < length; i++) sumInto(columns, 0, i)
     length = 1

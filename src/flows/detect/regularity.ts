@@ -3,7 +3,7 @@
  * MAD / median is 0.69, of sums of two 0.485, of three 0.395, with a standard error near 0.65 / √n (simulated).
  * What is below that by five standard errors, or for few intervals by a chance of one in a million, is a rhythm.
  */
-import { lowerBound, median, medianDistance } from './statistics.ts'
+import { median, medianDistance } from './statistics.ts'
 
 export type Rhythm = {
   /** Of the whole pattern: for two alternating intervals, their sum. */
@@ -32,20 +32,40 @@ const leastPeriodMs = 1500
 
 /** `starts` ascending, no two the same. */
 export function findRhythm(starts: Float64Array): Rhythm | null {
-  let best: Rhythm | null = null
   for (const { cycle, byChance, mostSpread } of cycles) {
     const sums = intervals(starts, cycle)
     if (sums.length < leastIntervals) break
+    const limit = Math.min(mostSpread, spreadLimit(sums.length / cycle, byChance))
+    if (!mayBeNear(sums, limit)) continue
     sums.sort()
     const middle = median(sums)
     if (middle < leastPeriodMs) continue
     const jitter = medianDistance(sums, middle)
-    const limit = Math.min(mostSpread, spreadLimit(sums.length / cycle, byChance))
     if (jitter / middle > limit) continue
-    best = { periodMs: middle, jitterMs: jitter, cycle, skippedShare: 0, sorted: sums }
-    break
+    return { periodMs: middle, jitterMs: jitter, cycle, skippedShare: 0, sorted: sums }
   }
-  return best ?? foldedRhythm(starts)
+  return foldedRhythm(starts)
+}
+
+const sampleSize = 255
+
+/** Most pairs have no rhythm, and a median of a sample shows it without sorting all. */
+function mayBeNear(values: Float64Array, limit: number): boolean {
+  const middle = median(sample(values, sampleSize).sort())
+  const least = middle * (1 - limit) * 0.98
+  const most = middle * (1 + limit) * 1.02
+  let near = 0
+  for (let i = 0; i < values.length; i++) if (values[i]! >= least && values[i]! <= most) near += 1
+  return near >= values.length * 0.45
+}
+
+/** Evenly spaced, in a stride that no short cycle divides. */
+function sample(values: Float64Array, most: number): Float64Array {
+  if (values.length <= 2 * most) return values.slice()
+  const out = new Float64Array(most)
+  const stride = (values.length - 1) / (most - 1)
+  for (let i = 0; i < most; i++) out[i] = values[Math.floor(i * stride)]!
+  return out
 }
 
 function spreadLimit(independent: number, byChance: number): number {
@@ -62,7 +82,6 @@ function intervals(starts: Float64Array, cycle: number): Float64Array {
 }
 
 const mostBeatsMissed = 10
-const binsPerE = 20
 const leastFolded = 24
 
 /**
@@ -73,16 +92,14 @@ const leastFolded = 24
 function foldedRhythm(starts: Float64Array): Rhythm | null {
   const all = intervals(starts, 1)
   if (all.length < leastFolded) return null
-  all.sort()
-  const period = commonest(all)
+  const period = commonest(sample(all, modeSample).sort())
   if (period < leastPeriodMs) return null
   let near = 0
   let remainders = 0
   let beats = 0
-  const upTo = lowerBound(all, period * (mostBeatsMissed + 0.5))
-  const from = lowerBound(all, period * 0.6)
-  for (let i = from; i < upTo; i++) {
+  for (let i = 0; i < all.length; i++) {
     const times = all[i]! / period
+    if (times < 0.6 || times > mostBeatsMissed + 0.5) continue
     const whole = Math.max(1, Math.round(times))
     near += 1
     beats += whole
@@ -94,25 +111,23 @@ function foldedRhythm(starts: Float64Array): Rhythm | null {
   // All within one period and no multiples is what the plain test has refused already.
   const skippedShare = 1 - near / beats
   if (skippedShare < 0.1) return null
-  return { periodMs: period, jitterMs: mean * period, cycle: 1, skippedShare, sorted: all }
+  return { periodMs: period, jitterMs: mean * period, cycle: 1, skippedShare, sorted: all.sort() }
 }
 
-/** The mean of the intervals in and beside the fullest bin, bins being twentieths of a factor e. */
+const modeSample = 1023
+
+/** The mean of those in the narrow band (an eighth of a factor e) that holds the most. */
 function commonest(sorted: Float64Array): number {
-  const counts = new Map<number, number>()
-  for (let i = 0; i < sorted.length; i++) {
-    const bin = Math.floor(Math.log(sorted[i]!) * binsPerE)
-    counts.set(bin, (counts.get(bin) ?? 0) + 1)
+  const factor = Math.exp(1 / 8)
+  let from = 0
+  let until = 0
+  let bestFrom = 0
+  let most = 0
+  for (; from < sorted.length; from++) {
+    while (until < sorted.length && sorted[until]! <= sorted[from]! * factor) until++
+    if (until - from > most) [most, bestFrom] = [until - from, from]
   }
-  let best = 0
-  let most = -1
-  for (const bin of counts.keys()) {
-    const here = (counts.get(bin - 1) ?? 0) + counts.get(bin)! + (counts.get(bin + 1) ?? 0)
-    if (here > most || (here === most && bin < best)) [best, most] = [bin, here]
-  }
-  const from = lowerBound(sorted, Math.exp((best - 1) / binsPerE))
-  const until = lowerBound(sorted, Math.exp((best + 2) / binsPerE))
   let sum = 0
-  for (let i = from; i < until; i++) sum += sorted[i]!
-  return until > from ? sum / (until - from) : 0
+  for (let i = bestFrom; i < bestFrom + most; i++) sum += sorted[i]!
+  return most === 0 ? 0 : sum / most
 }

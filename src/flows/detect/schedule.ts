@@ -111,7 +111,7 @@ function createChance(period: Period, domestic: Float64Array | null): ChanceOf {
   const firstHour = Math.floor(period.fromUnixMs / hourMs)
   for (let i = 0; i < domestic.length; i++) {
     const bytes = domestic[i]!
-    if (!(bytes > 0 && bytes < Infinity)) continue
+    if (!(bytes > 0 && bytes < Number.MAX_SAFE_INTEGER)) continue
     shares[hourOfDay(period, (firstHour + i + 0.5) * hourMs)]! += bytes
     sum += bytes
   }

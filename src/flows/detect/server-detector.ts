@@ -60,9 +60,12 @@ export function createServerDetector(options: DetectorOptions): ServerDetector {
   }
 
   return {
-    pair(pair) {
-      const channels = splitter.split(pair)
+    pair(traffic) {
+      const channels = splitter.split(traffic)
       if (channels.length === 0) return
+      const { receivedBytes } = traffic
+      const isSound = receivedBytes !== null && receivedBytes >= 0 && receivedBytes < Number.MAX_SAFE_INTEGER
+      const pair = { ...traffic, receivedBytes: isSound ? receivedBytes : null }
       const context = { pair, period }
       summary.pair(channels, pair.receivedBytes)
       for (const channel of channels) {

@@ -119,34 +119,36 @@ function findBursts(days: Float64Array, logs: Float64Array): Change | null {
   return { what: 'burst', pattern: burstPattern, excess, deviations, from: at, count, usual, largest }
 }
 
-/** The split at which the medians before and after differ most, against the days' distance from their own median. */
+/** The split that leaves the days nearest to their own medians, if these then differ by more than chance. */
 function findStep(days: Float64Array, logs: Float64Array): Change | null {
-  let best: Change | null = null
-  for (let from = leastStepDays; from <= days.length - leastStepDays; from++) {
-    const before = logs.slice(0, from).sort()
-    const after = logs.slice(from).sort()
-    const [low, high] = [median(before), median(after)]
-    if (high - low < Math.log(leastStepFactor)) continue
-    const rests = logs.map((value, i) => Math.abs(value - (i < from ? low : high))).sort()
-    const deviation = Math.max(leastDeviation, toDeviation * median(rests))
-    // A median of n has 1.25 times the standard error of their mean.
-    const error = 1.25 * deviation * Math.sqrt(1 / before.length + 1 / after.length)
-    const deviations = (high - low) / error
-    if (deviations < stepDeviations || deviations <= (best?.deviations ?? 0)) continue
-    const usual = median(days.slice(0, from).sort())
-    const largest = median(days.slice(from).sort())
-    if (largest - usual < leastChange) continue
-    const excess = days.slice(from).reduce((sum, bytes) => sum + Math.max(0, bytes - usual), 0)
-    best = {
-      what: 'step',
-      pattern: stepPattern,
-      excess,
-      deviations,
-      from,
-      count: after.length,
-      usual,
-      largest,
-    }
+  let from = -1
+  let least = Number.POSITIVE_INFINITY
+  for (let split = leastStepDays; split <= days.length - leastStepDays; split++) {
+    const rest = restsOf(logs, split).rests.reduce((sum, value) => sum + value, 0)
+    if (rest < least) [least, from] = [rest, split]
   }
-  return best
+  if (from < 0) return null
+  const { low, high, rests } = restsOf(logs, from)
+  const deviation = Math.max(leastDeviation, toDeviation * median(rests.sort()))
+  // A median of n has 1.25 times the standard error of their mean.
+  const error = 1.25 * deviation * Math.sqrt(1 / from + 1 / (days.length - from))
+  const deviations = (high - low) / error
+  const usual = median(days.slice(0, from).sort())
+  const largest = median(days.slice(from).sort())
+  if (
+    high - low < Math.log(leastStepFactor) ||
+    deviations < stepDeviations ||
+    largest - usual < leastChange
+  ) {
+    return null
+  }
+  const excess = days.slice(from).reduce((sum, bytes) => sum + Math.max(0, bytes - usual), 0)
+  const count = days.length - from
+  return { what: 'step', pattern: stepPattern, excess, deviations, from, count, usual, largest }
+}
+
+function restsOf(logs: Float64Array, split: number): { low: number; high: number; rests: Float64Array } {
+  const low = median(logs.slice(0, split).sort())
+  const high = median(logs.slice(split).sort())
+  return { low, high, rests: logs.map((value, i) => Math.abs(value - (i < split ? low : high))) }
 }
