@@ -17,7 +17,7 @@ export type AddressTable = {
 }
 
 export const timed = -2
-export const noCountry = 0
+const noCountry = 0
 export const local = 0xffff
 
 const firstSlots = 1 << 16

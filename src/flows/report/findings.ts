@@ -9,7 +9,7 @@ import { humanBytes, humanCount } from './units.ts'
  * Below this a finding is `low`: name look-ups, time, a package index. Stated, so that innocence has a measure and a
  * reader can move it.
  */
-export const smallBytes = 1_000_000
+const smallBytes = 1_000_000
 /** A domestic host that took this much and is in nobody's inventory could pass it on. */
 export const relayBytes = 100_000_000
 const maxRelays = 5
