@@ -115,6 +115,8 @@ export interface PeerConfig {
   /** PEM. */
   readonly certificate: string
   readonly log: LogKeys
+  /** Where its clients go: what a redirect names. */
+  readonly s3?: string
 }
 
 export interface RegionConfig {
@@ -238,6 +240,10 @@ const schema = z.strictObject({
         certificate: z.string().regex(/^-----BEGIN CERTIFICATE-----/, 'must be a certificate in PEM'),
         vkey: z.string(),
         rotations: z.array(z.string()).default([]),
+        s3: z
+          .string()
+          .regex(/^[a-z0-9.-]{1,253}(?::\d{1,5})?$/, 'must be a host, or host:port')
+          .optional(),
       }),
     )
     .max(256)
@@ -452,8 +458,9 @@ function toConfig(value: unknown, env: Env, base: string, name: string): Config 
       country,
       certificate: certificate === undefined ? '' : readCertificate(resolve(base, certificate)),
     })),
-    peers: config.peers.map(({ vkey, rotations, ...peer }) => ({
+    peers: config.peers.map(({ vkey, rotations, s3, ...peer }) => ({
       ...peer,
+      ...(s3 !== undefined && { s3 }),
       log: peerLog({ ...peer, vkey, rotations }) as LogKeys,
     })),
     places: config.places,

@@ -95,6 +95,7 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
       formsVersion2: config.formsVersion2,
       placeOf: createPlaces(config),
       onAnswered: createAnswerTimes(metrics),
+      elsewhere: new Map(config.peers.map(({ id, s3 }) => [id, s3 ?? null])),
       limits: { tenant: share(tenantRequestsPerSecond), key: share(keyRequestsPerSecond) },
     }),
   )

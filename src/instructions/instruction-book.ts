@@ -19,6 +19,7 @@ import { openWithdrawal } from '../verify/delegation.ts'
 import { isApproved } from '../verify/judge.ts'
 import { openVerdict, type Verdict } from '../verify/verdict-document.ts'
 import { type ApproverChain, createApproverChain } from './approver-chain.ts'
+import { putElsewhere } from './elsewhere.ts'
 import { type Instruction, openInstruction } from './instruction.ts'
 import type { TransferInstruction } from './kinds/transfer.ts'
 import { checkDrafter, checkSeat, checkTime, endStates, orderOf, standingOf } from './standing.ts'
@@ -211,6 +212,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
     const waited = stillWaits ? [] : [{ table: 'approvers' as const, key: waitingKey(row.id) }]
     // Progress inside a state is in the batches' own entries.
     const entries = row.state === current.row.state ? [] : [entry]
+    const transfer = entries.length > 0 && row.state === 'running' ? asTransfer(current) : null
     const held = await catalog.commit({
       checks: [
         { table: 'instructions', key: rowKey(row.id), expected: current.bytes },
@@ -220,6 +222,8 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       puts: [
         { table: 'instructions', key: rowKey(row.id), value: encodeRow(row) },
         ...entries.map(({ put }) => put),
+        // Both ends have taken it by now.
+        ...(transfer === null ? [] : [putElsewhere(deps.id, transfer.instruction)]),
         ...(also.puts ?? []),
       ],
     })

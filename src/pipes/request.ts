@@ -7,8 +7,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { messageOf } from '../core/errors.ts'
-import type { TenantId } from '../core/ids.ts'
+import type { RegionId, TenantId } from '../core/ids.ts'
 import { newSortableId, parseBucketName } from '../core/ids.ts'
+import { findElsewhere } from '../instructions/elsewhere.ts'
 import {
   type CountedSocket,
   plainAddress,
@@ -68,6 +69,8 @@ export interface RequestPipeOptions {
   /** Where an address is, by the operator's places first; `null` when nobody knows. */
   readonly placeOf: (address: string) => ClientPlace
   readonly onAnswered: (operation: string, ms: number) => void
+  /** Regions of other processes, each with where its clients go, if that is known. */
+  readonly elsewhere: ReadonlyMap<RegionId, string | null>
 }
 
 export interface RequestPipe extends AsyncDisposable {
@@ -153,6 +156,23 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     }
   }
 
+  /**
+   * A bucket of the caller's own that its transfers named in a region of another process. To everybody else it is as if
+   * there were none.
+   */
+  const redirectOf = async (name: string, { tenant, caller }: Identity): Promise<S3Error | null> => {
+    const bucket = parseBucketName(name)
+    if (bucket === null || caller === null) return null
+    for (const { catalog } of regions.values()) {
+      const region = await findElsewhere(catalog, tenant, bucket)
+      const endpoint = region === null ? undefined : options.elsewhere.get(region)
+      if (region === null || endpoint === undefined) continue
+      const fields = { Bucket: name, Region: region, ...(endpoint !== null && { Endpoint: endpoint }) }
+      return new S3Error('PermanentRedirect', undefined, fields)
+    }
+    return null
+  }
+
   const openFormOf = (message: IncomingMessage, parsed: S3Request, trace: Trace): Promise<PostForm> => {
     if (!keyLimit(plainAddress(message.socket.remoteAddress))) throw new S3Error('SlowDown')
     trace.continueBody()
@@ -199,6 +219,11 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     trace.operation = found.name
     refuseUnsupported(request.headers)
     const located = new Map<string, LocatedBucket>()
+    // Of the bucket that is asked of alone: what a copy names as its source is no place to go on to.
+    const redirected = async (error: unknown, name: string): Promise<never> => {
+      const isGone = error instanceof S3Error && error.code === 'NoSuchBucket' && name === request.bucket
+      throw (isGone ? await redirectOf(name, identity) : null) ?? error
+    }
     const asking: AskingContext = {
       services,
       request,
@@ -208,7 +233,7 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       clock,
       client: connection.client,
       locate: async name => {
-        const known = located.get(name) ?? (await locate(name))
+        const known = located.get(name) ?? (await locate(name).catch(error => redirected(error, name)))
         located.set(name, known)
         if (name === request.bucket && known.row.configs?.logging !== undefined)
           trace.logged = { bucket: known, request, asking }

@@ -75,6 +75,10 @@ const table = {
     'A conflicting conditional operation is currently in progress against this resource. Try again.',
   ],
   PolicyTooLarge: [400, 'The policy document is too large.'],
+  PermanentRedirect: [
+    301,
+    'The bucket you are attempting to access must be addressed using the specified endpoint.',
+  ],
   PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
   QuotaExceeded: [403, 'The tenant or the bucket has reached its quota.'],
   RequestTimeTooSkewed: [403, 'The difference between the request time and the server’s time is too large.'],

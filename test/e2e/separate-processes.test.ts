@@ -1,7 +1,10 @@
 /** Each region in a process of its own: what crosses is checked at both ends, and what was not heard stops it. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import { booksOf } from '../support/instructions.ts'
+import { createS3 } from '../support/s3.ts'
 import { type Site, type Sites, startSites } from '../support/sites.ts'
 
 let sites: Sites
@@ -60,6 +63,46 @@ describe('regions in processes of their own', () => {
       expect((await site.cli('statement', '--region', site.region, '-o', file)).code).toBe(0)
       expect((await site.cli('verify', file)).code).toBe(0)
     }
+  })
+
+  it('send whoever ordered a transfer to the bucket of the other process, and nobody else', async () => {
+    const signed = await mumbai.s3.call('GET', '/target', { query: { 'list-type': '2' } })
+    expect([signed.status, signed.headers['x-amz-bucket-region']]).toEqual([301, 'de-frankfurt'])
+    expect(signed.body.toString()).toContain('<Code>PermanentRedirect</Code>')
+    expect(signed.body.toString()).toContain('<Bucket>target</Bucket>')
+    for (const [method, path] of [
+      ['HEAD', '/target'],
+      ['HEAD', '/target/a'],
+      ['PUT', '/target/a'],
+      ['DELETE', '/target'],
+    ] as const) {
+      const { status, headers } = await mumbai.s3.call(method, path)
+      expect([status, headers['x-amz-bucket-region']]).toEqual([301, 'de-frankfurt'])
+    }
+    const back = await frankfurt.s3.call('HEAD', '/source/a')
+    expect([back.status, back.headers['x-amz-bucket-region']]).toEqual([301, 'in-mumbai'])
+    // No transfer has named it; nobody has signed; what a copy is of is no place to go on to.
+    expect((await mumbai.s3.call('GET', '/far')).code).toBe('NoSuchBucket')
+    const folder = join(sites.folder, 'rival')
+    const made = await mumbai.cli(
+      ...['tenant', 'create', '--name', 'rival', '--home', 'in-mumbai', '--customer', folder],
+      ...['--api', mumbai.credentials.api, '--endpoint', mumbai.credentials.endpoint],
+      ...['--operator-token', join(mumbai.data, 'operator.token')],
+    )
+    expect(made.code).toBe(0)
+    const rival = createS3(
+      mumbai.credentials.endpoint,
+      JSON.parse(readFileSync(join(folder, 'credentials.json'), 'utf8')),
+    )
+    const theirs = await rival.call('GET', '/target')
+    expect([theirs.code, theirs.headers['x-amz-bucket-region']]).toEqual(['NoSuchBucket', undefined])
+    const anonymous = await fetch(new URL('/target', mumbai.s3.endpoint))
+    const missing = await fetch(new URL('/missing', mumbai.s3.endpoint))
+    expect([anonymous.status, anonymous.headers.get('x-amz-bucket-region')]).toEqual([missing.status, null])
+    const copy = await mumbai.s3.call('PUT', '/source/copy', {
+      headers: { 'x-amz-copy-source': '/target/a' },
+    })
+    expect(copy.code).toBe('NoSuchBucket')
   })
 
   it('try out a transfer together, and what was not answered is not allowed', async () => {
