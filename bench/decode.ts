@@ -142,6 +142,63 @@ function awsLines(columns: 'default' | 'full'): Buffer {
   return Buffer.from(`${header}${columns === 'full' ? more : ''}\n${lines.join('\n')}\n`)
 }
 
+const textLines = (count: number, line: () => string, header = ''): Buffer =>
+  Buffer.from(`${header}${Array.from({ length: count }, line).join('\n')}\n`)
+
+function zeek(): Buffer {
+  const header =
+    '#separator \\x09\n#unset_field\t-\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents\n'
+  const line = () =>
+    `${unixSeconds}.123456\tCAcJw21BbVedgFnYH3\t${dotted(server())}\t${random(65_536)}\t${dotted(client())}\t443\ttcp\tssl\t2.5\t1000\t50000\tSF\tT\tF\t0\tShADadfF\t20\t2052\t45\t52348\t-`
+  return textLines(100_000, line, header)
+}
+
+function azure(): Buffer {
+  const tuples = () =>
+    Array.from(
+      { length: 100 },
+      () =>
+        `"${unixSeconds}123,${dotted(server())},${dotted(client())},${random(65_536)},443,6,O,C,NX,20,2052,45,52348"`,
+    ).join(',')
+  const record = () =>
+    `{"time":"2022-09-14T09:00:52Z","macAddress":"112233445566","category":"FlowLogFlowEvent","flowRecords":{"flows":[{"aclID":"a","flowGroups":[{"rule":"r","flowTuples":[${tuples()}]}]}]}}`
+  return Buffer.from(`{"records":[${Array.from({ length: 1000 }, record).join(',')}]}`)
+}
+
+function eve(): Buffer {
+  const times = '"start":"2017-04-07T22:22:37.251547+0000","end":"2017-04-07T22:23:37.251547+0000"'
+  const line = () =>
+    `{"timestamp":"2017-04-07T22:24:37.251547+0000","flow_id":586497171462735,"in_iface":"eth0","event_type":"flow","src_ip":"${dotted(server())}","src_port":443,"dest_ip":"${dotted(client())}","dest_port":${random(65_536)},"proto":"TCP","app_proto":"tls","flow":{"pkts_toserver":10,"pkts_toclient":20,"bytes_toserver":1540,"bytes_toclient":28280,${times},"age":60,"state":"closed","reason":"timeout","alerted":false}}`
+  return textLines(50_000, line)
+}
+
+function csv(): Buffer {
+  const line = () =>
+    `2017-04-14 10:56:22,2017-04-14 10:56:42,20.292,${dotted(server())},${dotted(client())},443,${random(65_536)},TCP,...AP..F,0,0,4,191,0,0,0,0`
+  return textLines(100_000, line, 'ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out\n')
+}
+
+/** Ethernet, IPv4 and TCP, of 1,000 bytes each, of which the capturer kept 96. */
+function capture(): Buffer {
+  const ends = Array.from({ length: 5000 }, () => [server(), client(), 1024 + random(60_000)] as const)
+  const frames = Array.from({ length: 200_000 }, (_, i) => {
+    const [from, to, port] = ends[random(ends.length)]!
+    const w = writer(16 + 96)
+    for (const value of [unixSeconds + Math.floor(i / 10_000), 0, 96, 1000]) w.u32(value)
+    w.zeros(12)
+    for (const value of [0x0800, 0x4500, 986, i & 0xffff, 0, 0x4006, 0]) w.u16(value)
+    for (const value of [from, to]) w.u32(value)
+    for (const value of [443, port]) w.u16(value)
+    w.zeros(8)
+    w.u16(0x5010)
+    w.zeros(48)
+    return w.done()
+  })
+  const head = writer(24)
+  for (const value of [0xa1b2c3d4, 0x0002_0004, 0, 0, 96, 1]) head.u32(value)
+  return Buffer.concat([head.done(), ...frames])
+}
+
 type Counted = { readonly records: number; readonly ipBytes: number; readonly bytes: number }
 
 function decodeAll(messages: readonly Buffer[]): Counted {
@@ -198,6 +255,26 @@ const cases: Readonly<Record<string, () => () => Counted | Promise<Counted>>> = 
       }),
     )
     const content = Buffer.concat([captureHeader(), ...frames, endFrame(frames.length)])
+    return () => readAll(content)
+  },
+  pcap: () => {
+    const content = capture()
+    return () => readAll(content)
+  },
+  zeek: () => {
+    const content = zeek()
+    return () => readAll(content)
+  },
+  azure: () => {
+    const content = azure()
+    return () => readAll(content)
+  },
+  suricata: () => {
+    const content = eve()
+    return () => readAll(content)
+  },
+  csv: () => {
+    const content = csv()
     return () => readAll(content)
   },
   'aws-default': () => {

@@ -212,6 +212,10 @@ describe('what is no flow record', () => {
   it('is refused by name', async () => {
     await expect(readFlows(text('hello'))).rejects.toThrow('input is in no format that the audit reads')
     await expect(readFlows(Buffer.alloc(0))).rejects.toThrow('input is empty')
+    await expect(readFlows(Buffer.from('BZh91AY&SY'))).rejects.toThrow(
+      'input is compressed with bzip2: unpack it',
+    )
+    await expect(readFlows(Buffer.from('0ca50100', 'hex'))).rejects.toThrow('nfdump -r FILE -o csv')
     const thrice = gzipSync(gzipSync(gzipSync(aws)))
     await expect(readFlows(thrice)).rejects.toThrow('compressed more than 2 times')
   })

@@ -134,6 +134,17 @@ describe('tables whose columns are known', () => {
     expect(input.unread.reduce((sum, { count }) => sum + count, 0)).toBe(7)
   })
 
+  it('says so when times look relative', async () => {
+    const { records, input } = await readFlows(
+      text(
+        '"No.","Time","Source","Destination","Protocol","Length","Info"',
+        '"1","0.25","10.0.0.1","10.0.0.2","TCP","74","SYN"',
+      ),
+    )
+    expect(records.map(flowLine)).toEqual(['10.0.0.1:0>10.0.0.2:0/6 1/60'])
+    expect(input.remarks.join()).toContain('are its times relative')
+  })
+
   it('refuses a table of something else', async () => {
     await expect(readFlows(text('name,age,city,street', 'a,1,b,c'))).rejects.toThrow('in no format')
   })

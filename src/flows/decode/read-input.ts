@@ -16,6 +16,7 @@ import { readGcpFlowLog } from './gcp.ts'
 import { logEventLines } from './log-events.ts'
 import { readNfdumpListing } from './nfdump-text.ts'
 import { type InputNotes, Notes } from './notes.ts'
+import { otherFormat } from './other-formats.ts'
 import { readPcap } from './pcap.ts'
 import { readPcapng } from './pcapng.ts'
 import { type InputFormat, sniff, sniffBytes } from './sniff.ts'
@@ -130,7 +131,9 @@ async function open(
     await source.fill(sniffBytes)
     const format = sniff(source.peek(Math.min(sniffBytes, source.available)), mapping)
     if (format === null) {
-      const what = source.available === 0 ? 'is empty' : 'is in no format that the audit reads'
+      const other = otherFormat(source.peek(Math.min(sniffBytes, source.available)))
+      const no = other === null ? 'is in no format that the audit reads' : `is ${other}`
+      const what = source.available === 0 ? 'is empty' : no
       throw new HoldfastError('bad-input', `${name} ${what}`)
     }
     formats.push(format)

@@ -9,6 +9,9 @@ import type { TablePlan } from './table-plan.ts'
 import { numberUnixMs, textUnixMs } from './timestamps.ts'
 import { addTwoWay, type WayCounts } from './two-way-record.ts'
 
+/** No flow was recorded before; seconds since a capture's start look like dates of 1970. */
+const earliestUnixMs = Date.UTC(1990, 0, 1)
+
 const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
 
 /** One row of a table of flows, by the plan that its header gave. */
@@ -42,6 +45,9 @@ export function readTableRow(
   }
   if (durationMs === null && statedEnd === null) {
     notes.remark('the table has neither ends nor durations: each row is dated by one moment')
+  }
+  if (start < earliestUnixMs) {
+    notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
   }
   const packets = countOf(get('packets')) ?? (plan.rowIsPacket ? 1 : 0)
   const there = bytes === null ? null : { bytes, packets, basis: plan.basis }
