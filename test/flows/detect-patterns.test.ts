@@ -80,6 +80,19 @@ describe('beacons', () => {
     }
   })
 
+  it('finds one that changes its port each time', () => {
+    const traffic = createTraffic(10)
+    for (let i = 0; i < 10_000; i++) {
+      const at = traffic.fromUnixMs + i * 4 * minuteMs + traffic.dice.between(0, 20_000)
+      traffic.tcp(there, at, 900, {
+        dstPort: traffic.dice.pick([80, 443, 993, 8443, 21_000, 47_000, 50_001, 60_999]),
+      })
+    }
+    const beacon = found(traffic, 'beacon')!
+    expect(beacon.score).toBeGreaterThanOrEqual(suspect)
+    expect(beacon.destination!.service!.port).toBeNull()
+  })
+
   it('finds one beside larger traffic with the same address and port', () => {
     const traffic = createTraffic(3)
     guiltyWays['beacon, beside bulk']!(traffic)

@@ -1,5 +1,5 @@
 import { beaconScore } from './beacon-score.ts'
-import type { Channel } from './channels.ts'
+import { type Channel, joinChannels } from './channels.ts'
 import type { Found } from './detection.ts'
 import type { PairContext } from './detectors.ts'
 import { weightOf } from './payload.ts'
@@ -88,6 +88,15 @@ export function beacon(channel: Channel, { pair, period }: PairContext): Found |
       hoursPart: parts.hours,
     }),
   }
+}
+
+/** A beacon that changes its port: all data to the address, when no port has a rhythm of its own. */
+export function beaconOverPorts(channels: readonly Channel[], context: PairContext): Found | null {
+  const data = channels.filter(channel => channel.class === 'data')
+  const [first] = data
+  const same = data.filter(({ service }) => service.protocol === first?.service.protocol)
+  if (same.length < 2 || same.some(channel => beacon(channel, context) !== null)) return null
+  return beacon(joinChannels(same), context)
 }
 
 function listen(channel: Channel, sizeBin: number | null): Heard | null {

@@ -246,3 +246,29 @@ function channel(
     sum,
   }
 }
+
+/** Several channels as one, for what changes its port: the service is then the protocol alone. */
+export function joinChannels(channels: readonly Channel[]): Channel {
+  const [first] = channels as readonly [Channel, ...Channel[]]
+  const length = channels.reduce((sum, channel) => sum + channel.length, 0)
+  const join = (pick: (channel: Channel) => Float64Array) => {
+    const out = new Float64Array(length)
+    let at = 0
+    for (const part of channels) {
+      out.set(pick(part), at)
+      at += part.length
+    }
+    return out
+  }
+  const connections = Uint32Array.from(channels.flatMap(part => [...part.connections]))
+  const views = [
+    join(part => part.startUnixMs),
+    join(part => part.endUnixMs),
+    join(part => part.bytes),
+    join(part => part.packets),
+    join(part => part.carried),
+  ]
+  sortTogether(views, connections)
+  const { protocol, role } = first.service
+  return channel({ protocol, port: null, role }, first.usualPacketBytes, views, connections)
+}

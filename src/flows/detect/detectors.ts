@@ -1,4 +1,4 @@
-import { beacon } from './beacon.ts'
+import { beacon, beaconOverPorts } from './beacon.ts'
 import type { Channel } from './channels.ts'
 import { coverProtocol } from './cover-protocol.ts'
 import type { DetectionKind, Found } from './detection.ts'
@@ -35,6 +35,7 @@ export const channelDetectors: Readonly<Partial<Record<DetectionKind, ChannelDet
 }
 
 export const pairDetectors: Readonly<Partial<Record<DetectionKind, PairDetector>>> = {
+  beacon: beaconOverPorts,
   'upload-ratio': uploadRatio,
 }
 
