@@ -2,11 +2,12 @@
  * An audit of a fleet: `node bench/audit.ts [--flows 1000000] [--servers 1400] [--days 30] [--seed 1] [--folder DIR]`.
  * Prints how long it took, what memory, and whether it found who sends abroad and nobody else.
  */
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { CountryCode } from '../src/core/ids.ts'
+import { htmlReport } from '../src/flows/report/html.ts'
 import { auditFlows } from '../src/pipes/flow.ts'
 import { booksOf } from './fleet/books.ts'
 import { createFleet } from './fleet/generate.ts'
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     days: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     format: { type: 'string', default: 'text' },
+    html: { type: 'string' },
     memory: { type: 'string', default: '1024' },
     folder: { type: 'string', default: join(tmpdir(), 'holdfast-fleet') },
   },
@@ -71,3 +73,4 @@ console.log(
   `audited ${report.coverage.records} records in ${seconds()} s (${used} s of processor), at most ${Math.round(peak / 1e6)} MB`,
 )
 console.log(judge(fleet, report))
+if (values.html !== undefined) writeFileSync(values.html, htmlReport(report))

@@ -66,12 +66,14 @@ p { margin: 0 0 10px; max-width: 72ch; }
 details.server { margin: 0 0 10px; }
 details.server > summary {
   list-style: none; cursor: pointer; padding: 15px 18px; display: grid; gap: 4px 18px;
-  grid-template-columns: minmax(0, 1.2fr) minmax(120px, 1fr) auto 16px; align-items: center;
+  grid-template-columns: minmax(0, 1.2fr) 120px minmax(110px, 1fr) auto 16px; align-items: center;
 }
 summary::-webkit-details-marker { display: none; }
 summary:focus-visible { outline: 3px solid var(--claimed); outline-offset: 2px; border-radius: 10px; }
 details.server > summary::after { content: ""; width: 8px; height: 8px; border: solid var(--soft); border-width: 0 2px 2px 0; transform: rotate(45deg) translate(-2px, -2px); justify-self: end; }
 details.server[open] > summary::after { transform: rotate(-135deg) translate(-2px, -2px); }
+.spark { width: 120px; height: 22px; display: block; border-bottom: 1px solid var(--line); }
+.spark .all { fill: var(--home); opacity: .55; } .spark .open { fill: var(--unexplained); }
 .name { font-weight: 620; overflow-wrap: anywhere; }
 .name small { font-weight: 400; color: var(--soft); margin-left: 8px; white-space: nowrap; }
 .inside { padding: 0 18px 18px; border-top: 1px solid var(--line); }
@@ -96,7 +98,8 @@ footer { margin-top: 44px; padding-top: 16px; border-top: 1px solid var(--line);
   .grades { grid-template-columns: 1fr 1fr; }
   .tag { display: none; }
   details.server > summary { grid-template-columns: minmax(0, 1fr) auto 16px; padding: 13px 14px; }
-  details.server > summary .bar { grid-column: 1 / -1; grid-row: 2; }
+  details.server > summary .bar { grid-column: 1 / -1; grid-row: 3; }
+  details.server > summary .spark { grid-column: 1 / -1; grid-row: 2; width: 100%; }
   .name small { display: block; margin: 0; }
   .inside { padding: 0 14px 14px; }
   .map { padding: 4px 2px; }

@@ -31,6 +31,7 @@ ${totals.bytesAbroad === 0 ? null : markup`<section aria-labelledby="map"><h2 id
 ${serverSection(servers)}
 ${coverageSection(coverage)}
 <section aria-labelledby="method"><h2 id="method">Method</h2><p>${method.basis}</p><ul>${method.rules.map(rule => markup`<li>${rule}</li>`)}</ul>
+<h3>What passes for innocent</h3><ul>${method.innocence.map(line => markup`<li>${line}</li>`)}</ul>
 <h3>What this cannot show</h3><ul>${method.limits.map(limit => markup`<li>${limit}</li>`)}</ul></section>
 ${inputSection(inputs)}
 <section aria-labelledby="databases"><h2 id="databases">Databases</h2><ul>${databases.map(
@@ -114,6 +115,16 @@ function inputSection(inputs: Inputs): Markup {
             name: inputs.places.name,
             detail: humanBytes(inputs.places.bytes),
             sha256: inputs.places.sha256,
+          },
+        ]),
+    ...(inputs.expected === null
+      ? []
+      : [
+          {
+            kind: 'Marks',
+            name: inputs.expected.name,
+            detail: humanBytes(inputs.expected.bytes),
+            sha256: inputs.expected.sha256,
           },
         ]),
     ...inputs.statements.map(({ name, region, entries, sha256 }) => ({
