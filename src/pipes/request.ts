@@ -79,6 +79,11 @@ export interface RequestPipe extends AsyncDisposable {
   connected(socket: CountedSocket & { once(event: 'close', then: () => void): void }): void
 }
 
+const scopeErrors: ReadonlySet<string> = new Set([
+  'AuthorizationHeaderMalformed',
+  'AuthorizationQueryParametersError',
+])
+
 /** What is learnt about a request on its way, for the answer and for the books. */
 interface Trace {
   readonly requestId: string
@@ -173,6 +178,24 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
     return null
   }
 
+  /**
+   * A client that was redirected may sign for the other region and ask here once more. Its signature lets it do nothing
+   * here; it is told again where the bucket is, and not that its region is wrong.
+   */
+  const signedForElsewhere = async (
+    error: unknown,
+    parsed: S3Request,
+    keys: Parameters<typeof authenticate<Identity>>[1],
+  ): Promise<never> => {
+    const isScope = error instanceof S3Error && scopeErrors.has(error.code)
+    if (!isScope || parsed.bucket === null || options.elsewhere.size === 0) throw error
+    const there = await authenticate(parsed, { ...keys, regions: [...options.elsewhere.keys()] }).catch(
+      () => null,
+    )
+    const signer = there?.identity ?? null
+    throw (signer === null ? null : await redirectOf(parsed.bucket, signer)) ?? error
+  }
+
   const openFormOf = (message: IncomingMessage, parsed: S3Request, trace: Trace): Promise<PostForm> => {
     if (!keyLimit(plainAddress(message.socket.remoteAddress))) throw new S3Error('SlowDown')
     trace.continueBody()
@@ -203,7 +226,12 @@ export function createRequestPipe(options: RequestPipeOptions): RequestPipe {
       opened === null
         ? null
         : await readForm(parsed, opened, { ...keys, allowsVersion2: options.formsVersion2 })
-    const { identity: signer, proof, payload } = read?.authenticated ?? (await authenticate(parsed, keys))
+    const {
+      identity: signer,
+      proof,
+      payload,
+    } = read?.authenticated ??
+    (await authenticate(parsed, keys).catch(error => signedForElsewhere(error, parsed, keys)))
     const request =
       read?.request ?? (proof?.authType === 'REST-QUERY-STRING' ? withQueryHeaders(parsed) : parsed)
     const form = opened === null ? null : { ...opened, size: read!.size }

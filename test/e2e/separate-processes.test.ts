@@ -81,6 +81,17 @@ describe('regions in processes of their own', () => {
     }
     const back = await frankfurt.s3.call('HEAD', '/source/a')
     expect([back.status, back.headers['x-amz-bucket-region']]).toEqual([301, 'in-mumbai'])
+    expect(signed.body.toString()).toContain(`<Endpoint>${frankfurt.s3.endpoint.host}</Endpoint>`)
+    // Clients sign for that region then, and some ask here again: told the same, and let do nothing else.
+    const again = createS3(mumbai.credentials.endpoint, { ...mumbai.credentials, region: 'de-frankfurt' })
+    const { status, headers } = await again.call('HEAD', '/target')
+    expect([status, headers['x-amz-bucket-region']]).toEqual([301, 'de-frankfurt'])
+    const forged = { ...mumbai.credentials, region: 'de-frankfurt', secretAccessKey: 'x' }
+    for (const [client, path] of [
+      [again, '/source'],
+      [createS3(mumbai.credentials.endpoint, forged), '/target'],
+    ] as const)
+      expect((await client.call('GET', path)).code).toBe('AuthorizationHeaderMalformed')
     // No transfer has named it; nobody has signed; what a copy is of is no place to go on to.
     expect((await mumbai.s3.call('GET', '/far')).code).toBe('NoSuchBucket')
     const folder = join(sites.folder, 'rival')

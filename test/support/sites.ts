@@ -105,11 +105,12 @@ export async function startSites(terms: readonly SiteTerms[], options: SitesOpti
   })
   // Each is told of the others as its operator would be: by what `region show` prints there.
   const shown = new Map<string, unknown>()
-  for (const { region, configFile } of planned) {
+  for (const { region, configFile, endpoint } of planned) {
     const out = await succeed(process.execPath, [main, 'region', 'show', '--config', configFile], {
       env: cleanEnv,
     })
-    shown.set(region, (parse(out) as { peers: unknown[] }).peers[0])
+    const [peer] = (parse(out) as { peers: object[] }).peers
+    shown.set(region, { ...peer, s3: new URL(endpoint).host })
   }
   for (const { region, config, configFile } of planned) {
     const peers = [...shown].filter(([id]) => id !== region).map(([, peer]) => peer)
