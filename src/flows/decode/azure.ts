@@ -74,7 +74,10 @@ function readTuple(
     notes.unread('Azure flow log: tuple that cannot be read', text.length)
     return
   }
-  const key = `${exporter} ${cells.slice(1, 7).join(',')}`
+  // The tuple from its source to its direction names the flow.
+  const flowAt = cells[0]!.length + 1
+  const flowEnd = flowAt + cells.slice(1, 7).reduce((sum, cell) => sum + cell.length + 1, -1)
+  const key = `${exporter} ${text.slice(flowAt, flowEnd)}`
   const startUnixMs = Math.min(lastSeen.get(key) ?? tuple.unixMs, tuple.unixMs)
   remember(lastSeen, key, tuple.unixMs)
   if (sentBytes + sentPackets + backBytes + backPackets === 0) {

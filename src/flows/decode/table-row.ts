@@ -91,13 +91,27 @@ const units: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, g: 1e9, t: 1e1
 
 /** A whole number, with the separators and the letters (1.2 M) that tools print for people. */
 export function countOf(text: string | null): number | null {
-  const match =
-    text === null ? null : /^(\d{1,16}|\d{1,3}(?:,\d{3})+)(?:\.(\d{1,6}))?\s?([kKmMgGtT])?$/.exec(text)
+  if (text === null) return null
+  const plain = plainCount(text)
+  if (plain >= 0) return plain
+  const match = /^(\d{1,16}|\d{1,3}(?:,\d{3})+)(?:\.(\d{1,6}))?\s?([kKmMgGtT])?$/.exec(text)
   if (match === null) return null
   const whole = Number(match[1]!.replaceAll(',', ''))
   const fraction = Number(`0.${match[2] ?? '0'}`)
   const value = Math.round((whole + fraction) * (units[match[3]?.toLowerCase() ?? ''] ?? 1))
   return Number.isSafeInteger(value) ? value : Number.POSITIVE_INFINITY
+}
+
+/** Digits alone, as nearly all are; -1 for everything else. */
+function plainCount(text: string): number {
+  if (text.length === 0 || text.length > 15) return -1
+  let value = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
 }
 
 function timeOf(text: string | null, unit: CsvMapping['time']): number | null {

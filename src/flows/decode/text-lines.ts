@@ -24,6 +24,7 @@ export async function* readLineBlocks(source: ByteSource, notes: Notes): AsyncGe
     let chunk = Buffer.from(raw.buffer, raw.byteOffset, raw.length)
     if (skipping) {
       const end = chunk.indexOf(newline)
+      notes.unread('line too long', end < 0 ? chunk.length : end, 0)
       if (end < 0) continue
       chunk = chunk.subarray(end + 1)
       skipping = false
