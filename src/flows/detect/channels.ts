@@ -51,10 +51,14 @@ const highServices = new Set([1433, 1521, 2049, 3306, 3389, 5432, 6379, 8000, 80
 
 export function serviceOf(protocol: number, srcPort: number, dstPort: number): Service {
   if (protocol !== TCP && protocol !== UDP) return { protocol, port: null, role: 'sent' }
-  if (srcPort !== dstPort && isService(srcPort) && !isService(dstPort)) {
-    return { protocol, port: srcPort, role: 'answered' }
-  }
+  if (isAnswer(srcPort, dstPort)) return { protocol, port: srcPort, role: 'answered' }
   return { protocol, port: dstPort, role: 'sent' }
+}
+
+/** Systems take the ports of their own connections from 32,768 up, and services mostly listen below. */
+function isAnswer(srcPort: number, dstPort: number): boolean {
+  if (isService(dstPort)) return false
+  return isService(srcPort) || (srcPort > 0 && srcPort < firstEphemeralPort && dstPort >= firstEphemeralPort)
 }
 
 function isService(port: number): boolean {
@@ -122,8 +126,8 @@ export function createChannelSplitter(): ChannelSplitter {
       const protocol = columns.protocol[i]!
       const srcPort = columns.srcPort[i]!
       const dstPort = columns.dstPort[i]!
-      // Ephemeral source ports differ in each row; the destination's decides unless the source's is a service.
-      const key = (protocol * 65_536 + dstPort) * 65_536 + (isService(srcPort) ? srcPort : 0)
+      // Of an answer the destination's port differs in each row, of all else the source's.
+      const key = protocol * 131_072 + (isAnswer(srcPort, dstPort) ? 65_536 + srcPort : dstPort)
       if (key !== lastKey) {
         const known = byKey.get(key)
         if (known === undefined) {
