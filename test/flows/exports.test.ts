@@ -181,6 +181,43 @@ describe('what vendors do', () => {
   })
 })
 
+describe('a sampling rate that comes late', () => {
+  const options = (sampler: number, rate: number) => [
+    set(1, u(2, 260), u(2, 4), u(2, 8), u(2, 1), u(2, 4), u(2, 48), u(2, 1), u(2, 50), u(2, 4)),
+    set(260, u(4, 0), u(1, sampler), u(4, rate)),
+  ]
+  const missing = (sampler: number) => set(256, pair, u(4, 5), u(1, sampler))
+  const fields = set(0, template(256, [...ends, [1, 4], [48, 1]]))
+
+  it('is applied from then on, and what came before is shown as incomplete', () => {
+    const { send, end } = session()
+    send(netflowV9(0, 1, fields, missing(3), missing(3), missing(4), missing(0)))
+    send(netflowV9(1, 1, ...options(3, 100)))
+    expect(send(netflowV9(2, 1, missing(3)))[0]!.ipBytes).toBe(500)
+    send(netflowV9(3, 1, ...options(3, 100)))
+    expect(end().lost.map(({ count, reason }) => [count, reason])).toEqual([
+      [2, 'records counted as not sampled, for their sampling rate came after them'],
+      [1, 'records counted as not sampled, for nobody stated the rate of the sampler they name'],
+    ])
+  })
+
+  it('of a whole domain is told from one that says that nothing is sampled', () => {
+    const late = session()
+    const row = set(257, pair, u(4, 5))
+    const whole = (rate: number) => [
+      set(1, u(2, 261), u(2, 4), u(2, 4), u(2, 1), u(2, 4), u(2, 34), u(2, 4)),
+      set(261, u(4, 0), u(4, rate)),
+    ]
+    late.send(netflowV9(0, 1, set(0, template(257, [...ends, [1, 4]])), row))
+    late.send(netflowV9(1, 1, ...whole(64)))
+    expect(late.end().lost.map(({ count }) => count)).toEqual([1])
+    const all = session()
+    all.send(netflowV9(0, 1, set(0, template(257, [...ends, [1, 4]])), row))
+    all.send(netflowV9(1, 1, ...whole(1)))
+    expect(all.end().lost).toEqual([])
+  })
+})
+
 describe('old versions', () => {
   const record = (bytes: number) =>
     Buffer.concat([

@@ -37,6 +37,7 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
     },
     end() {
       state.templates.end()
+      state.sampling.end()
       return [...sflow.flows.endAll(), ...state.records.sections.endAll()]
     },
   }

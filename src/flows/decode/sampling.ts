@@ -1,5 +1,6 @@
 import type { SamplingSource } from '../flow-record.ts'
 import { unsigned } from './field-values.ts'
+import type { Notes } from './notes.ts'
 
 export type Sampling = { readonly rate: number; readonly from: SamplingSource }
 
@@ -86,28 +87,45 @@ const maxSamplers = 100_000
 /** Under this number stands what holds for the whole domain. */
 const wholeDomain = -1
 
+type Domain = {
+  readonly rates: Map<number, Sampling>
+  /** Records counted one to one because no rate was stated yet, by the sampler that they name. */
+  readonly unstated: Map<number, number>
+}
+
 /** Rates that options records stated, by exporter, domain and sampler. */
 export class SamplingTable {
-  readonly #domains = new Map<string, Map<number, Sampling>>()
+  readonly #domains = new Map<string, Domain>()
+  readonly #notes: Notes
   #samplers = 0
   #own: Sampling = unsampled
+
+  constructor(notes: Notes) {
+    this.#notes = notes
+  }
 
   learn(domain: string, fields: SamplingFields): void {
     const rate = statedRate(fields)
     if (rate === null) return
-    const rates = this.#domains.get(domain) ?? new Map<number, Sampling>()
     const sampler = fields.sampler ?? wholeDomain
-    if (!rates.has(sampler)) {
+    const known = this.#domain(domain)
+    if (known === null) return
+    if (!known.rates.has(sampler)) {
       if (this.#samplers >= maxSamplers) return
       this.#samplers += 1
     }
-    rates.set(sampler, { rate, from: 'options' })
-    this.#domains.set(domain, rates)
+    known.rates.set(sampler, { rate, from: 'options' })
+    const early = known.unstated.get(sampler) ?? 0
+    known.unstated.delete(sampler)
+    // What they stand for cannot be known any more: they went on as they were.
+    if (early > 0 && rate > 1) {
+      this.#notes.lost('records counted as not sampled, for their sampling rate came after them', early)
+    }
   }
 
   /** The record's own word first, then its sampler's, then its domain's. `null`: the record says nothing of it. */
   of(domain: string, fields: SamplingFields | null): Sampling {
-    const rates = this.#domains.get(domain)
+    const rates = this.#domains.get(domain)?.rates
     if (fields === null) return rates?.get(wholeDomain) ?? unsampled
     const own = statedRate(fields)
     if (own !== null && own > 1) return this.#record(own)
@@ -115,6 +133,40 @@ export class SamplingTable {
     const learned = ofSampler ?? rates?.get(wholeDomain)
     if (learned !== undefined) return learned
     return own === null ? unsampled : this.#record(own)
+  }
+
+  /** Records that went on without a rate. A sampler of 0 is none. */
+  countUnstated(domain: string, sampler: number | null, records: number): void {
+    if (sampler === 0) return
+    const known = this.#domain(domain)
+    if (known === null) return
+    const key = sampler ?? wholeDomain
+    const before = known.unstated.get(key)
+    if (before === undefined && this.#samplers++ >= maxSamplers) return
+    known.unstated.set(key, (before ?? 0) + records)
+  }
+
+  /** No more input will come: what named a sampler and never heard of its rate. */
+  end(): void {
+    for (const { unstated } of this.#domains.values()) {
+      for (const [sampler, records] of unstated) {
+        if (sampler !== wholeDomain) {
+          this.#notes.lost(
+            'records counted as not sampled, for nobody stated the rate of the sampler they name',
+            records,
+          )
+        }
+      }
+    }
+  }
+
+  #domain(domain: string): Domain | null {
+    const known = this.#domains.get(domain)
+    if (known !== undefined) return known
+    if (this.#domains.size >= maxSamplers) return null
+    const fresh: Domain = { rates: new Map(), unstated: new Map() }
+    this.#domains.set(domain, fresh)
+    return fresh
   }
 
   /** Records of one exporter state one rate again and again. */

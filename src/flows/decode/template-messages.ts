@@ -1,7 +1,13 @@
 import type { FlowRecord } from '../flow-record.ts'
 import type { ExportContext } from './export-context.ts'
 import { unsigned } from './field-values.ts'
-import { noSamplingFields, readSamplingField, type SamplingFields, SamplingTable } from './sampling.ts'
+import {
+  noSamplingFields,
+  readSamplingField,
+  type SamplingFields,
+  SamplingTable,
+  unsampled,
+} from './sampling.ts'
 import { parseFields, type Template, walkRecord } from './template.ts'
 import { type MessageTimes, RecordReader } from './template-record.ts'
 import { type LearnedTemplate, TemplateStore } from './template-store.ts'
@@ -20,7 +26,7 @@ export type TemplateState = {
 export function createTemplateState(context: Pick<ExportContext, 'notes'>): TemplateState {
   return {
     templates: new TemplateStore(context.notes),
-    sampling: new SamplingTable(),
+    sampling: new SamplingTable(context.notes),
     records: new RecordReader(),
     bootUnixMs: new Map(),
     late: [],
@@ -63,7 +69,11 @@ function readRecords(
   const { notes, exporter } = context
   // One rate for the whole set, where its records say nothing of it.
   const common = plan.hasSampling ? null : state.sampling.of(domain, null)
-  const samplingOf = (fields: SamplingFields | null) => common ?? state.sampling.of(domain, fields)
+  const samplingOf = (fields: SamplingFields | null) => {
+    const sampling = common ?? state.sampling.of(domain, fields)
+    if (fields !== null && sampling === unsampled) state.sampling.countUnstated(domain, fields.sampler, 1)
+    return sampling
+  }
   const recordContext = { exporter, domain, notes, samplingOf }
   const bootUnixMs = times.bootUnixMs ?? state.bootUnixMs.get(domain) ?? null
   const timed = { exportUnixMs: times.exportUnixMs, bootUnixMs }
@@ -79,6 +89,7 @@ function readRecords(
     at = next
     records += 1
   }
+  if (common === unsampled && !template.isOptions) state.sampling.countUnstated(domain, null, records)
   // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding. Up to three bytes
   // align the set; not every exporter makes them zero.
   if (set.length - at > 3 && set.subarray(at).some(byte => byte !== 0)) {
