@@ -60,6 +60,16 @@ describe('running totals', () => {
     expect(records.map(({ ipBytes }) => ipBytes)).toEqual([300, 500, 90])
   })
 
+  it('start again after the end of a flow, where records do not say when theirs began', () => {
+    const { send } = session()
+    send(ipfix(0, 1, set(2, template(256, [...ends, [153, 8], [136, 1], [85, 8]]))))
+    const row = (end: number, reason: number, bytes: number) =>
+      set(256, pair, u(8, end), u(1, reason), u(8, bytes))
+    const rows = [row(1000, 2, 100), row(2000, 3, 150), row(3000, 2, 400), row(9_000_000, 2, 500)]
+    const records = rows.flatMap(one => send(ipfix(0, 1, one)))
+    expect(records.map(({ ipBytes }) => ipBytes)).toEqual([100, 50, 400, 500])
+  })
+
   it('of both directions are followed apart', () => {
     const { send } = session()
     send(ipfix(0, 1, set(2, template(256, [...ends, [85, 8], [85, 8, 29_305]]))))

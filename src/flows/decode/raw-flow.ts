@@ -40,6 +40,8 @@ export type RawFlow = {
   durationMs: number
   bootUnixMs: number
   direction: 'in' | 'out' | null
+  /** By its flowEndReason; what was only cut by the active timeout goes on. */
+  hasEnded: boolean
   /** A piece of the packet itself, where the exporter sends samples. */
   sectionAt: number
   sectionLength: number
@@ -67,6 +69,7 @@ export function createRawFlow(): RawFlow {
     durationMs: unsaid,
     bootUnixMs: unsaid,
     direction: null,
+    hasEnded: false,
     sectionAt: 0,
     sectionLength: 0,
     sectionIsFrame: false,
@@ -160,6 +163,7 @@ function clear(raw: RawFlow, plan: RecordPlan): void {
   raw.durationMs = unsaid
   raw.bootUnixMs = unsaid
   raw.direction = null
+  raw.hasEnded = false
   raw.sectionLength = 0
   raw.frameBytes = unsaid
   if (!plan.hasSampling) return
@@ -220,6 +224,11 @@ function readField(
     case 61: {
       const value = unsigned(bytes, at, length)
       raw.direction = value === 0 ? 'in' : value === 1 ? 'out' : null
+      return
+    }
+    case 136: {
+      const reason = unsigned(bytes, at, length)
+      raw.hasEnded = reason !== 0 && reason !== 2
       return
     }
     case 148:

@@ -1,5 +1,6 @@
 /** Flows whose totals are remembered; the one that was updated longest ago is forgotten first. */
 const maxFlows = 100_000
+const forgottenMs = 3_600_000
 
 type Total = { octets: number; packets: number; endUnixMs: number }
 
@@ -18,19 +19,35 @@ export type Growth = {
 export class RunningTotals {
   readonly #flows = new Map<string, Total>()
 
-  growth(flow: string, octets: number, packets: number, endUnixMs: number): Growth | null {
-    const before = this.#flows.get(flow)
+  /**
+   * `isNamedByStart` is false where records do not say when their flow began: then a flow that has ended, or was not
+   * heard of for an hour, is another one when its addresses and ports come again.
+   */
+  growth(
+    flow: string,
+    total: { readonly octets: number; readonly packets: number; readonly endUnixMs: number },
+    { isNamedByStart, hasEnded }: { readonly isNamedByStart: boolean; readonly hasEnded: boolean },
+  ): Growth | null {
+    const { octets, packets, endUnixMs } = total
+    let before = this.#flows.get(flow)
+    if (before !== undefined && !isNamedByStart && endUnixMs - before.endUnixMs > forgottenMs) {
+      this.#flows.delete(flow)
+      before = undefined
+    }
     if (before !== undefined) this.#flows.delete(flow)
     else if (this.#flows.size >= maxFlows) this.#flows.delete(this.#flows.keys().next().value!)
+    const keep = (): void => {
+      if (isNamedByStart || !hasEnded) this.#flows.set(flow, { octets, packets, endUnixMs })
+    }
     if (before === undefined) {
-      this.#flows.set(flow, { octets, packets, endUnixMs })
+      keep()
       return { octets, packets, sinceUnixMs: null }
     }
     if (endUnixMs < before.endUnixMs) {
       this.#flows.set(flow, before)
       return null
     }
-    this.#flows.set(flow, { octets, packets, endUnixMs })
+    keep()
     // A total that became smaller was counted from zero again.
     const isAnew = octets < before.octets
     return {

@@ -135,7 +135,11 @@ export class RecordReader {
     if (isTotal && plan.hasTotalsOnly) {
       const ports = `${raw.srcPort} ${raw.dstPort} ${raw.protocol} ${raw.flowId}`
       const flow = `${context.domain}|${srcAddr} ${dstAddr} ${ports} ${raw.startUnixMs} ${raw.startUpMs}${isBack ? ' back' : ''}`
-      const growth = this.#totals.growth(flow, this.#octets, this.#packets, this.#endUnixMs)
+      const growth = this.#totals.growth(
+        flow,
+        { octets: this.#octets, packets: this.#packets, endUnixMs: this.#endUnixMs },
+        { isNamedByStart: raw.startUnixMs >= 0 || raw.startUpMs >= 0, hasEnded: raw.hasEnded },
+      )
       if (growth === null) {
         notes.setAside('running total older than one that came before')
         return
