@@ -113,6 +113,26 @@ describe('beacons', () => {
     )
   })
 
+  it('never, however dense they are', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.double({ min: 0.3, max: 120, noNaN: true }), (seed, gapSeconds) => {
+        const traffic = createTraffic(seed, 2)
+        const gapMs = gapSeconds * secondMs
+        const until = Math.min(traffic.untilUnixMs, traffic.fromUnixMs + 20_000 * gapMs)
+        for (let at = traffic.fromUnixMs; at < until; at += traffic.dice.exponential(gapMs))
+          traffic.tcp(there, at, 2000)
+        expect(score(traffic, 'beacon')).toBe(0)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('takes a job of a few steps each night for none', () => {
+    const traffic = createTraffic(11)
+    nightly(traffic, there, { atHour: 2, payload: 5e6 })
+    expect(score(traffic, 'beacon')).toBe(0)
+  })
+
   it('is not misled by flow logs whose clock ticks in minutes', () => {
     const traffic = createTraffic(8)
     for (let i = 0; i < 200_000; i++) {

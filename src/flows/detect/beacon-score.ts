@@ -13,6 +13,8 @@ export type BeaconScore = {
   readonly sizes: number
   readonly duration: number
   readonly hours: number
+  /** Hours in which anything started. */
+  readonly seenHours: number
 }
 
 /** Spreads of the quartiles below these are the clock's and the header's, not skewness. */
@@ -29,8 +31,8 @@ export function beaconScore(
 ): BeaconScore {
   const times = (steadiness(sortedIntervals) + 1 - Math.abs(bowleySkew(sortedIntervals, leastSpreadMs))) / 2
   const sizes = (steadiness(sortedSizes) + 1 - Math.abs(bowleySkew(sortedSizes, leastSpreadBytes))) / 2
-  const { duration, hours } = spread(starts, period)
-  return { total: (times + sizes + duration + hours) / 4, times, sizes, duration, hours }
+  const { duration, hours, seenHours } = spread(starts, period)
+  return { total: (times + sizes + duration + hours) / 4, times, sizes, duration, hours, seenHours }
 }
 
 /** (median − MAD) / median, from 0 to 1. */
@@ -39,7 +41,7 @@ function steadiness(sorted: Float64Array): number {
   return middle <= 0 ? 0 : Math.max(0, (middle - medianDistance(sorted, middle)) / middle)
 }
 
-function spread(starts: Float64Array, period: Period): { duration: number; hours: number } {
+function spread(starts: Float64Array, period: Period): Pick<BeaconScore, 'duration' | 'hours' | 'seenHours'> {
   const counts = new Float64Array(24)
   let seenHours = 0
   let run = 0
@@ -58,7 +60,7 @@ function spread(starts: Float64Array, period: Period): { duration: number; hours
   const whole = Math.max(1, period.untilUnixMs - period.fromUnixMs)
   const duration =
     seenHours < leastHours ? 0 : Math.min(1, Math.max(lasted / whole, longestRun / idealRunHours))
-  return { duration, hours: Math.max(flatness(counts), bimodality(counts)) }
+  return { duration, hours: Math.max(flatness(counts), bimodality(counts)), seenHours }
 }
 
 function flatness(counts: Float64Array): number {

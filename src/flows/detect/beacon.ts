@@ -3,6 +3,7 @@ import { type Channel, joinChannels } from './channels.ts'
 import type { Found } from './detection.ts'
 import type { PairContext } from './detectors.ts'
 import { weightOf } from './payload.ts'
+import { hourMs } from './period.ts'
 import { findRhythm, type Rhythm } from './regularity.ts'
 import { median } from './statistics.ts'
 import { carriedText, countText, facts, rounded, targetOf, targetText, timeText } from './words.ts'
@@ -12,6 +13,8 @@ const leastBeats = 6
 /** Judged are at most this many, in blocks of neighbours spread over the period: cost does not grow with traffic. */
 const mostJudged = 8192
 const blocks = 16
+/** Of the beats that its hours have room for: a job that makes four connections a minute apart each night is none. */
+const leastFilled = 0.25
 /** Starts nearer than this are one beat: first the same instant, then one action's several connections. */
 const mergeMs = [1000, 10_000] as const
 /** The second merging is worth a try where it changes this much. */
@@ -33,7 +36,14 @@ const mostNames = 20
 const coarseMs = [600_000, 300_000, 60_000, 30_000, 10_000, 5000] as const
 const leastTicks = 4
 
-type Beats = { readonly starts: Float64Array; readonly sizes: Float64Array; readonly carried: number }
+type Beats = {
+  readonly starts: Float64Array
+  readonly sizes: Float64Array
+  /** Of the connections that were listened to. */
+  readonly connections: number
+  readonly bytes: number
+  readonly carried: number
+}
 type Heard = { readonly beats: Beats; readonly rhythm: Rhythm; readonly size: number | null }
 
 /** Connections that come like a clock: all of a service, or those of one size beside its other traffic. */
@@ -45,7 +55,13 @@ export function beacon(channel: Channel, { pair, period }: PairContext): Found |
   const sizes = beats.sizes.slice().sort()
   const starts = size === null ? channel.startUnixMs : beats.starts
   const parts = beaconScore(rhythm.sorted, sizes, starts, period)
+  const judged = size === null ? channel.sum.connections : beats.starts.length
+  const asked = (parts.seenHours * hourMs * rhythm.cycle) / Math.min(hourMs * rhythm.cycle, rhythm.periodMs)
+  if (judged < asked * leastFilled) return null
   // What was left out of the judging is taken to be like what was judged.
+  const all = facts(channel)
+  const heardOnly = { ...all, connections: beats.connections, bytes: Math.round(beats.bytes) }
+  const { connections, bytes } = size === null ? all : heardOnly
   const carried = size === null ? channel.sum.carried : beats.carried
   const weighed = 100 * parts.total * weightOf(carried)
   const { service } = channel
@@ -66,13 +82,15 @@ export function beacon(channel: Channel, { pair, period }: PairContext): Found |
       : rhythm.skippedShare > 0
         ? `every ${timeText(rhythm.periodMs)} or a multiple of it`
         : `every ${timeText(rhythm.periodMs)}`
-  const which = size === null ? 'connections' : `connections of about ${Math.round(usual)} B, beside others,`
+  const beside = size === null ? '' : `, of ${countText(all.connections, 'connection')} there,`
   return {
     kind: 'beacon',
     destination,
     score,
-    ...facts(channel),
-    reason: `${countText(channel.sum.connections, 'connection')} to ${targetText(destination)}: ${which} start ${rhythmText}, half of them within ${timeText(rhythm.jitterMs)} of it, with ${Math.round(usual)} B as a rule; ${carriedText(channel.sum.bytes, carried)}${channel.class === 'time' ? '; clocks are set like this' : ''}.`,
+    ...all,
+    connections,
+    bytes,
+    reason: `${countText(connections, 'connection')} to ${targetText(destination)}${beside} start ${rhythmText}, half of them within ${timeText(rhythm.jitterMs)} of it, with ${Math.round(usual)} B as a rule; ${carriedText(bytes, carried)}${channel.class === 'time' ? '; clocks are set like this' : ''}.`,
     evidence: rounded({
       periodMs: rhythm.periodMs,
       jitterMs: rhythm.jitterMs,
@@ -107,7 +125,7 @@ function listen(channel: Channel, sizeBin: number | null): Heard | null {
     const count = beats.starts.length
     if (count < leastBeats || count > before * mergedShare) return null
     before = count
-    const rhythm = findRhythm(beats.starts)
+    const rhythm = findRhythm(beats.starts, gapMs)
     // A period that is hardly longer than the merging is made by it.
     if (rhythm !== null && rhythm.periodMs >= Math.max(1.5 * gapMs, leastPeriodMs))
       return { beats, rhythm, size: sizeBin }
@@ -150,7 +168,7 @@ function beatsOf(channel: Channel, sizeBin: number | null, gapMs: number): Beats
   const rows = Math.min(length, sizeBin === null ? mostJudged : length)
   const starts = new Float64Array(Math.min(rows, mostJudged))
   const sizes = new Float64Array(starts.length)
-  let sum = 0
+  const sum = { connections: 0, bytes: 0, carried: 0 }
   let at = -1
   let beforeMs = Number.NEGATIVE_INFINITY
   const isWhole = length <= mostJudged || sizeBin !== null
@@ -162,7 +180,9 @@ function beatsOf(channel: Channel, sizeBin: number | null, gapMs: number): Beats
       // Rows that stand for several have no start of their own.
       if (connections[i]! > 1) continue
       if (sizeBin !== null && Math.abs(binOf(bytes[i]!) - sizeBin) > 1) continue
-      sum += carried[i]!
+      sum.connections += 1
+      sum.bytes += bytes[i]!
+      sum.carried += carried[i]!
       if (startUnixMs[i]! - beforeMs < gapMs) {
         if (at >= 0 && at < starts.length) sizes[at]! += bytes[i]!
         continue
@@ -175,5 +195,5 @@ function beatsOf(channel: Channel, sizeBin: number | null, gapMs: number): Beats
     }
   }
   const used = Math.min(starts.length, at + 1)
-  return { starts: starts.subarray(0, used), sizes: sizes.subarray(0, used), carried: sum }
+  return { starts: starts.subarray(0, used), sizes: sizes.subarray(0, used), ...sum }
 }

@@ -65,7 +65,7 @@ function isService(port: number): boolean {
   return (port > 0 && port < 1024) || highServices.has(port)
 }
 
-export function classOf({ protocol, port, role }: Service): TrafficClass {
+function classOf({ protocol, port, role }: Service): TrafficClass {
   if (protocol === ICMP || protocol === ICMPV6) return 'icmp'
   if (role === 'answered') return 'answers'
   if (port === DNS_PORT || (protocol === TCP && port === DNS_TLS_PORT)) return 'names'

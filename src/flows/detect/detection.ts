@@ -59,7 +59,7 @@ export type Detection = {
 }
 
 /** 50 and more is what innocence is measured by (`innocence.ts`). */
-export function severityOf(score: number): Severity {
+function severityOf(score: number): Severity {
   return score >= 75 ? 'high' : score >= 50 ? 'medium' : score >= 25 ? 'low' : 'info'
 }
 
@@ -84,7 +84,7 @@ export function detection(server: string, home: CountryCode, found: Found): Dete
  * The first 80 bits of SHA-256 over kind, server, address (or network, or country), protocol, role and port, a line
  * each, so no name can run into its neighbour.
  */
-export function detectionKey(kind: DetectionKind, server: string, destination: Destination | null): string {
+function detectionKey(kind: DetectionKind, server: string, destination: Destination | null): string {
   const service = destination?.service ?? null
   const place = destination === null ? null : destination.place
   const where =

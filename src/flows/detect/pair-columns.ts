@@ -26,7 +26,7 @@ export type PairColumns = {
 }
 
 const firstRoom = 1024
-export const mostRows = 200_000
+const mostRows = 200_000
 
 export function createPairColumns(wanted = mostRows): PairColumns {
   const most = Math.max(firstRoom, wanted)

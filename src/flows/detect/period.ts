@@ -43,11 +43,6 @@ export function hourOfDay(period: Period, unixMs: number): number {
   return Math.floor(modulo(unixMs + period.offsetMs, dayMs) / hourMs)
 }
 
-/** 0 is Sunday; the first of January 1970 was a Thursday. */
-export function weekdayOf(period: Period, unixMs: number): number {
-  return modulo(Math.floor((unixMs + period.offsetMs) / dayMs) + 4, 7)
-}
-
 function modulo(value: number, by: number): number {
   return ((value % by) + by) % by
 }

@@ -30,32 +30,35 @@ const logChance = Math.log(1e-6)
 /** Shorter than this is one action's several connections. */
 const leastPeriodMs = 1500
 
-/** `starts` ascending, no two the same. */
-export function findRhythm(starts: Float64Array): Rhythm | null {
+/**
+ * `starts` ascending, none nearer than `gapMs` to the one before. Moments by chance that were thinned so are a dead
+ * time and then chance again, so the gap is taken off before intervals are judged.
+ */
+export function findRhythm(starts: Float64Array, gapMs: number): Rhythm | null {
   for (const { cycle, byChance, mostSpread } of cycles) {
     const sums = intervals(starts, cycle)
     if (sums.length < leastIntervals) break
     const limit = Math.min(mostSpread, spreadLimit(sums.length / cycle, byChance))
-    if (!mayBeNear(sums, limit)) continue
+    const deadMs = cycle * gapMs
+    if (!mayBeNear(sums, limit, deadMs)) continue
     sums.sort()
     const middle = median(sums)
     if (middle < leastPeriodMs) continue
     const jitter = medianDistance(sums, middle)
-    if (jitter / middle > limit) continue
+    if (jitter > limit * Math.max(0, middle - deadMs)) continue
     return { periodMs: middle, jitterMs: jitter, cycle, skippedShare: 0, sorted: sums }
   }
-  return foldedRhythm(starts)
+  return foldedRhythm(starts, gapMs)
 }
 
 const sampleSize = 255
 
 /** Most pairs have no rhythm, and a median of a sample shows it without sorting all. */
-function mayBeNear(values: Float64Array, limit: number): boolean {
+function mayBeNear(values: Float64Array, limit: number, deadMs: number): boolean {
   const middle = median(sample(values, sampleSize).sort())
-  const least = middle * (1 - limit) * 0.98
-  const most = middle * (1 + limit) * 1.02
+  const most = limit * Math.max(0, middle - deadMs) + 0.02 * middle
   let near = 0
-  for (let i = 0; i < values.length; i++) if (values[i]! >= least && values[i]! <= most) near += 1
+  for (let i = 0; i < values.length; i++) if (Math.abs(values[i]! - middle) <= most) near += 1
   return near >= values.length * 0.45
 }
 
@@ -83,17 +86,19 @@ function intervals(starts: Float64Array, cycle: number): Float64Array {
 
 const mostBeatsMissed = 10
 const leastFolded = 24
+/** Nearer to the gap, every interval is a multiple of about one. */
+const leastGaps = 3
 
 /**
  * Where many beats are missing, intervals are multiples of the period. Chance leaves remainders evenly from 0 to half
  * a period, a quarter on average (0.144 either way); these must be far nearer, and hardly an interval shorter than
  * the period.
  */
-function foldedRhythm(starts: Float64Array): Rhythm | null {
+function foldedRhythm(starts: Float64Array, gapMs: number): Rhythm | null {
   const all = intervals(starts, 1)
   if (all.length < leastFolded) return null
   const period = commonest(sample(all, modeSample).sort())
-  if (period < leastPeriodMs) return null
+  if (period < Math.max(leastPeriodMs, leastGaps * gapMs)) return null
   let near = 0
   let remainders = 0
   let beats = 0

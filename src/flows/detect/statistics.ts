@@ -1,5 +1,5 @@
 /** Order statistics of sorted columns. All of them are finite for finite input, and 0 for an empty column. */
-export function quantile(sorted: Float64Array, part: number): number {
+function quantile(sorted: Float64Array, part: number): number {
   const last = sorted.length - 1
   if (last < 0) return 0
   const at = part * last
@@ -29,7 +29,7 @@ export function medianDistance(sorted: Float64Array, center: number): number {
 }
 
 /** The first index whose value is not below `value`. */
-export function lowerBound(sorted: Float64Array, value: number): number {
+function lowerBound(sorted: Float64Array, value: number): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
