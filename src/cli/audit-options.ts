@@ -26,6 +26,11 @@ export type AuditOptions =
       readonly csvMap: string | null
       readonly home: CountryCode | null
       readonly html: string | null
+      readonly csv: string | null
+      readonly parquet: string | null
+      readonly ocsf: string | null
+      readonly stix: string | null
+      readonly compare: string | null
       readonly bundle: string | null
       readonly sign: string | null
       readonly signer: string
@@ -49,6 +54,10 @@ CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
   --csv-map FILE     how a table whose columns are not recognised is to be read (docs/audit.md)
   --expected FILE    what you have looked at and found in order (docs/formats/expected.md)
   --html FILE        write the report as one page that stands alone
+  --csv FILE         write a row for each server and destination; --parquet FILE the same as Parquet
+  --ocsf FILE        write findings as OCSF events (Detection Finding, 2004), a JSON object a line
+  --stix FILE        write what was detected as a STIX 2.1 bundle
+  --compare FILE     say what changed since an earlier report (what --json printed)
   --bundle FILE      write the evidence behind it as JSON
   --sign KEY         sign the bundle with this key (from holdfast keygen), so that holdfast verify accepts it
   --signer NAME      in whose name (default: auditor); no spaces and no +
@@ -102,6 +111,11 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     csvMap: values['csv-map'] ?? null,
     home,
     html: values.html ?? null,
+    csv: values.csv ?? null,
+    parquet: values.parquet ?? null,
+    ocsf: values.ocsf ?? null,
+    stix: values.stix ?? null,
+    compare: values.compare ?? null,
     bundle: values.bundle ?? null,
     sign: values.sign ?? null,
     signer: values.signer ?? 'auditor',
@@ -125,6 +139,11 @@ function parsed(argv: readonly string[]) {
         'csv-map': { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },
+        csv: { type: 'string' },
+        parquet: { type: 'string' },
+        ocsf: { type: 'string' },
+        stix: { type: 'string' },
+        compare: { type: 'string' },
         bundle: { type: 'string' },
         sign: { type: 'string' },
         signer: { type: 'string' },

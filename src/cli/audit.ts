@@ -9,13 +9,18 @@ import { listenForFlows } from '../flows/collect/listen.ts'
 import { type CsvMapping, parseCsvMapping } from '../flows/decode/csv-mapping.ts'
 import { parseExpected } from '../flows/detect/expected.ts'
 import type { FlowSource } from '../flows/engine/read-flows.ts'
+import { writeParquet } from '../flows/engine/write-parquet.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
+import { parseEarlier } from '../flows/report/compare.ts'
+import { csvReport } from '../flows/report/csv.ts'
 import { htmlReport } from '../flows/report/html.ts'
-import type { FileInput, StatementInput } from '../flows/report/report-types.ts'
+import { ocsfReport } from '../flows/report/ocsf.ts'
+import type { AuditReport, FileInput, StatementInput } from '../flows/report/report-types.ts'
 import { printBundle } from '../flows/report/sign-bundle.ts'
+import { stixReport } from '../flows/report/stix.ts'
 import { terminalReport } from '../flows/report/terminal.ts'
 import { humanCount } from '../flows/report/units.ts'
 import { auditFlows } from '../pipes/flow.ts'
@@ -73,6 +78,10 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   }
   const expectedFile = options.expected === null ? null : await readInputFile(options.expected)
   const expected = expectedFile === null ? null : parseExpected(options.expected!, expectedFile.content)
+  const earlier =
+    options.compare === null
+      ? null
+      : parseEarlier(options.compare, textOf(options.compare, (await readInputFile(options.compare)).content))
   const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await readStatements(options, io)
@@ -98,18 +107,27 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       home: options.home,
     },
     expected,
+    earlier,
     engine: { memoryMiB: options.memoryMiB, threads: availableParallelism() },
     nowUnixMs: Date.now(),
     onProgress: progressTo(io),
   })
   if (io.isTty) io.stderr.write('\r\u001b[K')
-  if (options.html !== null) await writeOutput(options.html, htmlReport(report))
+  const written: [string, string | null, (report: AuditReport) => string][] = [
+    ['Report', options.html, htmlReport],
+    ['Table', options.csv, csvReport],
+    ['OCSF events', options.ocsf, ocsfReport],
+    ['STIX bundle', options.stix, stixReport],
+  ]
+  for (const [, path, print] of written) if (path !== null) await writeOutput(path, print(report))
+  if (options.parquet !== null) await writeParquet(options.parquet, csvReport(report))
   if (options.bundle !== null) {
     await writeOutput(options.bundle, printBundle(evidenceBundle(report, evidence), signer))
   }
   io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : terminalReport(report, io.isTty))
   if (!options.json) {
-    if (options.html !== null) io.stdout.write(`Report: ${options.html}\n`)
+    for (const [what, path] of [...written, ['Table', options.parquet] as const])
+      if (path !== null) io.stdout.write(`${what}: ${path}\n`)
     if (options.bundle !== null)
       io.stdout.write(
         `Evidence, ${signer === null ? 'not signed' : `signed by ${vkeyOf(signer)}`}: ${options.bundle}\n`,

@@ -14,6 +14,7 @@ import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
 import { createReconciler, type Reconciled, type Reconciler } from '../flows/reconcile/reconcile.ts'
 import { addressPair, readWords } from '../flows/reconcile/words.ts'
 import { createEvidence, type Evidence } from '../flows/report/bundle.ts'
+import { compareReports, type EarlierReport } from '../flows/report/compare.ts'
 import { coverageOf } from '../flows/report/coverage.ts'
 import { relayBytes } from '../flows/report/findings.ts'
 import { method } from '../flows/report/method.ts'
@@ -38,6 +39,8 @@ export type AuditSources = {
   readonly limits?: InnocenceLimits
   /** Marks of what is expected. */
   readonly expected?: ExpectedMarks | null
+  /** The report of an earlier period, to say what changed. */
+  readonly earlier?: EarlierReport | null
   readonly nowUnixMs: number
   readonly onProgress: (input: string, records: number) => void
 }
@@ -107,6 +110,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     inputs: { flows, ...sources.inputs },
     databases,
     method,
+    comparison: sources.earlier == null ? null : compareReports({ coverage, servers }, sources.earlier),
   }
   return { report, evidence }
 }

@@ -1,6 +1,7 @@
 import type { ReadInput } from '../decode/read-input.ts'
 import type { Detection } from '../detect/detection.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
+import type { Comparison } from './compare.ts'
 
 /** What `audit --json` prints. Bytes are IP bytes; the four grades of a row add up to its bytes. */
 export type AuditReport = {
@@ -13,6 +14,8 @@ export type AuditReport = {
   readonly inputs: Inputs
   readonly databases: readonly DatabaseUse[]
   readonly method: Method
+  /** With an earlier period's report, where one was given. */
+  readonly comparison: Comparison | null
 }
 
 export type Verdict = {

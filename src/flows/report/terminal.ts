@@ -1,3 +1,4 @@
+import type { Comparison } from './compare.ts'
 import { plural } from './findings.ts'
 import type { AuditReport, ServerReport } from './report-types.ts'
 import { humanBytes, humanCount, placeName } from './units.ts'
@@ -9,11 +10,20 @@ export function terminalReport(report: AuditReport, color: boolean): string {
   const paint = (code: number, text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text)
   const verdictColor = { unexplained: 31, 'in-doubt': 33, 'accounted-for': 32, 'nothing-abroad': 32 }
   const lines = [paint(1, paint(verdictColor[report.verdict.state], plain(report.verdict.text))), '']
-  const rows = report.servers.filter(({ bytesAbroad }) => bytesAbroad > 0)
+  const sending = report.servers.filter(({ bytesAbroad }) => bytesAbroad > 0)
+  const isNamed = (row: ServerReport) => !row.innocence.isInnocent || row.instructed + row.claimed > 0
+  const rows = sending.filter(isNamed)
   if (rows.length > 0) {
     lines.push(...table(rows).map((line, i) => (i === 0 ? paint(1, line) : line)), '')
     for (const server of rows) lines.push(...details(server, paint), '')
   }
+  const innocent = sending.length - rows.length
+  if (innocent > 0) {
+    const bytes = sending.reduce((sum, row) => sum + (isNamed(row) ? 0 : row.bytesAbroad), 0)
+    const of = `${humanBytes(bytes)} abroad in all`
+    lines.push(`${plural(innocent, 'server')} sent no more than any server does: ${of}.`, '')
+  }
+  if (report.comparison !== null) lines.push(...comparisonLines(report.comparison), '')
   lines.push(...coverageLines(report))
   return `${lines.join('\n')}\n`
 }
@@ -55,6 +65,25 @@ function details(server: ServerReport, paint: (code: number, text: string) => st
     const mark = { high: paint(31, '!!'), medium: paint(33, ' !'), low: ' ·', info: ' ·' }[severity]
     lines.push(`  ${mark} ${plain(title)}. ${plain(detail)}`)
   }
+  return lines
+}
+
+const maxChanges = 20
+
+function comparisonLines({ earlier, averaged, servers, newDestinations }: Comparison): string[] {
+  const a = averaged ? ' a day' : ''
+  const lines = [`Since ${earlier.from ?? 'then'} to ${earlier.until ?? 'then'}:`]
+  const words = { new: 'began to send', gone: 'stopped', more: 'sends more', less: 'sends less' }
+  for (const { server, kind, abroad } of servers.slice(0, maxChanges))
+    lines.push(
+      `  ${plain(server)} ${words[kind]}: ${humanBytes(abroad.now)}${a} abroad, ${humanBytes(abroad.before)}${a} before`,
+    )
+  if (servers.length > maxChanges) lines.push(`  and ${plural(servers.length - maxChanges, 'more server')}`)
+  for (const { country, asn, servers: count, bytes } of newDestinations.slice(0, maxChanges))
+    lines.push(
+      `  new: ${placeName(country, [])}${asn === null ? '' : `, AS${asn}`}: ${humanBytes(bytes)} from ${plural(count, 'server')}`,
+    )
+  if (lines.length === 1) lines.push('  no change worth a line')
   return lines
 }
 

@@ -1,0 +1,45 @@
+import { booksOf } from '../../bench/fleet/books.ts'
+import { createFleet, type Fleet, type FleetShape } from '../../bench/fleet/generate.ts'
+import type { CountryCode } from '../../src/core/ids.ts'
+import { type Audit, type AuditSources, auditFlows } from '../../src/pipes/flow.ts'
+
+const header =
+  'version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n'
+
+/** A small fleet's records in memory, and what the audit says of them. */
+export async function auditFleet(
+  shape: FleetShape,
+  change: Partial<AuditSources> = {},
+): Promise<Audit & { readonly fleet: Fleet }> {
+  const fleet = createFleet(shape)
+  const days: Buffer[] = []
+  for (let day = 0; day < shape.days; day++) {
+    let text = header
+    for (const row of fleet.day(day))
+      text += `2 123456789012 ${row.observer} ${row.src} ${row.dst} ${row.srcPort} ${row.dstPort} ${row.protocol} ${row.packets} ${row.bytes} ${row.startSeconds} ${row.endSeconds} ACCEPT OK\n`
+    days.push(Buffer.from(text))
+  }
+  const input = { name: 'made', sha256: '0'.repeat(64), bytes: 0 }
+  const audit = await auditFlows({
+    flows: days.map((bytes, day) => ({
+      name: `day-${day}.log`,
+      open: async function* () {
+        yield bytes
+      },
+    })),
+    directory: {
+      inventory: { name: 'inventory.csv', text: fleet.inventory },
+      places: { name: 'places.csv', text: fleet.places },
+      home: 'IN' as CountryCode,
+      databases: 'none',
+    },
+    books: booksOf(fleet.entered),
+    hasQuorum: () => true,
+    inputs: { inventory: input, places: null, expected: null, statements: [], home: 'IN' },
+    engine: { memoryMiB: 256, threads: 2 },
+    nowUnixMs: Date.UTC(2026, 9, 5),
+    onProgress: () => {},
+    ...change,
+  })
+  return { ...audit, fleet }
+}
