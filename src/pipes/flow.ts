@@ -10,7 +10,9 @@ import { type FlowSource, readFlows } from '../flows/engine/read-flows.ts'
 import { type Directory, type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
+import { readCovers } from '../flows/reconcile/covers.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
+import { joinLegs } from '../flows/reconcile/join-legs.ts'
 import { createReconciler, type Reconciled, type Reconciler } from '../flows/reconcile/reconcile.ts'
 import { addressPair, readWords } from '../flows/reconcile/words.ts'
 import { createEvidence, type Evidence } from '../flows/report/bundle.ts'
@@ -74,9 +76,17 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
 
   // Reconcile: which of the bytes that left do the books account for, and on whose order?
   const entries = distinctEntries(sources.books)
-  const words = readWords(entries)
-  const offsets = await estimateOffsets(store.seenTimes(words.byTuple.keys()), words)
-  const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum)
+  const translators = [...list.servers.keys()].filter(number => list.servers[number]!.isTranslator)
+  const words = joinLegs(readWords(entries), (address, unixMs) => {
+    const number = translators.length === 0 ? -1 : book.serverAt(book.find(address), unixMs)
+    return number >= 0 && list.servers[number]!.isTranslator
+  })
+  const offsets = await estimateOffsets(
+    store.seenTimes([...words.byTuple.keys(), ...words.aliases.keys()]),
+    words,
+  )
+  const covers = translators.length === 0 ? null : await readCovers(store.behind(translators))
+  const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum, covers)
 
   // Find: what is to be said of each server.
   const names = (id: number) => observers.get(id) ?? id.toString(36)

@@ -26,6 +26,8 @@ export type Observed = {
   readonly dstPort: number
   readonly protocol: number
   readonly place: Place
+  /** The server speaks for others: its role in the inventory says so. */
+  readonly isTranslator: boolean
   readonly segments: Segment[]
 }
 

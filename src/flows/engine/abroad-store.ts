@@ -5,6 +5,7 @@ import type { Observed, Segment } from '../attribute/observed.ts'
 import type { ListedServer } from '../attribute/server-list.ts'
 import { type ColumnSpecs, makeColumns } from '../columns.ts'
 import type { SeenTimes } from '../reconcile/clock.ts'
+import type { Behind } from '../reconcile/covers.ts'
 import { Duck, type DuckOptions } from './duck.ts'
 
 /** One connection abroad, with what its destination sent to the server in all; `null`: no inbound traffic was recorded. */
@@ -24,6 +25,13 @@ const tupleSpecs = {
   dstPort: 'u16',
 } as const satisfies ColumnSpecs
 
+const behindSpecs = {
+  dst: 'address',
+  dstPort: 'u16',
+  protocol: 'u8',
+  hour: 'u32',
+  ipBytes: 'f64',
+} as const satisfies ColumnSpecs
 const seenSpecs = { ...tupleSpecs, startUnixMs: 'f64', endUnixMs: 'f64' } as const satisfies ColumnSpecs
 const connectionSpecs = { ...abroadSpecs, received: 'f64' } as const satisfies ColumnSpecs
 
@@ -123,7 +131,7 @@ export async function openAbroadStore(options: DuckOptions) {
             if (open === null || apart < 9) texts.src = textOfWords(columns.src, row)
             last.set(now)
             const number = columns.server[row]!
-            const { server, home } = servers[number]!
+            const { server, home, isTranslator } = servers[number]!
             const srcPort = columns.srcPort[row]!
             const dstPort = columns.dstPort[row]!
             const place = book.placeAt(book.find(texts.dst), columns.startUnixMs[row]!)
@@ -136,7 +144,7 @@ export async function openAbroadStore(options: DuckOptions) {
             }
             open = {
               number,
-              observed: { server, home, ...ends, place, segments: [] },
+              observed: { server, home, ...ends, place, isTranslator, segments: [] },
               receivedBytes: inbound === undefined ? null : columns.received[row]!,
             }
           }
@@ -156,6 +164,32 @@ export async function openAbroadStore(options: DuckOptions) {
         if (done.length > 0) yield done
       }
       if (open !== null) yield [open]
+    },
+
+    /** What servers that are no translators sent to where translators sent too, each byte once, by hours. */
+    async *behind(translators: readonly number[]): AsyncGenerator<Behind> {
+      const numbers = translators.join(', ')
+      // Of several observers of a connection the one that saw most counts.
+      const stream = duck.stream(
+        `SELECT dst, dstPort, protocol, CAST(hour AS UINTEGER), sum(ipBytes) FROM (
+           SELECT dst, dstPort, protocol, hour, max(ipBytes) AS ipBytes FROM (
+             SELECT server, src, srcPort, dst, dstPort, protocol, observer,
+               floor(startUnixMs / 3600000) AS hour, sum(ipBytes) AS ipBytes
+             FROM abroad SEMI JOIN (SELECT DISTINCT dst FROM abroad WHERE server IN (${numbers})) AS shared USING (dst)
+             WHERE server NOT IN (${numbers}) AND startUnixMs BETWEEN 0 AND 1e16 GROUP BY ALL)
+           GROUP BY server, src, srcPort, dst, dstPort, protocol, hour)
+         GROUP BY ALL`,
+        behindSpecs,
+      )
+      for await (const { rows, columns } of stream)
+        for (let row = 0; row < rows; row++)
+          yield {
+            dstAddr: textOfWords(columns.dst, row),
+            dstPort: columns.dstPort[row]!,
+            protocol: columns.protocol[row]!,
+            hour: columns.hour[row]!,
+            ipBytes: columns.ipBytes[row]!,
+          }
     },
 
     /** Domestic hosts outside the inventory that took at least so much from one server. */

@@ -21,7 +21,7 @@ export async function estimateOffsets(
 ): Promise<Map<string, ClockOffset>> {
   const allowed = new Map<string, { from: number; until: number }[]>()
   for await (const { tuple, startUnixMs: start, endUnixMs: end } of seen) {
-    const found = words.byTuple.get(tuple)
+    const found = words.byTuple.get(words.aliases.get(tuple) ?? tuple)
     if (found === undefined) continue
     for (const [region, ofRegion] of Map.groupBy(found, word => word.region)) {
       const [word, ...others] = ofRegion

@@ -4,6 +4,7 @@ import type { BookEntry } from './books.ts'
 import { createBounds } from './bounds.ts'
 import type { ClockOffset } from './clock.ts'
 import { type BookFault, type Conversation, converse } from './conversation.ts'
+import type { Covers } from './covers.ts'
 import { dedupe } from './dedupe.ts'
 import { explain } from './explain.ts'
 import { type QuorumCheck, readInstructions } from './instructions.ts'
@@ -26,6 +27,8 @@ export type Reconciled = {
   /** Of what is not explained, how much entries of other connections of the same two addresses could be. */
   couldBe: number
   readonly duplicateBytes: number
+  /** Seen behind the translator too, and counted at the server there; not in `ipBytes`. */
+  readonly translatedBytes: number
   readonly repeats: number
   /** Of the estimate, where the flows were sampled. */
   readonly variance: number
@@ -71,6 +74,8 @@ export function createReconciler(
   words: Words,
   offsets: ReadonlyMap<string, ClockOffset>,
   hasQuorum: QuorumCheck,
+  /** Where the inventory names translators. */
+  covers: Covers | null,
 ): Reconciler {
   const context = {
     offsets,
@@ -79,19 +84,27 @@ export function createReconciler(
   }
   const conversations = new Map<string, Conversation[]>()
   for (const [tuple, found] of words.byTuple) conversations.set(tuple, converse(found, context))
-  const byPair = Map.groupBy([...conversations.values()].flat(), ({ pair }) => pair)
+  const talks = [...conversations.values()].flat()
+  const byPair = Map.groupBy(talks, ({ pair }) => pair)
+  const pairs = new Set(byPair.keys())
+  for (const [alias, tuple] of words.aliases) {
+    conversations.set(alias, conversations.get(tuple) ?? [])
+    const [src = '', , dst = ''] = alias.split(' ')
+    pairs.add(addressPair(src, dst))
+  }
   return {
-    pairs: new Set(byPair.keys()),
+    pairs,
     settle(observed) {
       const connections = observed.map(seen => {
         const tuple = directedKey(seen.srcAddr, seen.srcPort, seen.dstAddr, seen.dstPort)
-        return settleOne(seen, seen.protocol === TCP ? (conversations.get(tuple) ?? none) : none)
+        const talks = seen.protocol === TCP ? (conversations.get(tuple) ?? none) : none
+        return settleOne(seen, talks, covers)
       })
       spendLeftOvers(connections, byPair)
       return connections
     },
-    settleUnspoken: seen => settleOne(seen, none),
-    notSeen: leaves => notSeen([...conversations.values()].flat(), leaves),
+    settleUnspoken: seen => settleOne(seen, none, covers),
+    notSeen: leaves => notSeen(talks, leaves),
   }
 }
 
@@ -113,6 +126,7 @@ function settleLone(seen: Observed, segment: Segment): Reconciled {
     overhead: 0,
     couldBe: 0,
     duplicateBytes: 0,
+    translatedBytes: 0,
     repeats: 0,
     variance: samplingRate > 1 ? ipBytes ** 2 / Math.max(1, sampledPackets) : 0,
     instruction: null,
@@ -123,9 +137,19 @@ function settleLone(seen: Observed, segment: Segment): Reconciled {
 
 const none: readonly never[] = []
 
-function settleOne(seen: Observed, conversations: readonly Conversation[]): Reconciled {
-  if (seen.segments.length === 1 && conversations.length === 0) return settleLone(seen, seen.segments[0]!)
-  const { pieces, duplicateBytes, repeats } = dedupe(seen.segments)
+function settleOne(
+  seen: Observed,
+  conversations: readonly Conversation[],
+  covers: Covers | null,
+): Reconciled {
+  const isTranslator = covers !== null && seen.isTranslator
+  if (seen.segments.length === 1 && conversations.length === 0 && !isTranslator)
+    return settleLone(seen, seen.segments[0]!)
+  const deduped = dedupe(seen.segments)
+  const { duplicateBytes, repeats } = deduped
+  const { pieces, coveredBytes } = isTranslator
+    ? covers.take(seen, deduped.pieces)
+    : { pieces: deduped.pieces, coveredBytes: 0 }
   const isIpv6 = seen.srcAddr.includes(':')
   const unmatched: Segment[] = []
   const matched = new Map<Conversation, Segment[]>()
@@ -134,6 +158,10 @@ function settleOne(seen: Observed, conversations: readonly Conversation[]): Reco
   let variance = 0
   let fromUnixMs = Number.POSITIVE_INFINITY
   let untilUnixMs = Number.NEGATIVE_INFINITY
+  for (const piece of pieces.length === 0 ? seen.segments : none) {
+    fromUnixMs = Math.min(fromUnixMs, piece.startUnixMs)
+    untilUnixMs = Math.max(untilUnixMs, piece.endUnixMs)
+  }
   for (const piece of pieces) {
     ipBytes += piece.ipBytes
     packets += piece.packets
@@ -152,7 +180,7 @@ function settleOne(seen: Observed, conversations: readonly Conversation[]): Reco
   let overhead = 0
   let rest = unmatched.reduce((sum, piece) => sum + piece.ipBytes, 0)
   for (const [talk, ofTalk] of matched) {
-    const explained = explain(ofTalk, isIpv6, talk)
+    const explained = explain(ofTalk, isIpv6, unspent(talk))
     instructed += explained.instructed
     claimed += explained.claimed
     overhead += explained.overhead
@@ -175,12 +203,21 @@ function settleOne(seen: Observed, conversations: readonly Conversation[]): Reco
     overhead,
     couldBe: 0,
     duplicateBytes,
+    translatedBytes: coveredBytes,
     repeats,
     variance,
     instruction: [...matched.keys()].find(talk => talk.isInstructed)?.instruction ?? null,
     entryIds: [...matched.keys()].flatMap(talk => talk.entryIds).slice(0, 20),
     faults: [...matched.keys()].flatMap(talk => talk.faults),
   }
+}
+
+/** What of the entered bytes has explained nothing yet: two legs of one connection are seen, and its bytes are there once. */
+function unspent(talk: Conversation) {
+  const { instructedBytes, claimedBytes, isInstructed, leftBytes } = talk
+  const entered = instructedBytes + claimedBytes
+  const share = entered === 0 ? 1 : leftBytes / entered
+  return { instructedBytes: instructedBytes * share, claimedBytes: claimedBytes * share, isInstructed }
 }
 
 /** The same two addresses within minutes explain nothing; they only say what could be. Each byte is spent once. */
@@ -196,7 +233,7 @@ function spendLeftOvers(
         connection.fromUnixMs <= talk.untilUnixMs + couldBeWindowMs &&
         connection.untilUnixMs >= talk.fromUnixMs - couldBeWindowMs
       if (!isNear) continue
-      const spend = Math.min(open, talk.leftBytes - talk.couldBeBytes)
+      const spend = Math.max(0, Math.min(open, talk.leftBytes - talk.couldBeBytes))
       talk.couldBeBytes += spend
       connection.couldBe += spend
       open -= spend

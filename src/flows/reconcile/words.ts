@@ -22,6 +22,8 @@ export type Word = {
 export type Words = {
   /** By directed 5-tuple. */
   readonly byTuple: ReadonlyMap<string, readonly Word[]>
+  /** Other names that a translator gave: directed 5-tuple to the one above (`join-legs.ts`). */
+  readonly aliases: ReadonlyMap<string, string>
   readonly unreadable: number
 }
 
@@ -88,7 +90,7 @@ export function readWords(entries: readonly BookEntry[]): Words {
       else ofTuple.push(word)
     }
   }
-  return { byTuple, unreadable }
+  return { byTuple, aliases: new Map(), unreadable }
 }
 
 function endOf(value: unknown): { address: string; port: number } | null {

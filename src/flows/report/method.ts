@@ -18,6 +18,7 @@ export const method: Method = {
     'Each recorded byte explains at most one observed byte, once. Records of one connection that were split are summed; what several exporters saw twice counts once.',
     `Overhead on top of the recorded payload is accepted up to ${overheadCap.headerBytesV4} bytes a packet on IPv4, ${overheadCap.headerBytesV6} on IPv6 (exactly the headers where packets were captured), and ${overheadCap.retransmissionShare * 100} % of the payload (at least ${overheadCap.leastBytes} bytes) for retransmission. More is unexplained.`,
     `Entered objects bound what an instruction or a client’s reads can be: their bytes and ${allowance.share * 100} %, ${allowance.perObjectBytes / 1024} KiB for each object of a transfer, and ${allowance.flatBytes / 1024 / 1024} MiB.`,
+    'Address translation and load balancers: the inventory names their addresses (role nat or lb). What was seen before and behind one counts once, at the server behind: each byte behind covers one before, of the same destination, port and hour. Entries of the two ends of a transfer are joined across such an address only when instruction, socket, time and size agree.',
     `A region’s clock may differ by up to ${maxOffsetMs / 60_000} minutes; the offset is estimated from exact matches. "Could be" looks ${couldBeWindowMs / 60_000} minutes around.`,
   ],
   innocence: innocenceText(),
@@ -25,7 +26,7 @@ export const method: Method = {
     'Flow records prove volume and destination, not content.',
     'Who controls the exporter can spoil the records; compare independent exporters.',
     'Bytes that a domestic host outside the inventory passes on are not followed; large ones are listed as possible relays.',
-    'Address translation and load balancers between server and exporter are not yet joined: list the outer addresses in the inventory.',
+    'What a translator passes on of servers that no exporter saw is the translator’s in this report.',
     'Country databases say where an address is registered or measured, and are often wrong about clouds; override what you know.',
   ],
 }

@@ -44,6 +44,8 @@ export type ServerReport = Grades & {
   readonly couldBe: Interval
   readonly unexplainedInterval: Interval
   readonly bytesDomestic: number
+  /** Of a translator: what it passed on of others, counted there and not here. */
+  readonly bytesTranslated: number
   readonly connections: number
   /** By the stated threshold (`method.innocence`): is what nobody explains no more than any server sends? */
   readonly innocence: { readonly isInnocent: boolean; readonly reasons: readonly string[] }

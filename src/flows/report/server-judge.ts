@@ -73,7 +73,7 @@ export function createServerJudge(settings: JudgeSettings) {
             pair = { dstAddr, place, receivedBytes }
           }
           tally.add(connection)
-          rows.add(connection)
+          if (connection.ipBytes > 0) rows.add(connection)
         },
         /** `domestic`: IP bytes by hours from the period's first. */
         finish(
@@ -103,6 +103,7 @@ export function createServerJudge(settings: JudgeSettings) {
             couldBe: sums.couldBe,
             unexplainedInterval: sums.unexplainedInterval,
             bytesDomestic: domesticBytes,
+            bytesTranslated: sums.translatedBytes,
             connections: sums.connections,
             innocence: isInnocent(found.summary, open, settings.limits),
             destinations: tally.destinations(),

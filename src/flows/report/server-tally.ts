@@ -16,6 +16,7 @@ export type TallySums = Grades & {
   readonly couldBe: Interval
   readonly unexplainedInterval: Interval
   readonly duplicateBytes: number
+  readonly translatedBytes: number
   readonly repeats: number
   readonly isSampled: boolean
   /** Connections and addresses with bytes that nothing explains and whose place is certain. */
@@ -41,6 +42,7 @@ export function createServerTally(): ServerTally {
   let variance = 0
   let connections = 0
   let duplicateBytes = 0
+  let translatedBytes = 0
   let repeats = 0
   let lastOpenAddress = ''
   let moreFaults = 0
@@ -48,6 +50,9 @@ export function createServerTally(): ServerTally {
   return {
     add(connection) {
       const { observed, unexplained, disputed, ipBytes } = connection
+      translatedBytes += connection.translatedBytes
+      // All of it was seen behind the translator, and is told of there.
+      if (ipBytes === 0 && connection.translatedBytes > 0) return
       connections += 1
       grades.add(connection)
       couldBe += connection.couldBe
@@ -66,7 +71,7 @@ export function createServerTally(): ServerTally {
         else moreFaults += 1
       }
       const openShare = ipBytes === 0 ? 0 : (unexplained + disputed) / ipBytes
-      for (const segment of observed.segments) {
+      for (const segment of connection.pieces) {
         const hour = Math.floor(segment.startUnixMs / hourMs)
         const known = hours.get(hour)
         const openBytes = segment.ipBytes * openShare
@@ -99,6 +104,7 @@ export function createServerTally(): ServerTally {
           high: sums.unexplained === 0 && half === 0 ? 0 : sums.unexplained + half,
         },
         duplicateBytes,
+        translatedBytes,
         repeats,
         isSampled: variance > 0,
         open,
