@@ -61,7 +61,7 @@ const { report } = await auditFlows({
   },
   books: booksOf(fleet.entered),
   hasQuorum: () => true,
-  inputs: { inventory: input, places: null, expected: null, statements: [], home: 'IN' },
+  inputs: { inventory: input, places: null, expected: null, canaries: null, statements: [], home: 'IN' },
   engine: { memoryMiB: Number(values.memory), threads: availableParallelism() },
   nowUnixMs: Date.now(),
   onProgress: () => {},

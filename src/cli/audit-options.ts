@@ -22,6 +22,7 @@ export type AuditOptions =
       readonly trust: readonly string[]
       readonly places: string | null
       readonly expected: string | null
+      readonly canary: string | null
       /** How a table of one's own is to be read. */
       readonly csvMap: string | null
       readonly home: CountryCode | null
@@ -53,6 +54,7 @@ CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
   --csv-map FILE     how a table whose columns are not recognised is to be read (docs/audit.md)
   --expected FILE    what you have looked at and found in order (docs/formats/expected.md)
+  --canary FILE      reads that you made from abroad on purpose: time,server,client,bytes
   --html FILE        write the report as one page that stands alone
   --csv FILE         write a row for each server and destination; --parquet FILE the same as Parquet
   --ocsf FILE        write findings as OCSF events (Detection Finding, 2004), a JSON object a line
@@ -108,6 +110,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     trust: values.trust ?? [],
     places: values.places ?? null,
     expected: values.expected ?? null,
+    canary: values.canary ?? null,
     csvMap: values['csv-map'] ?? null,
     home,
     html: values.html ?? null,
@@ -136,6 +139,7 @@ function parsed(argv: readonly string[]) {
         trust: { type: 'string', multiple: true },
         places: { type: 'string' },
         expected: { type: 'string' },
+        canary: { type: 'string' },
         'csv-map': { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },

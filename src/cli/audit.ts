@@ -12,6 +12,7 @@ import type { FlowSource } from '../flows/engine/read-flows.ts'
 import { writeParquet } from '../flows/engine/write-parquet.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
+import { parseCanaries } from '../flows/reconcile/canary.ts'
 import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
 import { parseEarlier } from '../flows/report/compare.ts'
@@ -78,6 +79,9 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   }
   const expectedFile = options.expected === null ? null : await readInputFile(options.expected)
   const expected = expectedFile === null ? null : parseExpected(options.expected!, expectedFile.content)
+  const canaryFile = options.canary === null ? null : await readInputFile(options.canary)
+  const canaries =
+    canaryFile === null ? null : parseCanaries(options.canary!, textOf(options.canary!, canaryFile.content))
   const earlier =
     options.compare === null
       ? null
@@ -103,10 +107,12 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
       expected: expectedFile?.input ?? null,
+      canaries: canaryFile?.input ?? null,
       statements,
       home: options.home,
     },
     expected,
+    canaries,
     earlier,
     engine: { memoryMiB: options.memoryMiB, threads: availableParallelism() },
     nowUnixMs: Date.now(),

@@ -9,6 +9,7 @@ import type { DuckOptions } from '../flows/engine/duck.ts'
 import { type FlowSource, readFlows } from '../flows/engine/read-flows.ts'
 import { type Directory, type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
+import type { Canaries } from '../flows/reconcile/canary.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import { readCovers } from '../flows/reconcile/covers.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
@@ -41,6 +42,8 @@ export type AuditSources = {
   readonly limits?: InnocenceLimits
   /** Marks of what is expected. */
   readonly expected?: ExpectedMarks | null
+  /** Reads that were made from abroad on purpose. */
+  readonly canaries?: Canaries | null
   /** The report of an earlier period, to say what changed. */
   readonly earlier?: EarlierReport | null
   readonly nowUnixMs: number
@@ -96,7 +99,10 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     expected: sources.expected ?? null,
     nowUnixMs: sources.nowUnixMs,
   })
-  const found = await judgeServers(store, directory, reconciler, judge, traffic, names)
+  const found = await judgeServers(store, directory, reconciler, judge, traffic, {
+    observerName: names,
+    canaries: sources.canaries ?? null,
+  })
   const enteredNotSeen = reconciler.notSeen((srcAddr, dstAddr, unixMs) => {
     const server = book.serverAt(book.find(srcAddr), unixMs)
     const { basis, country } = book.placeAt(book.find(dstAddr), unixMs)
@@ -106,6 +112,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     ...{ flows, list, traffic, enteredNotSeen, offsets },
     ...{ duplicateBytes: found.duplicateBytes, repeats: found.repeats, isSampled: found.isSampled },
     unreadableEntries: words.unreadable,
+    canaries: sources.canaries?.report() ?? null,
   })
 
   // Report: the verdict first, and everything that someone else needs to come to the same one.
@@ -141,7 +148,7 @@ async function judgeServers(
   reconciler: Reconciler,
   judge: ServerJudge,
   traffic: TrafficSums,
-  observerName: (id: number) => string,
+  { observerName, canaries }: { observerName: (id: number) => string; canaries: Canaries | null },
 ) {
   const totals = createGrades()
   const evidence = createEvidence()
@@ -170,6 +177,7 @@ async function judgeServers(
   const take = (connection: Reconciled, receivedBytes: number | null): void => {
     server.add(connection, receivedBytes)
     evidence.add(connection)
+    canaries?.see(connection)
   }
   // What one pair's books could be is shared out among all of its connections, so those are settled together.
   let pair = ''

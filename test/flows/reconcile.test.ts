@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Book } from '../../src/flows/reconcile/books.ts'
+import { parseCanaries } from '../../src/flows/reconcile/canary.ts'
+import { terminalReport } from '../../src/flows/report/terminal.ts'
 import {
   approvedTransfer,
   auditScenario,
@@ -7,6 +9,7 @@ import {
   createBook,
   ends,
   type LogRow,
+  startUnixMs,
 } from '../support/flow-scenario.ts'
 
 const { indianServer, germanServer } = ends
@@ -337,5 +340,37 @@ describe('exporters and clocks', () => {
     }
     const { server } = await serverOf([rows], [india.book()])
     expect(server.unexplained).toBe(1052)
+  })
+})
+
+describe('reads made on purpose', () => {
+  const canaries = (text: string) => parseCanaries('canary.csv', `time,server,client,bytes\n${text}`)
+  const at = new Date(startUnixMs + 5000).toISOString()
+  const row: LogRow = { from: [indianServer, 9000], to: [germanServer, 55_000], payload: megabyte }
+
+  it('show what the records lack', async () => {
+    const made = canaries(
+      [
+        `${at},${indianServer},${germanServer},${megabyte}`,
+        // Seen at another time, by another client, and a second one that the same bytes would have to be.
+        `${new Date(startUnixMs + 3_600_000).toISOString()},${indianServer},${germanServer},1000`,
+        `${at},${indianServer},198.51.100.9,1000`,
+        `${at},${indianServer},${germanServer},${megabyte}`,
+      ].join('\n'),
+    )
+    const { report } = await auditScenario({ flows: [awsLog([row])], canaries: made })
+    expect(report.coverage).toMatchObject({ complete: false, canaries: { made: 4, seen: 1 } })
+    expect(report.coverage.canaries!.missed.map(({ seenBytes }) => seenBytes > 0)).toEqual([
+      false,
+      false,
+      true,
+    ])
+    expect(terminalReport(report, false)).toContain('reads made on purpose: 1 of 4 are in these records')
+  })
+
+  it('are refused with the line that is wrong', () => {
+    expect(() => canaries('soon,1.2.3.4,5.6.7.8,1')).toThrow(/canary.csv:2: "soon" is not a time/)
+    expect(() => canaries(`${at},here,5.6.7.8,1`)).toThrow(/:2: "here" is not an address/)
+    expect(() => canaries(`${at},1.2.3.4,5.6.7.8,-1`)).toThrow(/:2: "-1" is not a number of bytes/)
   })
 })

@@ -35,7 +35,7 @@ export async function auditFleet(
     },
     books: booksOf(fleet.entered),
     hasQuorum: () => true,
-    inputs: { inventory: input, places: null, expected: null, statements: [], home: 'IN' },
+    inputs: { inventory: input, places: null, expected: null, canaries: null, statements: [], home: 'IN' },
     engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: Date.UTC(2026, 9, 5),
     onProgress: () => {},

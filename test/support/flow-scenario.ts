@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { CountryCode } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
 import type { Book, BookEntry } from '../../src/flows/reconcile/books.ts'
+import type { Canaries } from '../../src/flows/reconcile/canary.ts'
 import { type Audit, auditFlows } from '../../src/pipes/flow.ts'
 
 /** Where every scenario starts; flow logs count whole seconds from here. */
@@ -129,6 +130,7 @@ export async function auditScenario(options: {
   readonly inventory?: string
   readonly places?: string
   readonly hasQuorum?: (instruction: string) => boolean
+  readonly canaries?: Canaries
 }): Promise<Audit> {
   const inventory = options.inventory ?? `cidr,server,country\n${indianServer},app-1,IN\n`
   const file = { name: 'inventory.csv', sha256: '0'.repeat(64), bytes: inventory.length }
@@ -147,7 +149,8 @@ export async function auditScenario(options: {
     },
     books: options.books ?? [],
     hasQuorum: options.hasQuorum ?? (() => true),
-    inputs: { inventory: file, places: null, expected: null, statements: [], home: 'IN' },
+    inputs: { inventory: file, places: null, expected: null, canaries: null, statements: [], home: 'IN' },
+    canaries: options.canaries ?? null,
     engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: startUnixMs,
     onProgress: () => {},

@@ -2,6 +2,7 @@ import { isoTime } from '../../core/time.ts'
 import type { TrafficSums } from '../attribute/attribute.ts'
 import type { ServerList } from '../attribute/server-list.ts'
 import type { ReadInput } from '../decode/read-input.ts'
+import type { CanaryReport } from '../reconcile/canary.ts'
 import type { ClockOffset } from '../reconcile/clock.ts'
 import type { EnteredNotSeen } from '../reconcile/reconcile.ts'
 import type { Coverage } from './report-types.ts'
@@ -16,6 +17,7 @@ export function coverageOf(facts: {
   readonly isSampled: boolean
   readonly enteredNotSeen: readonly EnteredNotSeen[]
   readonly unreadableEntries: number
+  readonly canaries: CanaryReport | null
   readonly offsets: ReadonlyMap<string, ClockOffset>
 }): Coverage {
   const { flows, list, traffic } = facts
@@ -28,7 +30,8 @@ export function coverageOf(facts: {
   )
   const unread = flows.flatMap(({ name, unread: ofOne }) => ofOne.map(note => ({ input: name, ...note })))
   return {
-    complete: lost.length === 0 && unread.length === 0,
+    complete: lost.length === 0 && unread.length === 0 && (facts.canaries?.missed.length ?? 0) === 0,
+    canaries: facts.canaries,
     records: flows.reduce((sum, { records }) => sum + records, 0),
     from: Number.isFinite(from) ? isoTime(from) : null,
     until: Number.isFinite(until) ? isoTime(until) : null,

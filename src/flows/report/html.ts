@@ -4,7 +4,7 @@ import { gradeBar, gradeList } from './html-parts.ts'
 import { serverSection } from './html-servers.ts'
 import { style } from './html-style.ts'
 import { type Markup, markup, trusted } from './markup.ts'
-import type { AuditReport, Coverage, Inputs } from './report-types.ts'
+import type { AuditReport, Coverage, FileInput, Inputs } from './report-types.ts'
 import { humanBytes, humanCount } from './units.ts'
 
 /**
@@ -51,6 +51,15 @@ function coverageSection(coverage: Coverage): Markup {
       ({ input, reason, count, bytes }) =>
         `Not read in ${input}: ${humanCount(count)} × ${reason} (${humanBytes(bytes)})`,
     ),
+    ...(coverage.canaries === null
+      ? []
+      : [
+          `${coverage.canaries.seen} of ${plural(coverage.canaries.made, 'read')} made on purpose are in these records`,
+          ...coverage.canaries.missed.map(
+            ({ time, server, client, bytes, seenBytes }) =>
+              `Not seen: the read of ${time} from ${server} by ${client}, ${humanBytes(seenBytes)} of ${humanBytes(bytes)}`,
+          ),
+        ]),
     ...coverage.enteredNotSeen.map(
       ({ region, bytes, connections }) =>
         `${region} entered ${humanBytes(bytes)} of payload in ${plural(connections, 'connection')} that these records do not show: the records are incomplete, or the entries are not true`,
@@ -93,6 +102,12 @@ function coverageSection(coverage: Coverage): Markup {
 <ul>${notes.slice(0, 300).map(note => markup`<li>${note}</li>`)}</ul></section>`
 }
 
+function fileRow(kind: string, input: FileInput | null) {
+  if (input === null) return []
+  const { name, bytes, sha256 } = input
+  return [{ kind, name, detail: humanBytes(bytes), sha256 }]
+}
+
 function inputSection(inputs: Inputs): Markup {
   const rows: { kind: string; name: string; detail: string; sha256: string }[] = [
     ...inputs.flows.map(({ name, formats, records, bytes, sha256 }) => ({
@@ -107,26 +122,9 @@ function inputSection(inputs: Inputs): Markup {
       detail: humanBytes(inputs.inventory.bytes),
       sha256: inputs.inventory.sha256,
     },
-    ...(inputs.places === null
-      ? []
-      : [
-          {
-            kind: 'Places',
-            name: inputs.places.name,
-            detail: humanBytes(inputs.places.bytes),
-            sha256: inputs.places.sha256,
-          },
-        ]),
-    ...(inputs.expected === null
-      ? []
-      : [
-          {
-            kind: 'Marks',
-            name: inputs.expected.name,
-            detail: humanBytes(inputs.expected.bytes),
-            sha256: inputs.expected.sha256,
-          },
-        ]),
+    ...fileRow('Places', inputs.places),
+    ...fileRow('Marks', inputs.expected),
+    ...fileRow('Reads made on purpose', inputs.canaries),
     ...inputs.statements.map(({ name, region, entries, sha256 }) => ({
       kind: 'Statement',
       name,

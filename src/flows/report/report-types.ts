@@ -1,6 +1,7 @@
 import type { ReadInput } from '../decode/read-input.ts'
 import type { Detection } from '../detect/detection.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
+import type { CanaryReport } from '../reconcile/canary.ts'
 import type { Comparison } from './compare.ts'
 
 /** What `audit --json` prints. Bytes are IP bytes; the four grades of a row add up to its bytes. */
@@ -131,6 +132,8 @@ export type Coverage = {
     readonly connections: number
   }[]
   readonly unreadableEntries: number
+  /** Reads made on purpose, and whether the records show them; `null`: none were given. */
+  readonly canaries: CanaryReport | null
   readonly clockOffsets: readonly {
     readonly region: string
     readonly offsetMs: number
@@ -152,6 +155,7 @@ export type Inputs = {
   readonly places: FileInput | null
   /** Marks of what is expected. */
   readonly expected: FileInput | null
+  readonly canaries: FileInput | null
   readonly statements: readonly StatementInput[]
   readonly home: string | null
 }

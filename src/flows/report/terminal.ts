@@ -102,6 +102,14 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
     lines.push(`  set aside: ${plain(input)}: ${humanCount(count)} × ${plain(reason)}`)
   }
   for (const { input, remark } of coverage.remarks) lines.push(`  note: ${plain(input)}: ${plain(remark)}`)
+  if (coverage.canaries !== null) {
+    const { made, seen, missed } = coverage.canaries
+    lines.push(`  reads made on purpose: ${seen} of ${made} are in these records`)
+    for (const { time, server, client, bytes, seenBytes } of missed.slice(0, maxChanges))
+      lines.push(
+        `    not seen: ${time}, ${server} to ${client}: ${humanBytes(seenBytes)} of ${humanBytes(bytes)}`,
+      )
+  }
   for (const { region, bytes } of coverage.enteredNotSeen) {
     lines.push(`  entered by ${plain(region)} and not in these records: ${humanBytes(bytes)} of payload`)
   }
