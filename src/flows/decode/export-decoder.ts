@@ -5,7 +5,7 @@ import { decodeNetflowFixed } from './netflow-fixed.ts'
 import { decodeNetflowV9 } from './netflow-v9.ts'
 import type { Notes } from './notes.ts'
 import { SequenceTracker } from './sequence.ts'
-import { createSflowState, decodeSflow } from './sflow.ts'
+import { createSflowState, decodeSflow, type SflowState } from './sflow.ts'
 import { createTemplateState, type TemplateState } from './template-messages.ts'
 
 export type ExportDecoder = {
@@ -14,6 +14,14 @@ export type ExportDecoder = {
   readonly decode: (message: Buffer, exporter: string, unixMs?: number) => readonly FlowRecord[]
   /** Counts what still waits for a template, and gives the flows of samples that were not ended yet. */
   readonly end: () => readonly FlowRecord[]
+  /** The flows of samples so far; what comes later begins new ones. */
+  readonly cut: () => readonly FlowRecord[]
+  /** What it knows, for one who keeps that over restarts (`collect/decoder-snapshot.ts`). */
+  readonly knowledge: {
+    readonly state: TemplateState
+    readonly sflow: SflowState
+    readonly sequence: SequenceTracker
+  }
 }
 
 /** Datagrams of flow exporters, whatever the version; state is kept by exporter and observation domain. */
@@ -21,7 +29,10 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
   const state = createTemplateState({ notes })
   const sflow = createSflowState()
   const sequence = new SequenceTracker(notes)
+  const cut = () => [...sflow.flows.endAll(), ...state.records.sections.endAll()]
   return {
+    cut,
+    knowledge: { state, sflow, sequence },
     decode(message, exporter, unixMs) {
       const context = { exporter, notes, sequence }
       // sFlow's version is 32 bits, so its first 16 are zero.
@@ -38,7 +49,7 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
     end() {
       state.templates.end()
       state.sampling.end()
-      return [...sflow.flows.endAll(), ...state.records.sections.endAll()]
+      return cut()
     },
   }
 }

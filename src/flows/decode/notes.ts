@@ -6,29 +6,34 @@
 export type NoteCount = { readonly reason: string; readonly count: number; readonly bytes: number }
 
 /** Reasons can hold a number from the input (an ethertype); a hostile file must not fill the memory with them. */
-const maxReasons = 256
+const usualReasons = 256
 
 export class Notes {
   readonly #unread = new Map<string, { count: number; bytes: number }>()
   readonly #setAside = new Map<string, { count: number; bytes: number }>()
   readonly #lost = new Map<string, { count: number; bytes: number }>()
   readonly #remarks = new Set<string>()
+  readonly #maxReasons: number
+
+  constructor(maxReasons = usualReasons) {
+    this.#maxReasons = maxReasons
+  }
 
   unread(reason: string, bytes = 0, count = 1): void {
-    add(this.#unread, reason, count, bytes)
+    add(this.#unread, reason, count, bytes, this.#maxReasons)
   }
 
   setAside(reason: string, count = 1, bytes = 0): void {
-    add(this.#setAside, reason, count, bytes)
+    add(this.#setAside, reason, count, bytes, this.#maxReasons)
   }
 
   lost(reason: string, count: number): void {
-    add(this.#lost, reason, count, 0)
+    add(this.#lost, reason, count, 0, this.#maxReasons)
   }
 
   /** Something a reader of the report must know about this input, once. */
   remark(text: string): void {
-    if (this.#remarks.size < maxReasons) this.#remarks.add(text)
+    if (this.#remarks.size < this.#maxReasons) this.#remarks.add(text)
   }
 
   summary(): InputNotes {
@@ -53,6 +58,7 @@ function add(
   reason: string,
   count: number,
   bytes: number,
+  maxReasons: number,
 ) {
   const key = map.has(reason) || map.size < maxReasons ? reason : 'other reasons'
   const entry = map.get(key)

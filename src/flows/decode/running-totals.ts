@@ -2,7 +2,7 @@
 const maxFlows = 100_000
 const forgottenMs = 3_600_000
 
-type Total = { octets: number; packets: number; endUnixMs: number }
+export type Total = { octets: number; packets: number; endUnixMs: number }
 
 /** What is new since the record before; `null` when the record is older than it. */
 export type Growth = {
@@ -18,6 +18,14 @@ export type Growth = {
  */
 export class RunningTotals {
   readonly #flows = new Map<string, Total>()
+
+  entries(): Iterable<readonly [flow: string, total: Readonly<Total>]> {
+    return this.#flows
+  }
+
+  restore(entries: Iterable<readonly [flow: string, total: Readonly<Total>]>): void {
+    for (const [flow, total] of entries) this.#flows.set(flow, total)
+  }
 
   /**
    * `isNamedByStart` is false where records do not say when their flow began: then a flow that has ended, or was not

@@ -123,6 +123,12 @@ export class SamplingTable {
     }
   }
 
+  /** Every rate that options stated; a sampler of `null` is the whole domain. `learn` takes them back. */
+  *stated(): Generator<readonly [domain: string, sampler: number | null, rate: number]> {
+    for (const [domain, { rates }] of this.#domains)
+      for (const [sampler, { rate }] of rates) yield [domain, sampler === wholeDomain ? null : sampler, rate]
+  }
+
   /** The record's own word first, then its sampler's, then its domain's. `null`: the record says nothing of it. */
   of(domain: string, fields: SamplingFields | null): Sampling {
     const rates = this.#domains.get(domain)?.rates

@@ -5,15 +5,34 @@ const maxStreams = 10_000
 /** A jump past this is a restart of the exporter, not so many lost records. */
 const maxPlausibleGap = 2 ** 24
 
+type LastNumber = { readonly sequence: number; readonly countsItself: boolean }
+
+export type StreamExpectation = {
+  readonly stream: string
+  readonly expected: number
+  readonly last: LastNumber | null
+}
+
 /** Finds what exporters sent and we never saw. A gap means missing coverage; it is never read as zero traffic. */
 export class SequenceTracker {
   readonly #expected = new Map<string, number>()
   /** The last number itself, for exporters that count a message's own records before they number it. */
-  readonly #last = new Map<string, { sequence: number; countsItself: boolean }>()
+  readonly #last = new Map<string, LastNumber>()
   readonly #notes: Notes
 
   constructor(notes: Notes) {
     this.#notes = notes
+  }
+
+  /** What is expected next of each stream, for one who goes on later. */
+  *expectations(): Generator<StreamExpectation> {
+    for (const [stream, expected] of this.#expected)
+      yield { stream, expected, last: this.#last.get(stream) ?? null }
+  }
+
+  expect({ stream, expected, last }: StreamExpectation): void {
+    this.#expected.set(stream, expected)
+    if (last !== null) this.#last.set(stream, last)
   }
 
   /**

@@ -47,12 +47,26 @@ export function readDataSet(
 ): number | null {
   const known = state.templates.get(domain, setId)
   if (known !== null) return readRecords(state, context, domain, known, set, times, into)
+  holdDataSet(state, context, domain, setId, set, times)
+  return null
+}
+
+/** Until its template comes. */
+export function holdDataSet(
+  state: TemplateState,
+  context: ExportContext,
+  domain: string,
+  setId: number,
+  set: Buffer,
+  times: MessageTimes,
+): void {
   // A copy: the set is a view into a buffer that its owner will use again.
   state.templates.hold(domain, setId, {
     bytes: Buffer.from(set),
+    exporter: context.exporter,
+    times,
     decode: (learned, bytes) => readRecords(state, context, domain, learned, bytes, times, state.late),
   })
-  return null
 }
 
 function readRecords(

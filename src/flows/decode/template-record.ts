@@ -33,7 +33,7 @@ const frameOverheadBytes = 18
 export class RecordReader {
   readonly #raw = createRawFlow()
   readonly #addresses = new AddressTexts()
-  readonly #totals = new RunningTotals()
+  readonly totals = new RunningTotals()
   readonly sections = new ExportedSections()
   #startUnixMs = 0
   #endUnixMs = 0
@@ -135,7 +135,7 @@ export class RecordReader {
     if (isTotal && plan.hasTotalsOnly) {
       const ports = `${raw.srcPort} ${raw.dstPort} ${raw.protocol} ${raw.flowId}`
       const flow = `${context.domain}|${srcAddr} ${dstAddr} ${ports} ${raw.startUnixMs} ${raw.startUpMs}${isBack ? ' back' : ''}`
-      const growth = this.#totals.growth(
+      const growth = this.totals.growth(
         flow,
         { octets: this.#octets, packets: this.#packets, endUnixMs: this.#endUnixMs },
         { isNamedByStart: raw.startUnixMs >= 0 || raw.startUpMs >= 0, hasEnded: raw.hasEnded },

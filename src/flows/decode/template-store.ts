@@ -1,6 +1,7 @@
 import type { Notes } from './notes.ts'
 import { planRecord, type RecordPlan } from './record-plan.ts'
 import type { Template } from './template.ts'
+import type { MessageTimes } from './template-record.ts'
 
 /** A template costs more than its fields, so each counts as this many more. */
 const fieldsOfTemplate = 8
@@ -15,6 +16,8 @@ export type LearnedTemplate = { readonly template: Template; readonly plan: Reco
 /** A data set that came before its template: kept with what its message said, until the template comes. */
 export type HeldSet = {
   readonly bytes: Buffer
+  readonly exporter: string
+  readonly times: MessageTimes
   readonly decode: (template: LearnedTemplate, bytes: Buffer) => void
 }
 
@@ -35,6 +38,17 @@ export class TemplateStore {
 
   get(domain: string, id: number): LearnedTemplate | null {
     return this.#templates.get(domain)?.get(id) ?? null
+  }
+
+  *all(): Generator<readonly [domain: string, template: Template]> {
+    for (const [domain, ofDomain] of this.#templates)
+      for (const { template } of ofDomain.values()) yield [domain, template]
+  }
+
+  /** Sets that still wait. */
+  *allHeld(): Generator<readonly [domain: string, id: number, set: HeldSet]> {
+    for (const [domain, ofDomain] of this.#held)
+      for (const [id, sets] of ofDomain) for (const set of sets) yield [domain, id, set]
   }
 
   /** Learns a template, in place of one with the same id, and decodes what was held for it. */
