@@ -21,6 +21,7 @@ export type AuditOptions =
       /** Empty: the customer's own. */
       readonly trust: readonly string[]
       readonly places: string | null
+      readonly ranges: readonly string[]
       readonly expected: string | null
       readonly canary: string | null
       /** How a table of one's own is to be read. */
@@ -53,6 +54,7 @@ CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
                      (default: trust.json in $HOLDFAST_CUSTOMER or ./customer)
   --places FILE      what you know better than the databases: cidr,country[,asn,name]
   --csv-map FILE     how a table whose columns are not recognised is to be read (docs/audit.md)
+  --ranges FILE      ranges that a provider publishes of itself (AWS, Google, Azure, Oracle, geofeeds); repeatable
   --expected FILE    what you have looked at and found in order (docs/formats/expected.md)
   --canary FILE      reads that you made from abroad on purpose: time,server,client,bytes
   --html FILE        write the report as one page that stands alone
@@ -109,6 +111,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     statements: values.statement ?? [],
     trust: values.trust ?? [],
     places: values.places ?? null,
+    ranges: values.ranges ?? [],
     expected: values.expected ?? null,
     canary: values.canary ?? null,
     csvMap: values['csv-map'] ?? null,
@@ -138,6 +141,7 @@ function parsed(argv: readonly string[]) {
         statement: { type: 'string', multiple: true },
         trust: { type: 'string', multiple: true },
         places: { type: 'string' },
+        ranges: { type: 'string', multiple: true },
         expected: { type: 'string' },
         canary: { type: 'string' },
         'csv-map': { type: 'string' },

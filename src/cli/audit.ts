@@ -68,12 +68,17 @@ export async function auditCommand(argv: string[], io: CommandIo): Promise<numbe
 async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const inventoryFile = await readInputFile(options.servers)
   const placesFile = options.places === null ? null : await readInputFile(options.places)
+  const rangeFiles = await Promise.all(options.ranges.map(readInputFile))
   const directory: DirectorySources = {
     inventory: { name: options.servers, text: textOf(options.servers, inventoryFile.content) },
     places:
       placesFile === null
         ? null
         : { name: options.places!, text: textOf(options.places!, placesFile.content) },
+    ranges: rangeFiles.map(({ content }, i) => ({
+      name: options.ranges[i]!,
+      text: textOf(options.ranges[i]!, content),
+    })),
     home: options.home,
     databases: 'installed',
   }
@@ -106,6 +111,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     inputs: {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
+      ranges: rangeFiles.map(({ input }) => input),
       expected: expectedFile?.input ?? null,
       canaries: canaryFile?.input ?? null,
       statements,

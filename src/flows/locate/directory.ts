@@ -6,6 +6,7 @@ import { installedDatabases } from './installed-databases.ts'
 import { type Inventory, parseInventory } from './inventory.ts'
 import { createLocator, type Locator } from './locate.ts'
 import { parsePlaces } from './places.ts'
+import { parseProviderRanges } from './provider-ranges.ts'
 
 export type NamedText = { readonly name: string; readonly text: string }
 
@@ -14,6 +15,8 @@ export type DirectorySources = {
   readonly inventory: NamedText
   /** What the operator knows better. */
   readonly places: NamedText | null
+  /** Ranges that providers publish of themselves. */
+  readonly ranges?: readonly NamedText[]
   /** Country of the servers whose inventory row names none. */
   readonly home: CountryCode | null
   /** Those that the project installs, or none: then only inventory and places say where an address is. */
@@ -37,8 +40,9 @@ export function openDirectory(sources: DirectorySources): Directory {
     throw new HoldfastError('bad-input', `${sources.inventory.name}: ${what}`)
   }
   const overrides = places === null ? null : parsePlaces(places.name, places.text)
+  const ranges = sources.ranges?.length ? parseProviderRanges(sources.ranges).table : null
   const databases = sources.databases === 'installed' ? installedDatabases() : { countries: [], asn: null }
-  const locator = createLocator({ overrides, ...databases })
+  const locator = createLocator({ overrides, ranges, ...databases })
   const list = listServers(inventory, home)
   return { inventory, locator, list, book: createAddressBook({ inventory, locator, home }, list) }
 }

@@ -3,6 +3,7 @@ import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
 import type { Address } from '../address.ts'
 import { CidrTable, parseCidr } from './cidr.ts'
 import { type CsvRow, parseCsvTable } from './csv-table.ts'
+import { type InventoryCells, importInventory } from './inventory-import.ts'
 
 /** One row of `inventory.csv`: who an address was, between two dates. */
 export type InventoryRow = {
@@ -32,7 +33,8 @@ export function rowAt(rows: readonly InventoryRow[], unixMs: number): InventoryR
 export function parseInventory(name: string, text: string): Inventory {
   const table = new CidrTable<InventoryRow>()
   const rows: InventoryRow[] = []
-  for (const row of parseCsvTable(name, text, ['cidr', 'server'])) {
+  const imported = importInventory(name, text)?.map(cellsRow)
+  for (const row of imported ?? parseCsvTable(name, text, ['cidr', 'server'])) {
     const cidr = parseCidr(row.get('cidr') ?? '')
     const server = row.get('server')
     if (cidr === null) fail(name, row, `"${row.get('cidr') ?? ''}" is not an address or prefix`)
@@ -54,6 +56,11 @@ export function parseInventory(name: string, text: string): Inventory {
     rows,
     rowsOf: address => table.find(address),
   }
+}
+
+/** Told by its number where a table's row is told by its line. */
+function cellsRow(cells: InventoryCells, index: number): CsvRow {
+  return { line: index + 1, get: column => cells[column] ?? null }
 }
 
 export function countryOf(name: string, row: CsvRow): CountryCode | null {

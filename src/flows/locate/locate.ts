@@ -3,6 +3,7 @@ import type { Address } from '../address.ts'
 import type { CidrTable } from './cidr.ts'
 import type { AsnDatabase, CountryDatabase, DatabaseUse } from './databases.ts'
 import type { PlaceOverride } from './places.ts'
+import type { ProviderPlace } from './provider-ranges.ts'
 import { createSpecialRanges } from './special.ts'
 
 /** Where an address is, and on whose word. */
@@ -10,7 +11,15 @@ export type Place = {
   readonly country: CountryCode | null
   /** The countries that were named when they clash; empty when nobody knows. */
   readonly candidates: readonly CountryCode[]
-  readonly basis: 'inventory' | 'override' | 'local' | 'vote' | 'one database' | 'disputed' | 'unknown'
+  readonly basis:
+    | 'inventory'
+    | 'override'
+    | 'provider'
+    | 'local'
+    | 'vote'
+    | 'one database'
+    | 'disputed'
+    | 'unknown'
   readonly asn: number | null
   readonly asName: string | null
 }
@@ -20,9 +29,10 @@ export type Locator = {
   readonly databases: () => readonly DatabaseUse[]
 }
 
-/** Overrides first, then addresses that never leave, then the vote. */
+/** Overrides first, then addresses that never leave, then what providers say of themselves, then the vote. */
 export function createLocator(sources: {
   readonly overrides: CidrTable<PlaceOverride> | null
+  readonly ranges?: CidrTable<ProviderPlace> | null
   readonly countries: readonly CountryDatabase[]
   readonly asn: AsnDatabase | null
 }): Locator {
@@ -37,6 +47,15 @@ export function createLocator(sources: {
     if (override !== undefined) {
       return { country: override.country, candidates: [], basis: 'override', asn, asName }
     }
+    const provider = sources.ranges?.find(address)[0]
+    if (provider !== undefined)
+      return {
+        country: provider.country,
+        candidates: [],
+        basis: 'provider',
+        asn,
+        asName: asName ?? provider.name,
+      }
     const votes = sources.countries.map(database => parseCountryCode(database.find(address) ?? ''))
     const named = [...new Set(votes.filter(vote => vote !== null))]
     if (named.length === 0) return { country: null, candidates: [], basis: 'unknown', asn, asName }

@@ -123,6 +123,7 @@ function inputSection(inputs: Inputs): Markup {
       sha256: inputs.inventory.sha256,
     },
     ...fileRow('Places', inputs.places),
+    ...inputs.ranges.flatMap(input => fileRow('Provider’s ranges', input)),
     ...fileRow('Marks', inputs.expected),
     ...fileRow('Reads made on purpose', inputs.canaries),
     ...inputs.statements.map(({ name, region, entries, sha256 }) => ({

@@ -153,6 +153,7 @@ export type Inputs = {
   readonly flows: readonly ReadInput[]
   readonly inventory: FileInput
   readonly places: FileInput | null
+  readonly ranges: readonly FileInput[]
   /** Marks of what is expected. */
   readonly expected: FileInput | null
   readonly canaries: FileInput | null
