@@ -50,6 +50,17 @@ describe('tables whose columns are known', () => {
       '2017-04-14T10:56:22.000Z',
     ],
     [
+      'a table that sums both directions, under lines of comment',
+      text(
+        '# made by hand',
+        '# twice',
+        'StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,TotPkts,TotBytes,SrcBytes,Label',
+        '2011/08/10 09:46:53.047277,3.5,tcp,10.0.0.5,443,   ->,203.0.113.9,40740,CON,7,1691,191,flow=x',
+      ),
+      ['10.0.0.5:443>203.0.113.9:40740/6 0/191', '203.0.113.9:40740>10.0.0.5:443/6 7/1500'],
+      '2011-08-10T09:46:53.047Z',
+    ],
+    [
       'columns for each family',
       text(
         'flowStartMilliseconds|flowEndMilliseconds|sourceIPv4Address|destinationIPv4Address|sourceIPv6Address|destinationIPv6Address|sourceTransportPort|destinationTransportPort|protocolIdentifier|octetDeltaCount|packetDeltaCount|samplingInterval',

@@ -23,7 +23,7 @@ export type CsvMapping = {
 
 const keys = ['columns', 'header', 'delimiter', 'time', 'durationUnit', 'basis', 'samplingRate']
 const timeUnits = ['auto', 's', 'ms', 'us', 'ns']
-const needed: readonly TableField[] = ['srcAddr', 'dstAddr', 'bytes']
+const needed: readonly TableField[] = ['srcAddr', 'dstAddr']
 
 /** Reads a mapping, YAML or JSON. Throws `bad-input` with everything that is wrong with it. */
 export function parseCsvMapping(text: string): CsvMapping {
@@ -82,6 +82,7 @@ function columnsOf(value: unknown, faults: string[]): CsvMapping['columns'] {
     else faults.push(`"columns.${field}" is neither a column's name nor a list of them`)
   }
   const missing: string[] = needed.filter(field => columns[field] === undefined)
+  if (columns.bytes === undefined && columns.bothBytes === undefined) missing.push('bytes')
   if (columns.start === undefined && columns.end === undefined) missing.push('start (or end)')
   if (missing.length > 0) faults.push(`"columns" lacks ${missing.join(' and ')}`)
   return columns

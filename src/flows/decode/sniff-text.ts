@@ -5,7 +5,7 @@ import { gcpPayload } from './gcp.ts'
 import { type JsonRow, parseRow } from './json-rows.ts'
 import { isNfdumpListing } from './nfdump-text.ts'
 import { isEveEvent } from './suricata.ts'
-import { isFlowRow, tableLayout } from './table.ts'
+import { isFlowRow, tableLayoutOf } from './table.ts'
 import { headerOf, jsonFields, splitCells } from './vpc-log.ts'
 import { zeekPath } from './zeek.ts'
 
@@ -38,8 +38,8 @@ export function sniffText(head: Buffer, mapping: CsvMapping | null): TextFormat 
   if (/^#(?:separator|fields|path)\b/.test(line)) return 'zeek'
   if (isNfdumpListing(line)) return 'nfdump'
   // An explicit mapping comes first: whoever gave it knows the table.
-  if (mapping !== null && tableLayout(line, mapping) !== null) return 'csv'
-  return vpcLogFormat(line.trim()) ?? (tableLayout(line, null) === null ? null : 'csv')
+  if (mapping !== null && tableLayoutOf(text, mapping) !== null) return 'csv'
+  return vpcLogFormat(line.trim()) ?? (tableLayoutOf(text, null) === null ? null : 'csv')
 }
 
 function vpcLogFormat(line: string): 'aws' | 'alibaba' | null {

@@ -1,6 +1,6 @@
 import type { ByteBasis } from '../flow-record.ts'
 
-/** What a row of a table can say of a flow. `back…` is the direction from destination to source. */
+/** What a row can say of a flow. `back…` is from destination to source, `both…` the sum of there and back. */
 export const tableFields = [
   'srcAddr',
   'dstAddr',
@@ -11,6 +11,8 @@ export const tableFields = [
   'packets',
   'backBytes',
   'backPackets',
+  'bothBytes',
+  'bothPackets',
   'start',
   'end',
   'duration',
@@ -42,10 +44,10 @@ export const columnAliases: Readonly<Record<TableField, readonly string[]>> = {
     'pr proto protocol ipproto protocolidentifier prot ipprotocol networkiananumber networktransport',
   ),
   bytes: words(
-    'ibyt inbytes srcbytes sbytes sourcebytes bytessent sentbytes sentbyte bytestoserver bytesout origipbytes octetdeltacount doctets octets bytes byte totalbytes totbytes networkbytes numbytes size iplen ipv6plen framelen length origbytes payloadbytes',
+    'ibyt inbytes srcbytes sbytes sourcebytes bytessent sentbytes sentbyte bytestoserver bytesout origipbytes octetdeltacount doctets octets bytes byte numbytes size iplen ipv6plen framelen length origbytes payloadbytes',
   ),
   packets: words(
-    'ipkt inpackets inpkts srcpkts spkts srcpackets sourcepackets packetssent sentpackets sentpkt pktstoserver packetsout origpkts packetdeltacount dpkts packets pkts packet totalpackets totpkts networkpackets numpackets',
+    'ipkt inpackets inpkts srcpkts spkts srcpackets sourcepackets packetssent sentpackets sentpkt pktstoserver packetsout origpkts packetdeltacount dpkts packets pkts packet numpackets',
   ),
   backBytes: words(
     'obyt outbytes dstbytes dbytes destinationbytes bytesreceived receivedbytes rcvdbyte rcvdbytes bytestoclient bytesin respipbytes reverseoctetdeltacount respbytes',
@@ -53,6 +55,8 @@ export const columnAliases: Readonly<Record<TableField, readonly string[]>> = {
   backPackets: words(
     'opkt outpackets outpkts dstpkts dstpackets destinationpackets packetsreceived receivedpackets rcvdpkt pktstoclient packetsin resppkts reversepacketdeltacount',
   ),
+  bothBytes: words('totalbytes totbytes networkbytes bytestotal'),
+  bothPackets: words('totalpackets totpkts networkpackets packetstotal'),
   start: words(
     'ts tsstart start starttime stime first firstseen datefirstseen timestampstart flowstart flowstarttime firstswitched flowstartmilliseconds flowstartseconds timeflowstartns timeflowstart eventstart timestampmin frametimeepoch frametime timestamp time datetime date eventtime stampinserted timereceivedns timereceived',
   ),

@@ -36,9 +36,10 @@ export function planTable(header: readonly string[], mapping: CsvMapping | null)
     if (!isTriedInTurn) at[field] = at[field].slice(0, 1)
   }
   const has = (field: TableField) => at[field].length > 0
-  if (!has('srcAddr') || !has('dstAddr') || !has('bytes') || !(has('start') || has('end'))) return null
+  if (!has('srcAddr') || !has('dstAddr') || !(has('start') || has('end'))) return null
+  if (!has('bytes') && !has('bothBytes')) return null
   if (at.srcAddr[0] === at.dstAddr[0]) return null
-  const bytesName = names[at.bytes[0]!]!
+  const bytesName = names[at.bytes[0] ?? at.bothBytes[0]!]!
   return {
     cells: header.length,
     at,

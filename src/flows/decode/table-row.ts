@@ -32,14 +32,14 @@ export function readTableRow(
   }
   const srcAddr = addressOf(cells, plan.at.srcAddr)
   const dstAddr = addressOf(cells, plan.at.dstAddr)
-  const bytes = countOf(get('bytes'))
+  const there = countsThere(get, plan)
+  const back = countsBack(get, plan, there)
   const unit = mapping?.time ?? 'auto'
   const durationMs = durationOf(get('duration'), mapping?.durationUnit ?? 's')
   const statedStart = timeOf(get('start'), unit)
   const statedEnd = timeOf(get('end'), unit)
   const start = statedStart ?? (statedEnd === null ? null : statedEnd - (durationMs ?? 0))
-  const backBytes = countOf(get('backBytes'))
-  if (srcAddr === null || dstAddr === null || (bytes === null && backBytes === null) || start === null) {
+  if (srcAddr === null || dstAddr === null || (there === null && back === null) || start === null) {
     notes.unread('table: row without addresses, bytes or times that can be read')
     return
   }
@@ -49,12 +49,9 @@ export function readTableRow(
   if (start < earliestUnixMs) {
     notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
   }
-  const packets = countOf(get('packets')) ?? (plan.rowIsPacket ? 1 : 0)
-  const there = bytes === null ? null : { bytes, packets, basis: plan.basis }
-  const back: WayCounts | null =
-    backBytes === null
-      ? null
-      : { bytes: backBytes, packets: countOf(get('backPackets')) ?? 0, basis: plan.basis }
+  if (there?.isBoth === true) {
+    notes.remark('the table counts both directions in one number: all of it is taken as sent by the source')
+  }
   const rate = countOf(get('samplingRate')) ?? mapping?.samplingRate ?? 0
   addTwoWay(
     into,
@@ -69,12 +66,42 @@ export function readTableRow(
       direction: directionOf(get('direction')),
       exporter: exporterOf(get('exporter')) ?? inputName,
       sampling: rate > 1 && rate <= 2 ** 32 ? { rate, from: 'record' } : unsampled,
-      there,
+      there: there === null ? null : { bytes: there.bytes, packets: there.packets, basis: there.basis },
       back,
     },
     'table',
     notes,
   )
+}
+
+type Get = (field: TableField) => string | null
+
+function countsThere(get: Get, plan: TablePlan): (WayCounts & { readonly isBoth: boolean }) | null {
+  const { basis } = plan
+  const bytes = countOf(get('bytes'))
+  if (bytes !== null) {
+    return { bytes, packets: countOf(get('packets')) ?? (plan.rowIsPacket ? 1 : 0), basis, isBoth: false }
+  }
+  const both = plan.at.bytes.length > 0 ? null : countOf(get('bothBytes'))
+  if (both === null) return null
+  return {
+    bytes: both,
+    packets: countOf(get('bothPackets')) ?? countOf(get('packets')) ?? 0,
+    basis,
+    isBoth: true,
+  }
+}
+
+/** What came back, by its own column or as what the sum of both leaves. */
+function countsBack(get: Get, plan: TablePlan, there: WayCounts | null): WayCounts | null {
+  const { basis } = plan
+  const bytes = countOf(get('backBytes'))
+  const packets = countOf(get('backPackets')) ?? 0
+  if (bytes !== null) return { bytes, packets, basis }
+  const both = plan.at.backBytes.length > 0 ? null : countOf(get('bothBytes'))
+  if (both === null || there === null || both <= there.bytes) return null
+  const bothPackets = countOf(get('bothPackets')) ?? there.packets
+  return { bytes: both - there.bytes, packets: Math.max(packets, bothPackets - there.packets), basis }
 }
 
 function addressOf(cells: readonly string[], positions: readonly number[]): string | null {

@@ -17,6 +17,7 @@ export type TableLayout = {
 
 /** A line of more cells is no header: names are looked for in each. */
 const maxCells = 1000
+const mostComments = 50
 
 /** How a table is laid out, from its first line; `null` when that names no flows. */
 export function tableLayout(firstLine: string, mapping: CsvMapping | null): TableLayout | null {
@@ -29,6 +30,17 @@ export function tableLayout(firstLine: string, mapping: CsvMapping | null): Tabl
     if (plan !== null && (mapping?.header == null || cells.length === header.length)) {
       return { plan, delimiter, hasHeader: mapping?.header == null }
     }
+  }
+  return null
+}
+
+/** The layout of a table that may begin with lines of comment. */
+export function tableLayoutOf(text: string, mapping: CsvMapping | null): TableLayout | null {
+  for (const line of text.split('\n', mostComments)) {
+    const trimmed = line.endsWith('\r') ? line.slice(0, -1) : line
+    const layout = tableLayout(trimmed, mapping)
+    if (layout !== null) return layout
+    if (trimmed.trim() !== '' && !trimmed.startsWith('#')) return null
   }
   return null
 }
@@ -54,6 +66,10 @@ export async function* readTable(
     for (const line of lines) {
       if (layout === null) {
         layout = tableLayout(line, mapping)
+        if (layout === null && line.startsWith('#')) {
+          notes.setAside('table: line that is no row')
+          continue
+        }
         if (layout === null) throw noLayout(inputName, mapping)
         if (layout.hasHeader) {
           header = line
