@@ -20,7 +20,7 @@ const maxCells = 1000
 const mostComments = 50
 
 /** How a table is laid out, from its first line; `null` when that names no flows. */
-export function tableLayout(firstLine: string, mapping: CsvMapping | null): TableLayout | null {
+function tableLayout(firstLine: string, mapping: CsvMapping | null): TableLayout | null {
   const tried = mapping?.delimiter == null ? delimiters : [mapping.delimiter]
   for (const delimiter of tried) {
     const cells = csvCells(headerText(firstLine), delimiter)
