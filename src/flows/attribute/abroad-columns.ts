@@ -1,5 +1,6 @@
 import { type ColumnSpecs, type Columns, makeColumns } from '../columns.ts'
 import { batchRows, type FlowColumns, flowSpecs } from '../flow-columns.ts'
+import { createSumTable } from './sum-table.ts'
 
 /** A record of bytes that left, or may have: from which server (its number in the inventory), from and to which socket. */
 export const abroadSpecs = { server: 'u32', ...flowSpecs } as const satisfies ColumnSpecs
@@ -60,20 +61,19 @@ const pairLimit = 200_000
 
 /** Sums by server and address, handed on in parts so that a scan of the whole Internet takes no more memory than a little. */
 export function createPairSums(take: AttributedRows['received']) {
-  // IPv4, nearly all there is, as a number: server × 2^32 + address.
-  const v4 = new Map<number, number>()
+  // IPv4 is nearly all there is.
+  const v4 = createSumTable(pairLimit)
   const v6 = new Map<string, { server: number; words: Uint32Array; ipBytes: number }>()
   const flush = (): void => {
     const columns = makeColumns(pairSpecs, v4.size + v6.size)
     let row = 0
-    for (const [key, ipBytes] of v4) {
-      const server = Math.floor(key / 2 ** 32)
+    v4.forEach((server, address, ipBytes) => {
       columns.server[row] = server
-      columns.address[row * 4] = key - server * 2 ** 32
+      columns.address[row * 4] = address
       columns.address[row * 4 + 1] = 0xffff
       columns.ipBytes[row] = ipBytes
       row += 1
-    }
+    })
     for (const { server, words, ipBytes } of v6.values()) {
       columns.server[row] = server
       columns.address.set(words, row * 4)
@@ -88,17 +88,16 @@ export function createPairSums(take: AttributedRows['received']) {
     /** The address of row `row` of `words`. */
     add(server: number, words: Uint32Array, row: number, ipBytes: number): void {
       const at = row * 4
-      if (words[at + 1] === 0xffff && words[at + 2] === 0 && words[at + 3] === 0) {
-        const key = server * 2 ** 32 + words[at]!
-        v4.set(key, (v4.get(key) ?? 0) + ipBytes)
-      } else {
-        const ofRow = words.slice(at, at + 4)
-        const key = `${server} ${ofRow.join(' ')}`
-        const known = v6.get(key)
-        if (known === undefined) v6.set(key, { server, words: ofRow, ipBytes })
-        else known.ipBytes += ipBytes
-      }
       if (v4.size + v6.size >= pairLimit) flush()
+      if (words[at + 1] === 0xffff && words[at + 2] === 0 && words[at + 3] === 0) {
+        v4.add(server, words[at]!, ipBytes)
+        return
+      }
+      const ofRow = words.slice(at, at + 4)
+      const key = `${server} ${ofRow.join(' ')}`
+      const known = v6.get(key)
+      if (known === undefined) v6.set(key, { server, words: ofRow, ipBytes })
+      else known.ipBytes += ipBytes
     },
     flush,
   }
@@ -106,25 +105,23 @@ export function createPairSums(take: AttributedRows['received']) {
 
 /** Sums by server and hour. */
 export function createHourSums(take: AttributedRows['domestic']) {
-  const sums = new Map<number, number>()
+  const sums = createSumTable(pairLimit)
   const flush = (): void => {
     const columns = makeColumns(hourSpecs, sums.size)
     let row = 0
-    for (const [key, ipBytes] of sums) {
-      columns.server[row] = Math.floor(key / 2 ** 32)
-      columns.hour[row] = key % 2 ** 32
+    sums.forEach((server, hour, ipBytes) => {
+      columns.server[row] = server
+      columns.hour[row] = hour
       columns.ipBytes[row] = ipBytes
       row += 1
-    }
+    })
     if (row > 0) take(columns, row)
     sums.clear()
   }
   return {
     add(server: number, unixMs: number, ipBytes: number): void {
-      const hour = Math.min(Math.max(0, Math.floor(unixMs / 3_600_000)), 0xffff_ffff)
-      const key = server * 2 ** 32 + hour
-      sums.set(key, (sums.get(key) ?? 0) + ipBytes)
       if (sums.size >= pairLimit) flush()
+      sums.add(server, Math.min(Math.max(0, Math.floor(unixMs / 3_600_000)), 0xffff_ffff), ipBytes)
     },
     flush,
   }

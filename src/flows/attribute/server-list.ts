@@ -19,7 +19,7 @@ export type ServerList = {
 
 const translators = new Set(['nat', 'snat', 'nat-gateway', 'translator', 'lb', 'load-balancer'])
 
-export function isTranslator({ role }: Pick<InventoryRow, 'role'>): boolean {
+function isTranslator({ role }: Pick<InventoryRow, 'role'>): boolean {
   return translators.has(role?.toLowerCase() ?? '')
 }
 
