@@ -1,3 +1,4 @@
+import type { CountryCode } from '../../core/ids.ts'
 import { isoTime } from '../../core/time.ts'
 import type { ListedServer } from '../attribute/server-list.ts'
 import { type ExpectedMarks, judgeExpected } from '../detect/expected.ts'
@@ -29,6 +30,14 @@ const gapMs = 30_000
  */
 export function createServerJudge(settings: JudgeSettings) {
   const rows = createRows()
+  const offsets = new Map<CountryCode, number | null>()
+  const offsetOf = (home: CountryCode): number | null => {
+    const known = offsets.get(home)
+    if (known !== undefined) return known
+    const offset = homeOffsetMinutes(home, settings.periodFromUnixMs)
+    offsets.set(home, offset)
+    return offset
+  }
   const columns = createPairColumns()
 
   const first = Math.floor(settings.periodFromUnixMs / hourMs)
@@ -53,7 +62,7 @@ export function createServerJudge(settings: JudgeSettings) {
         home,
         periodFromUnixMs: settings.periodFromUnixMs,
         periodUntilUnixMs: settings.periodUntilUnixMs,
-        utcOffsetMinutes: homeOffsetMinutes(home, settings.periodFromUnixMs),
+        utcOffsetMinutes: offsetOf(home),
         known: null,
         limits: settings.limits,
       })
