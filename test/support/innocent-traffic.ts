@@ -38,7 +38,7 @@ export function nameLookups(traffic: Traffic, address: string, aDay: number): vo
 }
 
 /** Package lists once or twice a day, packages now and then: nearly all of it comes in. */
-export function updates(traffic: Traffic, address: string): void {
+function updates(traffic: Traffic, address: string): void {
   const { dice } = traffic
   traffic.place(address, 'DE', 64_511)
   for (let day = 0; day < traffic.days; day++) {
@@ -58,7 +58,7 @@ export function updates(traffic: Traffic, address: string): void {
   }
 }
 
-export function certificateChecks(traffic: Traffic, address: string): void {
+function certificateChecks(traffic: Traffic, address: string): void {
   const { dice } = traffic
   traffic.place(address, 'US', 13_335)
   for (const at of daytimeMoments(traffic, dice.between(1, 12))) {
@@ -67,7 +67,7 @@ export function certificateChecks(traffic: Traffic, address: string): void {
 }
 
 /** Knocks from everywhere: resets, certificates to whoever opens TLS, and ICMP to those who try UDP. */
-export function scanners(traffic: Traffic, aDay: number, hasTls: boolean): void {
+function scanners(traffic: Traffic, aDay: number, hasTls: boolean): void {
   const { dice } = traffic
   for (let at = traffic.fromUnixMs; at < traffic.untilUnixMs; at += dice.exponential(dayMs / aDay)) {
     const address = `198.${dice.whole(0, 255)}.${dice.whole(0, 255)}.${dice.whole(1, 254)}`
@@ -161,7 +161,7 @@ export function apiCalls(traffic: Traffic, addresses: readonly string[], aDay: n
 }
 
 /** Mail to hosts all over, by day. */
-export function mailSent(traffic: Traffic, aDay: number): void {
+function mailSent(traffic: Traffic, aDay: number): void {
   const { dice } = traffic
   for (const at of daytimeMoments(traffic, aDay)) {
     const host = Math.floor(400 * dice.unit() ** 3)
@@ -175,7 +175,7 @@ export function mailSent(traffic: Traffic, aDay: number): void {
 }
 
 /** An agent that reports to a company abroad: a beacon by its form, and only a person can say that it may be there. */
-export function monitoringAgent(traffic: Traffic, address: string, everyMs: number): void {
+function monitoringAgent(traffic: Traffic, address: string, everyMs: number): void {
   const { dice } = traffic
   traffic.place(address, 'US', 14_618)
   for (
@@ -188,7 +188,7 @@ export function monitoringAgent(traffic: Traffic, address: string, everyMs: numb
 }
 
 /** Somebody abroad looks each few minutes whether the page is there. */
-export function uptimeChecks(traffic: Traffic, address: string, everyMs: number): void {
+function uptimeChecks(traffic: Traffic, address: string, everyMs: number): void {
   const { dice } = traffic
   traffic.place(address, 'US', 54_113)
   for (let at = traffic.fromUnixMs + dice.between(0, everyMs); at < traffic.untilUnixMs; at += everyMs) {
