@@ -5,6 +5,8 @@ import { HoldfastError, messageOf } from './core/errors.ts'
 
 interface Command {
   readonly usage: string
+  /** It prints a longer text of its own at `--help`. */
+  readonly helps?: true
   readonly load: () => Promise<(argv: string[], io: CommandIo) => Promise<ExitCode | number>>
 }
 
@@ -210,7 +212,9 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./log-command.ts')).logCommand,
   },
   audit: {
-    usage: 'holdfast audit FLOWS… --servers inventory.csv …',
+    helps: true,
+    usage:
+      'holdfast audit FLOWS… --servers inventory.csv [--statement FILE]… [--html FILE] …  (all of it: holdfast help audit)',
     load: async () => (await import('./cli/audit.ts')).auditCommand,
   },
 }
@@ -231,8 +235,9 @@ process.stdout.on('error', error => {
 process.exitCode = await run(process.argv.slice(2))
 
 async function run([name, ...argv]: string[]): Promise<number> {
+  if (name === 'help' && argv[0] !== undefined) return run([argv[0], '--help'])
   const command = name === undefined ? undefined : commands[name]
-  if (command === undefined || argv.includes('--help')) {
+  if (command === undefined || (argv.includes('--help') && command.helps !== true)) {
     const usages = command === undefined ? Object.values(commands).map(({ usage }) => usage) : [command.usage]
     const asked = name === undefined || name === '--help' || name === 'help' || command !== undefined
     const out = asked ? io.stdout : io.stderr

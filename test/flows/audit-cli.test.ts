@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -84,6 +85,18 @@ beforeAll(async () => {
   await ledger.newSequencer().tick()
   statement = file('statement.json', await ledger.statement(tenant))
   trust = file('trust.json', tenant.trustText)
+})
+
+describe('help', () => {
+  it.each([
+    ['audit', '--help'],
+    ['help', 'audit'],
+  ])('says every option: %s %s', (...argv) => {
+    const { status, stdout } = spawnSync('bin/holdfast', argv, { encoding: 'utf8' })
+    expect(status).toBe(0)
+    for (const option of ['--servers', '--expected', '--ranges', '--stix', '--listen'])
+      expect(stdout).toContain(option)
+  })
 })
 
 describe('holdfast audit', () => {
