@@ -211,6 +211,11 @@ const commands: Readonly<Record<string, Command>> = {
       '       holdfast log rotate --region R [--config FILE] [--json]',
     load: async () => (await import('./log-command.ts')).logCommand,
   },
+  collect: {
+    helps: true,
+    usage: 'holdfast collect FOLDER [--listen HOST:PORT]… [--status] …  (all of it: holdfast help collect)',
+    load: async () => (await import('./cli/collect.ts')).collectCommand,
+  },
   audit: {
     helps: true,
     usage:

@@ -39,7 +39,7 @@ const dialers: Readonly<Record<string, RegExp>> = {
 }
 const mayDial = ['outbound', 'cli']
 /** Files that open a UDP socket only to receive. */
-const mayListenUdp = ['src/flows/collect/listen.ts']
+const mayListenUdp = ['src/flows/collect/udp-socket.ts']
 /** Verify runs offline and in a browser, and core and crypto under it must not pull in more than it can have. */
 const nodeFree = ['core', 'verify']
 

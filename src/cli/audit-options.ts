@@ -45,7 +45,7 @@ export const auditUsage = `Usage: holdfast audit FLOWS… --servers inventory.cs
 
 Says where each byte went that your servers sent, and who ordered it. FLOWS are files, known by their content:
 NetFlow, IPFIX and sFlow, flow logs of AWS, Alibaba Cloud, Azure and Google Cloud, Zeek, Suricata, pcap, pcapng,
-CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off.
+CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off. A folder is one of holdfast collect.
 
   --servers FILE     inventory: cidr,server[,tenant,region,country,role,valid_from,valid_to]
   --home CC          country of the servers whose row names none (two letters, such as IN)

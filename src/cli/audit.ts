@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { open, readFile, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
@@ -5,8 +6,10 @@ import { toHex, utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
+import { collectorInputs } from '../flows/collect/folder-inputs.ts'
 import { listenForFlows } from '../flows/collect/listen.ts'
 import { type CsvMapping, parseCsvMapping } from '../flows/decode/csv-mapping.ts'
+import type { ReadInput } from '../flows/decode/read-input.ts'
 import { parseExpected } from '../flows/detect/expected.ts'
 import type { FlowSource } from '../flows/engine/read-flows.ts'
 import { writeParquet } from '../flows/engine/write-parquet.ts'
@@ -98,12 +101,11 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   // Each instruction by the approvers of its own tenant.
   const checks = trusts.map(({ genesis }) => createQuorumCheck(entries, genesis))
   // A missing file is told at once, and not after an hour with the one before it.
-  const flows: FlowSource[] = []
-  for (const path of options.flows)
-    flows.push({ name: basename(path), path, sizeBytes: await checkReadable(path) })
+  const { flows, accounts } = await flowInputs(options.flows)
 
   const { report, evidence } = await auditFlows({
     flows,
+    accounts,
     mapping,
     directory,
     books,
@@ -146,6 +148,25 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       )
   }
   return done
+}
+
+/** Files as they are; a folder is a collector's, and stands for the files in it. */
+async function flowInputs(paths: readonly string[]): Promise<{ flows: FlowSource[]; accounts: ReadInput[] }> {
+  const flows: FlowSource[] = []
+  const accounts: ReadInput[] = []
+  for (const path of paths) {
+    const found = await statOf(path)
+    if (!found.isDirectory()) {
+      flows.push({ name: basename(path), path, sizeBytes: found.size })
+      continue
+    }
+    const inputs = await collectorInputs(path)
+    if (inputs === null)
+      throw new HoldfastError('bad-input', `${path} is a folder, and no collector's: name the files in it`)
+    flows.push(...inputs.files)
+    accounts.push(inputs.account)
+  }
+  return { flows, accounts }
 }
 
 /** Every statement must verify, or the audit refuses: reconciling with books that may be made up says nothing. */
@@ -264,16 +285,18 @@ async function readInputFile(path: string): Promise<{ content: Uint8Array; input
   return { content, input: { name: basename(path), sha256, bytes: content.length } }
 }
 
-/** Answers the size in bytes. */
-async function checkReadable(path: string): Promise<number> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+async function checkReadable(path: string): Promise<void> {
+  if ((await statOf(path)).isDirectory())
+    throw new HoldfastError('bad-input', `${path} is a folder: name a file`)
+}
+
+function statOf(path: string): Promise<Stats> {
+  return stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new HoldfastError(
       'bad-input',
       `${path}: ${error.code === 'ENOENT' ? 'no such file' : messageOf(error)}`,
     )
   })
-  if (found.isDirectory()) throw new HoldfastError('bad-input', `${path} is a folder: name the files in it`)
-  return found.size
 }
 
 function textOf(path: string, content: Uint8Array): string {

@@ -29,6 +29,8 @@ import { worstFirst } from '../flows/report/worst-first.ts'
 
 export type AuditSources = {
   readonly flows: readonly FlowSource[]
+  /** What collectors say of their folders: inputs without flows, named in the report beside the others. */
+  readonly accounts?: readonly ReadInput[]
   /** How tables of one's own are to be read. */
   readonly mapping?: CsvMapping | null
   readonly directory: DirectorySources
@@ -67,13 +69,14 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     mapping: sources.mapping ?? null,
     engine: sources.engine,
   }
-  const { inputs: flows, attributed } = await readFlows(
+  const { inputs, attributed } = await readFlows(
     sources.flows,
     directory,
     plan,
     store.rows,
     sources.onProgress,
   )
+  const flows = [...inputs, ...(sources.accounts ?? [])]
   const { traffic, observers, databases } = attributed
   store.flush()
 

@@ -1,6 +1,6 @@
-import { createSocket, type Socket } from 'node:dgram'
 import type { FileHandle } from 'node:fs/promises'
 import { captureHeader, datagramFrame, endFrame } from './capture-writer.ts'
+import { openUdp } from './udp-socket.ts'
 
 export type ListenCounts = { readonly datagrams: number; readonly bytes: number; readonly exporters: number }
 
@@ -12,8 +12,6 @@ export type FlowListener = AsyncDisposable & {
   readonly stop: () => Promise<ListenCounts>
 }
 
-/** Exporters send in bursts and UDP does not wait: the kernel's default buffer loses what ours would not. */
-const receiveBufferBytes = 8 * 1024 * 1024
 const flushAfterBytes = 256 * 1024
 const flushAfterMs = 500
 
@@ -26,7 +24,6 @@ export async function listenForFlows(options: {
   readonly onError: (error: unknown) => void
 }): Promise<FlowListener> {
   const { file, now } = options
-  const socket = createSocket({ type: options.host.includes(':') ? 'udp6' : 'udp4' })
   const exporters = new Set<string>()
   let datagrams = 0
   let bytes = 0
@@ -44,18 +41,16 @@ export async function listenForFlows(options: {
     writing.catch(options.onError)
     return writing
   }
-  socket.on('message', (payload, from) => {
+  const onDatagram = (payload: Buffer, address: string, port: number): void => {
     datagrams += 1
     bytes += payload.length
-    if (exporters.size < 100_000) exporters.add(from.address)
-    const frame = datagramFrame({ arrivedUnixMs: now(), address: from.address, port: from.port, payload })
+    if (exporters.size < 100_000) exporters.add(address)
+    const frame = datagramFrame({ arrivedUnixMs: now(), address, port, payload })
     waiting.push(frame)
     waitingBytes += frame.length
     if (waitingBytes >= flushAfterBytes) void flush().catch(() => {})
-  })
-  socket.on('error', options.onError)
-  await bound(socket, options.host, options.port)
-  growReceiveBuffer(socket)
+  }
+  const socket = await openUdp(options, onDatagram, options.onError)
   const timer = setInterval(() => void flush().catch(() => {}), flushAfterMs)
   const counts = () => ({ datagrams, bytes, exporters: exporters.size })
 
@@ -74,22 +69,4 @@ export async function listenForFlows(options: {
   }
   const { address, port } = socket.address()
   return { address, port, counts, stop, [Symbol.asyncDispose]: async () => void (await stop()) }
-}
-
-function growReceiveBuffer(socket: Socket): void {
-  try {
-    socket.setRecvBufferSize(receiveBufferBytes)
-  } catch {
-    // Some systems refuse more than they allow; a smaller buffer loses more in a burst, and gaps will show it.
-  }
-}
-
-function bound(socket: Socket, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject)
-    socket.bind(port, host, () => {
-      socket.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -46,6 +46,8 @@ export class Notes {
   }
 }
 
+export const noteKinds = ['unread', 'setAside', 'lost'] as const
+
 export type InputNotes = {
   readonly unread: readonly NoteCount[]
   readonly setAside: readonly NoteCount[]

@@ -27,8 +27,9 @@ import { readZeekJson, readZeekTsv } from './zeek.ts'
 
 export type ReadInput = InputNotes & {
   readonly name: string
-  /** Outermost first, such as `["gzip","aws"]`; `parquet` is read by the engine (`engine/parquet.ts`). */
-  readonly formats: readonly (InputFormat | 'parquet')[]
+  /** Outermost first, such as `["gzip","aws"]`; `parquet` is read by the engine (`engine/parquet.ts`), and `collector` is what
+   * one says of its own folder (`collect/folder-inputs.ts`). */
+  readonly formats: readonly (InputFormat | 'parquet' | 'collector')[]
   readonly bytes: number
   readonly sha256: string
   readonly records: number

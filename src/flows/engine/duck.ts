@@ -47,6 +47,8 @@ export type DuckOptions = {
   readonly threads: number
   /** Where its files go; left out, the system's folder for such. */
   readonly folder?: string
+  /** Tables stay in memory until that is full: for what is written elsewhere at once. */
+  readonly inMemory?: boolean
 }
 
 export class Duck {
@@ -64,15 +66,18 @@ export class Duck {
   static async open(options: DuckOptions): Promise<Duck> {
     const folder = await mkdtemp(join(options.folder ?? tmpdir(), 'holdfast-flows-'))
     try {
-      const instance = await DuckDBInstance.create(join(folder, 'flows.duckdb'), {
-        memory_limit: `${options.memoryMiB}MiB`,
-        threads: String(options.threads),
-        temp_directory: folder,
-        // No extension is ever fetched: what is read is read by what is here.
-        autoinstall_known_extensions: 'false',
-        autoload_known_extensions: 'false',
-        preserve_insertion_order: 'false',
-      })
+      const instance = await DuckDBInstance.create(
+        options.inMemory === true ? ':memory:' : join(folder, 'flows.duckdb'),
+        {
+          memory_limit: `${options.memoryMiB}MiB`,
+          threads: String(options.threads),
+          temp_directory: folder,
+          // No extension is ever fetched: what is read is read by what is here.
+          autoinstall_known_extensions: 'false',
+          autoload_known_extensions: 'false',
+          preserve_insertion_order: 'false',
+        },
+      )
       const connection = await instance.connect()
       // It is thrown away with its folder.
       await connection.run('PRAGMA disable_checkpoint_on_shutdown')
@@ -230,6 +235,8 @@ export class ColumnTable<Specs extends ColumnSpecs> {
     }
   }
 }
+
+export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 function rethrow(error: unknown): never {
   throw failed(error)

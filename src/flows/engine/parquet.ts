@@ -18,7 +18,8 @@ import { planTable, type TablePlan } from '../decode/table-plan.ts'
 import { type FlowBatch, flowSpecs } from '../flow-columns.ts'
 import { MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { Direction, ObserverBook } from '../observer.ts'
-import { Duck, type DuckOptions } from './duck.ts'
+import { Duck, type DuckOptions, sqlText } from './duck.ts'
+import { addParquetNotes } from './parquet-notes.ts'
 
 const magic = 'PAR1'
 
@@ -61,6 +62,7 @@ export async function* readParquet(
   try {
     await duck.run(`CREATE VIEW stored AS ${selectRows(columns, plan, mapping, path)}`)
     await count(duck, notes)
+    await addParquetNotes(duck, path, notes)
   } catch (error) {
     refuse(`is Parquet that cannot be read: ${(error as Error).message.split('\n', 1)[0]}`)
   }
@@ -77,7 +79,7 @@ async function describe(duck: Duck, path: string): Promise<Column[]> {
   return rows.map(row => ({ name: String(row.column_name), type: String(row.column_type) }))
 }
 
-const fileOf = (path: string): string => `read_parquet('${path.replaceAll("'", "''")}')`
+const fileOf = (path: string): string => `read_parquet(${sqlText(path)})`
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 async function hashOf(path: string): Promise<{ sha256: string; bytes: number }> {

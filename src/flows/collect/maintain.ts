@@ -1,0 +1,148 @@
+/**
+ * What happens to Parquet files after they are written: an hour that is over is rolled up and merged into few files, and
+ * what is older than asked for is removed. Nothing raw is removed before the roll-up that covers it is on disk.
+ */
+import { rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { isMissing, syncFolder } from '../../store/durable-file.ts'
+import type { InputNotes } from '../decode/notes.ts'
+import { type Duck, sqlText } from '../engine/duck.ts'
+import { parquetNotes } from '../engine/parquet-notes.ts'
+import { type AlertPlan, createAlerts } from './alerts.ts'
+import {
+  type Hour,
+  hourFolder,
+  hourMs,
+  hoursOf,
+  namesIn,
+  type RangeFile,
+  rangeFiles,
+  rangePath,
+  supersededFiles,
+} from './folder.ts'
+import { addNotes, noNotes } from './note-counts.ts'
+import { copyDurable } from './raw-parquet.ts'
+import { createRollUp, type RollUpPlan } from './roll-up.ts'
+
+export type MaintenancePlan = {
+  readonly keepRawMs: number
+  readonly keepRollUpMs: number
+  /** An hour is over so long after its end, for exporters send late. */
+  readonly closeAfterMs: number
+  readonly rollUp: RollUpPlan
+  readonly alerts: AlertPlan | null
+}
+
+/** Late records are added by a further file, and no more often than this. */
+const lateEveryMs = hourMs
+/** Files smaller than this on average are merged: opening one costs more than reading it. */
+const smallBytes = 8 * 1024 * 1024
+
+export function createMaintenance(folder: string, duck: Duck, plan: MaintenancePlan) {
+  const rollUp = createRollUp(duck, plan.rollUp)
+  const alerts = plan.alerts === null ? null : createAlerts(duck, folder, plan.alerts)
+
+  return {
+    /** `through`: the last segment whose files are whole. */
+    async run(at: { readonly nowUnixMs: number; readonly through: number }): Promise<{ alerts: number }> {
+      let said = 0
+      const hours = await hoursOf(folder, 'raw')
+      const mayRemove = isClockBelievable(hours, at.nowUnixMs)
+      for (const hour of hours) {
+        await removeParts(hour)
+        for (const { path } of await supersededFiles(folder, 'raw', hour)) await rm(path, { force: true })
+        const files = (await rangeFiles(folder, 'raw', hour)).filter(({ through }) => through <= at.through)
+        said += await rollUpHour(hour, files, at.nowUnixMs)
+        const rolled = await rolledThrough(hour)
+        await merge(
+          hour,
+          files.filter(({ through }) => through <= rolled),
+        )
+        if (mayRemove) await removeRaw(hour, rolled, at.nowUnixMs)
+      }
+      if (mayRemove)
+        for (const hour of await hoursOf(folder, 'rollup')) await removeRollUp(hour, at.nowUnixMs)
+      return { alerts: said }
+    },
+  }
+
+  /** What a crash or a full disk left half-written. */
+  async function removeParts(hour: Hour): Promise<void> {
+    for (const kind of ['raw', 'rollup'] as const) {
+      const inside = hourFolder(folder, kind, hour)
+      for (const name of await namesIn(inside)) if (name.endsWith('.part')) await rm(join(inside, name))
+    }
+  }
+
+  async function rolledThrough(hour: Hour): Promise<number> {
+    return Math.max(0, ...(await rangeFiles(folder, 'rollup', hour)).map(({ through }) => through))
+  }
+
+  async function rollUpHour(hour: Hour, files: readonly RangeFile[], nowUnixMs: number): Promise<number> {
+    const before = await rangeFiles(folder, 'rollup', hour)
+    const rolled = Math.max(0, ...before.map(({ through }) => through))
+    const fresh = files.filter(({ from }) => from > rolled)
+    if (fresh.length === 0) return 0
+    if (hour !== null && (hour + 1) * hourMs + plan.closeAfterMs > nowUnixMs) return 0
+    const newest = before.at(-1) ?? (hour === null ? fresh[0] : undefined)
+    if (newest !== undefined && nowUnixMs - (await changedUnixMs(newest.path)) < lateEveryMs) return 0
+    const range = { from: fresh[0]!.from, through: Math.max(...fresh.map(({ through }) => through)) }
+    const path = rangePath(folder, 'rollup', hour, range)
+    const paths = fresh.map(file => file.path)
+    return await rollUp(paths, path, async rows => (hour === null ? 0 : ((await alerts?.(hour, rows)) ?? 0)))
+  }
+
+  async function merge(hour: Hour, files: readonly RangeFile[]): Promise<void> {
+    if (files.length < 2) return
+    let bytes = 0
+    let notes: InputNotes = noNotes
+    for (const { path } of files) bytes += (await stat(path)).size
+    if (bytes / files.length >= smallBytes) return
+    for (const { path } of files) notes = addNotes(notes, (await parquetNotes(duck, path)) ?? noNotes)
+    const range = { from: files[0]!.from, through: Math.max(...files.map(({ through }) => through)) }
+    const list = files.map(({ path }) => sqlText(path)).join(', ')
+    const sql = `SELECT * FROM read_parquet([${list}]) ORDER BY src_addr, dst_addr, "start"`
+    await copyDurable(duck, sql, rangePath(folder, 'raw', hour, range), notes, 'zstd')
+    // From here on the names say that the merged file stands for these.
+    for (const { path } of files) await rm(path)
+  }
+
+  async function removeRaw(hour: Hour, rolled: number, nowUnixMs: number): Promise<void> {
+    for (const { path, through } of await rangeFiles(folder, 'raw', hour)) {
+      const endUnixMs = hour === null ? await changedUnixMs(path) : (hour + 1) * hourMs
+      if (through <= rolled && nowUnixMs - endUnixMs > plan.keepRawMs) await rm(path)
+    }
+    await removeEmpty(hourFolder(folder, 'raw', hour))
+  }
+
+  async function removeRollUp(hour: Hour, nowUnixMs: number): Promise<void> {
+    // As long as something raw is there, the names of its roll-ups say that it was rolled up.
+    if ((await rangeFiles(folder, 'raw', hour)).length > 0) return
+    for (const { path } of await rangeFiles(folder, 'rollup', hour)) {
+      const endUnixMs = hour === null ? await changedUnixMs(path) : (hour + 1) * hourMs
+      if (nowUnixMs - endUnixMs > plan.keepRollUpMs) await rm(path)
+    }
+    await removeEmpty(hourFolder(folder, 'rollup', hour))
+  }
+}
+
+/**
+ * A clock that jumped ahead would make everything look old. It is believed only when exporters, who have clocks of their
+ * own, sent flows of about now.
+ */
+function isClockBelievable(hours: readonly Hour[], nowUnixMs: number): boolean {
+  const newest = Math.max(...hours.map(hour => hour ?? 0))
+  return Math.abs(nowUnixMs - newest * hourMs) < 24 * hourMs
+}
+
+async function changedUnixMs(path: string): Promise<number> {
+  return (await stat(path)).mtimeMs
+}
+
+async function removeEmpty(path: string): Promise<void> {
+  if ((await namesIn(path)).length > 0) return
+  await rm(path, { recursive: true }).catch(error => {
+    if (!isMissing(error)) throw error
+  })
+  await syncFolder(dirname(path))
+}
