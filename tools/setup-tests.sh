@@ -14,6 +14,8 @@ need wrk wrk
 need tcpdump tcpdump
 need softflowd softflowd
 need nfdump nfdump
+need pmacctd pmacct
+need tshark tshark
 need strace strace
 need chromium chromium
 need openssl openssl

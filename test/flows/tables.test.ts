@@ -127,6 +127,26 @@ describe('tables whose columns are known', () => {
     expect(input.unread).toEqual([])
   })
 
+  it('counts each of two packets that are alike, and begins another flow after a minute of silence', async () => {
+    const packet = (seconds: number) => `${seconds}.5,10.0.0.5,203.0.113.9,443,40740,6,1500`
+    const back = '1492167382.5,203.0.113.9,10.0.0.5,40740,443,6,52'
+    const { records, input } = await readFlows(
+      text(
+        'frame.time_epoch,ip.src,ip.dst,tcp.srcport,tcp.dstport,ip.proto,ip.len',
+        ...[0, 0, 0, 59, 58, 120].map(after => packet(1_492_167_382 + after)),
+        back,
+      ),
+    )
+    expect(records.map(flowLine).toSorted()).toEqual([
+      '10.0.0.5:443>203.0.113.9:40740/6 1/1500',
+      '10.0.0.5:443>203.0.113.9:40740/6 5/7500',
+      '203.0.113.9:40740>10.0.0.5:443/6 1/52',
+    ])
+    const long = records.find(({ packets }) => packets === 5)!
+    expect(long.endUnixMs - long.startUnixMs).toBe(59_000)
+    expect(input.remarks).toEqual(['rows are dated by one moment: those of one connection are summed'])
+  })
+
   it('counts rows that it cannot read', async () => {
     const { records, input } = await readFlows(
       text(

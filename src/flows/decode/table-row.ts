@@ -1,6 +1,7 @@
 import { canonicalAddress } from '../address.ts'
 import type { FlowRecord } from '../flow-record.ts'
 import type { CsvMapping } from './csv-mapping.ts'
+import type { MomentFlows } from './moment-flows.ts'
 import type { Notes } from './notes.ts'
 import { protocolNumber } from './protocol-names.ts'
 import { unsampled } from './sampling.ts'
@@ -14,7 +15,7 @@ const earliestUnixMs = Date.UTC(1990, 0, 1)
 
 const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
 
-/** One row of a table of flows, by the plan that its header gave. */
+/** One row of a table of flows, by the plan that its header gave. Rows that are dated by one moment go to `moments`. */
 export function readTableRow(
   cells: readonly string[],
   plan: TablePlan,
@@ -22,6 +23,7 @@ export function readTableRow(
   inputName: string,
   notes: Notes,
   into: FlowRecord[],
+  moments: MomentFlows,
 ): void {
   const get = (field: TableField): string | null => {
     for (const position of plan.at[field]) {
@@ -43,9 +45,8 @@ export function readTableRow(
     notes.unread('table: row without addresses, bytes or times that can be read')
     return
   }
-  if (durationMs === null && statedEnd === null) {
-    notes.remark('the table has neither ends nor durations: each row is dated by one moment')
-  }
+  const isMoment = durationMs === null && (statedEnd === null || statedStart === null)
+  if (isMoment) notes.remark('rows are dated by one moment: those of one connection are summed')
   if (start < earliestUnixMs) {
     notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
   }
@@ -53,8 +54,9 @@ export function readTableRow(
     notes.remark('the table counts both directions in one number: all of it is taken as sent by the source')
   }
   const rate = countOf(get('samplingRate')) ?? mapping?.samplingRate ?? 0
+  const rows = isMoment ? [] : into
   addTwoWay(
-    into,
+    rows,
     {
       srcAddr,
       dstAddr,
@@ -72,6 +74,7 @@ export function readTableRow(
     'table',
     notes,
   )
+  if (isMoment) for (const record of rows) moments.add(record)
 }
 
 type Get = (field: TableField) => string | null

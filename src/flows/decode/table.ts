@@ -4,6 +4,7 @@ import type { ByteSource } from './byte-source.ts'
 import { csvCells, delimiters } from './csv-cells.ts'
 import type { CsvMapping } from './csv-mapping.ts'
 import { type JsonRow, readJsonRows } from './json-rows.ts'
+import { MomentFlows } from './moment-flows.ts'
 import type { Notes } from './notes.ts'
 import { planTable, type TablePlan } from './table-plan.ts'
 import { readTableRow } from './table-row.ts'
@@ -58,6 +59,7 @@ export async function* readTable(
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
   remarkMapping(mapping, notes)
+  const moments = new MomentFlows()
   let layout: TableLayout | null = null
   let header: string | null = null
   let hasEnded = false
@@ -98,10 +100,11 @@ export async function* readTable(
         continue
       }
       if (line === header) continue
-      readTableRow(cells, layout.plan, mapping, inputName, notes, records)
+      readTableRow(cells, layout.plan, mapping, inputName, notes, records, moments)
     }
-    yield records
+    yield [...records, ...moments.takeDone()]
   }
+  yield moments.endAll()
 }
 
 function remarkMapping(mapping: CsvMapping | null, notes: Notes): void {
@@ -121,6 +124,7 @@ export async function* readJsonTable(
   notes: Notes,
 ): AsyncGenerator<readonly FlowRecord[]> {
   remarkMapping(mapping, notes)
+  const moments = new MomentFlows()
   const plans = new Map<string, TablePlan | null>()
   for await (const rows of readJsonRows(source, 'JSON', notes)) {
     const records: FlowRecord[] = []
@@ -133,10 +137,11 @@ export async function* readJsonTable(
         if (plans.size < 256) plans.set(key, plan)
       }
       if (plan === null) notes.unread('JSON: row that names no flow')
-      else readTableRow(cells, plan, mapping, inputName, notes, records)
+      else readTableRow(cells, plan, mapping, inputName, notes, records, moments)
     }
-    yield records
+    yield [...records, ...moments.takeDone()]
   }
+  yield moments.endAll()
 }
 
 /** Does this row name what a flow needs? */
