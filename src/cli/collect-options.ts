@@ -10,6 +10,7 @@ export type CollectOptions =
       readonly mode: 'collect'
       readonly folder: string
       readonly listen: readonly { readonly host: string; readonly port: number }[]
+      readonly segmentMs: number
       readonly keepRawMs: number
       readonly keepRollUpMs: number
       readonly keepFreeBytes: number
@@ -38,6 +39,7 @@ counts as stored survives a crash; what was lost is counted. holdfast audit FOLD
 (docs/collect.md).
 
   --listen HOST:PORT where to receive; repeat for several (default: 0.0.0.0, ports ${usualPorts.join(', ')})
+  --segment T        after how long at most what arrived is decoded (default: 60s)
   --keep-raw T       how long single records are kept, such as 30d (default: 30d); their roll-up is made before
   --keep-rollup T    how long roll-ups are kept (default: 730d)
   --keep-free SIZE   left free on the disk: below it nothing is stored, and counted (default: 1G)
@@ -63,6 +65,7 @@ export function parseCollectOptions(argv: string[]): CollectOptions {
       status: { type: 'boolean' },
       json: { type: 'boolean' },
       listen: { type: 'string', multiple: true },
+      segment: { type: 'string', default: '60s' },
       'keep-raw': { type: 'string', default: '30d' },
       'keep-rollup': { type: 'string', default: '730d' },
       'keep-free': { type: 'string', default: '1G' },
@@ -90,6 +93,7 @@ export function parseCollectOptions(argv: string[]): CollectOptions {
     mode: 'collect',
     folder,
     listen: values.listen?.map(hostPort) ?? usualPorts.map(port => ({ host: '0.0.0.0', port })),
+    segmentMs: durationOf('segment', values.segment),
     keepRawMs: durationOf('keep-raw', values['keep-raw']),
     keepRollUpMs: durationOf('keep-rollup', values['keep-rollup']),
     keepFreeBytes: bytesOf('keep-free', values['keep-free']),

@@ -45,7 +45,7 @@ async function collect(options: Collect, io: CommandIo): Promise<ExitCode> {
     listen: options.listen,
     limits: {
       segmentBytes: 64 * 1024 * 1024,
-      segmentMs: minuteMs,
+      segmentMs: options.segmentMs,
       memoryBytes: options.bufferBytes,
       keepFreeBytes: options.keepFreeBytes,
       retryMs: 1000,

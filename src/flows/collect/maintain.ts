@@ -39,6 +39,8 @@ const lateEveryMs = hourMs
 const smallBytes = 8 * 1024 * 1024
 
 export function createMaintenance(folder: string, duck: Duck, plan: MaintenancePlan) {
+  /** By hour, of this run: when it was rolled up last. */
+  const rolledUnixMs = new Map<Hour, number>()
   const rollUp = createRollUp(duck, plan.rollUp)
   const alerts = plan.alerts === null ? null : createAlerts(duck, folder, plan.alerts)
 
@@ -84,8 +86,8 @@ export function createMaintenance(folder: string, duck: Duck, plan: MaintenanceP
     const fresh = files.filter(({ from }) => from > rolled)
     if (fresh.length === 0) return 0
     if (hour !== null && (hour + 1) * hourMs + plan.closeAfterMs > nowUnixMs) return 0
-    const newest = before.at(-1) ?? (hour === null ? fresh[0] : undefined)
-    if (newest !== undefined && nowUnixMs - (await changedUnixMs(newest.path)) < lateEveryMs) return 0
+    if (nowUnixMs - (rolledUnixMs.get(hour) ?? 0) < lateEveryMs) return 0
+    rolledUnixMs.set(hour, nowUnixMs)
     const range = { from: fresh[0]!.from, through: Math.max(...fresh.map(({ through }) => through)) }
     const path = rangePath(folder, 'rollup', hour, range)
     const paths = fresh.map(file => file.path)

@@ -273,6 +273,8 @@ export class Spool {
     if (segment === null) return
     this.#queue = [...segment.unsynced, ...this.#queue]
     segment.unsynced = []
+    // A write that failed may have left anything behind.
+    segment.written = Number.POSITIVE_INFINITY
     this.#segment = null
     this.#given = segment
   }
