@@ -67,6 +67,7 @@ const { report } = await auditFlows({
     ranges: [],
     expected: null,
     canaries: null,
+    services: [],
     statements: [],
     home: 'IN',
   },

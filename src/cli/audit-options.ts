@@ -24,6 +24,8 @@ export type AuditOptions =
       readonly ranges: readonly string[]
       readonly expected: string | null
       readonly canary: string | null
+      /** Lists that say which service a domain belongs to. */
+      readonly services: readonly string[]
       /** How a table of one's own is to be read. */
       readonly csvMap: string | null
       readonly home: CountryCode | null
@@ -57,6 +59,7 @@ CSV and JSON tables, and what --listen wrote; gzip and zstd are taken off. A fol
   --ranges FILE      ranges that a provider publishes of itself (AWS, Google, Azure, Oracle, geofeeds); repeatable
   --expected FILE    what you have looked at and found in order (docs/formats/expected.md)
   --canary FILE      reads that you made from abroad on purpose: time,server,client,bytes
+  --services FILE    which service a domain belongs to, with tags (docs/formats/services.md); repeatable
   --html FILE        write the report as one page that stands alone
   --csv FILE         write a row for each server and destination; --parquet FILE the same as Parquet
   --ocsf FILE        write findings as OCSF events (Detection Finding, 2004), a JSON object a line
@@ -114,6 +117,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     ranges: values.ranges ?? [],
     expected: values.expected ?? null,
     canary: values.canary ?? null,
+    services: values.services ?? [],
     csvMap: values['csv-map'] ?? null,
     home,
     html: values.html ?? null,
@@ -144,6 +148,7 @@ function parsed(argv: readonly string[]) {
         ranges: { type: 'string', multiple: true },
         expected: { type: 'string' },
         canary: { type: 'string' },
+        services: { type: 'string', multiple: true },
         'csv-map': { type: 'string' },
         home: { type: 'string' },
         html: { type: 'string' },

@@ -14,6 +14,7 @@ import { parseExpected } from '../flows/detect/expected.ts'
 import type { FlowSource } from '../flows/engine/read-flows.ts'
 import { writeParquet } from '../flows/engine/write-parquet.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
+import { parseServiceLists } from '../flows/names/service-list.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import { parseCanaries } from '../flows/reconcile/canary.ts'
 import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
@@ -94,6 +95,16 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     options.compare === null
       ? null
       : parseEarlier(options.compare, textOf(options.compare, (await readInputFile(options.compare)).content))
+  const serviceFiles = await Promise.all(options.services.map(readInputFile))
+  const services =
+    serviceFiles.length === 0
+      ? null
+      : parseServiceLists(
+          serviceFiles.map(({ content }, i) => ({
+            name: options.services[i]!,
+            text: textOf(options.services[i]!, content),
+          })),
+        )
   const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await readStatements(options, io)
@@ -116,11 +127,13 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       ranges: rangeFiles.map(({ input }) => input),
       expected: expectedFile?.input ?? null,
       canaries: canaryFile?.input ?? null,
+      services: serviceFiles.map(({ input }) => input),
       statements,
       home: options.home,
     },
     expected,
     canaries,
+    services,
     earlier,
     engine: { memoryMiB: options.memoryMiB, threads: availableParallelism() },
     nowUnixMs: Date.now(),

@@ -8,6 +8,8 @@ import { type AbroadStore, openAbroadStore, type StoredConnection } from '../flo
 import type { DuckOptions } from '../flows/engine/duck.ts'
 import { type FlowSource, readFlows } from '../flows/engine/read-flows.ts'
 import { type Directory, type DirectorySources, openDirectory } from '../flows/locate/directory.ts'
+import { createNamer, type Namer } from '../flows/names/namer.ts'
+import type { ServiceLists } from '../flows/names/service-list.ts'
 import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import type { Canaries } from '../flows/reconcile/canary.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
@@ -24,6 +26,7 @@ import { method } from '../flows/report/method.ts'
 import type { AuditReport, Inputs, ServerReport } from '../flows/report/report-types.ts'
 import { createServerJudge, type ServerJudge } from '../flows/report/server-judge.ts'
 import { createGrades } from '../flows/report/server-tally.ts'
+import { createServices } from '../flows/report/services.ts'
 import { verdictOf } from '../flows/report/verdict.ts'
 import { worstFirst } from '../flows/report/worst-first.ts'
 
@@ -46,6 +49,8 @@ export type AuditSources = {
   readonly expected?: ExpectedMarks | null
   /** Reads that were made from abroad on purpose. */
   readonly canaries?: Canaries | null
+  /** Which service a domain belongs to. */
+  readonly services?: ServiceLists | null
   /** The report of an earlier period, to say what changed. */
   readonly earlier?: EarlierReport | null
   readonly nowUnixMs: number
@@ -105,6 +110,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const found = await judgeServers(store, directory, reconciler, judge, traffic, {
     observerName: names,
     canaries: sources.canaries ?? null,
+    namer: createNamer(attributed.names, sources.services ?? null),
   })
   const enteredNotSeen = reconciler.notSeen((srcAddr, dstAddr, unixMs) => {
     const server = book.serverAt(book.find(srcAddr), unixMs)
@@ -126,6 +132,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     verdict: verdictOf(totals, servers, coverage, sources.books.length > 0),
     totals,
     servers,
+    services: found.services?.report(attributed.names) ?? null,
     coverage,
     inputs: { flows, ...sources.inputs },
     databases,
@@ -151,10 +158,15 @@ async function judgeServers(
   reconciler: Reconciler,
   judge: ServerJudge,
   traffic: TrafficSums,
-  { observerName, canaries }: { observerName: (id: number) => string; canaries: Canaries | null },
+  {
+    observerName,
+    canaries,
+    namer,
+  }: { observerName: (id: number) => string; canaries: Canaries | null; namer: Namer | null },
 ) {
   const totals = createGrades()
   const evidence = createEvidence()
+  const services = namer === null ? null : createServices()
   const relays = Map.groupBy(await store.outsiders(relayBytes), ({ number }) => number)
   await using domestic = store.domesticHours()
   const servers: ServerReport[] = []
@@ -178,8 +190,10 @@ async function judgeServers(
     if (current < list.servers.length) server = judge.begin(list.servers[current]!)
   }
   const take = (connection: Reconciled, receivedBytes: number | null): void => {
-    server.add(connection, receivedBytes)
-    evidence.add(connection)
+    const named = namer?.(current, socketOf(connection)) ?? null
+    server.add(connection, receivedBytes, named)
+    evidence.add(connection, named)
+    if (named !== null) services?.add(list.servers[current]!, connection, named)
     canaries?.see(connection)
   }
   // What one pair's books could be is shared out among all of its connections, so those are settled together.
@@ -203,5 +217,16 @@ async function judgeServers(
   }
   settlePair()
   while (current < list.servers.length) await close()
-  return { servers: servers.sort(worstFirst), totals: totals.sums(), evidence: evidence.rows(), ...all }
+  return {
+    servers: servers.sort(worstFirst),
+    totals: totals.sums(),
+    evidence: evidence.rows(),
+    services,
+    ...all,
+  }
+}
+
+function socketOf({ observed, fromUnixMs, untilUnixMs }: Reconciled) {
+  const { protocol, srcPort, dstAddr, dstPort } = observed
+  return { protocol, srcPort, dstAddr, dstPort, fromUnixMs, untilUnixMs }
 }

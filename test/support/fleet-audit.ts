@@ -41,6 +41,7 @@ export async function auditFleet(
       ranges: [],
       expected: null,
       canaries: null,
+      services: [],
       statements: [],
       home: 'IN',
     },

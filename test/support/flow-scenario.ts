@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CountryCode } from '../../src/core/ids.ts'
 import { isoTime } from '../../src/core/time.ts'
+import type { ServiceLists } from '../../src/flows/names/service-list.ts'
 import type { Book, BookEntry } from '../../src/flows/reconcile/books.ts'
 import type { Canaries } from '../../src/flows/reconcile/canary.ts'
 import { type Audit, auditFlows } from '../../src/pipes/flow.ts'
@@ -131,6 +132,7 @@ export async function auditScenario(options: {
   readonly places?: string
   readonly hasQuorum?: (instruction: string) => boolean
   readonly canaries?: Canaries
+  readonly services?: ServiceLists
 }): Promise<Audit> {
   const inventory = options.inventory ?? `cidr,server,country\n${indianServer},app-1,IN\n`
   const file = { name: 'inventory.csv', sha256: '0'.repeat(64), bytes: inventory.length }
@@ -155,10 +157,12 @@ export async function auditScenario(options: {
       ranges: [],
       expected: null,
       canaries: null,
+      services: [],
       statements: [],
       home: 'IN',
     },
     canaries: options.canaries ?? null,
+    services: options.services ?? null,
     engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: startUnixMs,
     onProgress: () => {},

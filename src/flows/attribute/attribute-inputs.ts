@@ -5,6 +5,8 @@ import type { DuckOptions } from '../engine/duck.ts'
 import { isParquet, readParquet } from '../engine/parquet.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
 import type { Directory } from '../locate/directory.ts'
+import { createNameBook, type NamePages } from '../names/name-book.ts'
+import type { NameSink } from '../names/sighting.ts'
 import { createObserverBook } from '../observer.ts'
 import type { AttributedRows } from './abroad-columns.ts'
 import { createAttribution, type TrafficSums } from './attribute.ts'
@@ -19,6 +21,8 @@ export type Attributed = {
   readonly traffic: TrafficSums
   readonly observers: ReadonlyMap<number, string>
   readonly databases: readonly DatabaseUse[]
+  /** Names that servers of the inventory used for addresses. */
+  readonly names: NamePages
 }
 
 /** Reads inputs one after another and attributes their records as they come. One for each thread. */
@@ -30,6 +34,12 @@ export function createInputReader(
   const { mapping, engine } = settings
   const attribution = createAttribution(directory.book, directory.list, rows)
   const observers = createObserverBook()
+  const names = createNameBook()
+  const sink: NameSink = {
+    serverAt: (address, unixMs) => directory.book.serverAt(directory.book.find(address), unixMs),
+    add: names.add,
+    refuse: names.refuse,
+  }
   return {
     /** `turn` is awaited between batches: whoever takes the rows can hold the reader up, and sees how far it is. */
     async read(input: FlowInput, turn: (records: number) => Promise<void> | void): Promise<ReadInput> {
@@ -37,7 +47,7 @@ export function createInputReader(
       const reading =
         'path' in input && (await isParquet(input.path))
           ? readParquet(name, input.path, mapping, observers, engine)
-          : readColumns(name, bytesOf(input), mapping, observers)
+          : readColumns(name, bytesOf(input), mapping, observers, sink)
       let records = 0
       for (;;) {
         const step = await reading.next()
@@ -49,7 +59,12 @@ export function createInputReader(
     },
     finish(): Attributed {
       const traffic = attribution.finish()
-      return { traffic, observers: observers.names, databases: directory.locator.databases() }
+      return {
+        traffic,
+        observers: observers.names,
+        databases: directory.locator.databases(),
+        names: names.pages(),
+      }
     },
   }
 }
@@ -64,6 +79,8 @@ export function mergeAttributed(parts: readonly Attributed[]): Attributed {
   const { traffic } = first!
   const observers = new Map(first!.observers)
   const databases = new Map(first!.databases.map(use => [use.name, use]))
+  const names = createNameBook()
+  for (const part of parts) names.addPages(part.names)
   for (const part of others) {
     for (const name of ['domesticBytes', 'localBytes', 'records'] as const)
       for (const [server, value] of part.traffic[name].entries()) traffic[name][server]! += value
@@ -75,5 +92,5 @@ export function mergeAttributed(parts: readonly Attributed[]): Attributed {
       databases.set(use.name, { ...use, sha256: { ...known?.sha256, ...use.sha256 } })
     }
   }
-  return { traffic, observers, databases: [...databases.values()] }
+  return { traffic, observers, databases: [...databases.values()], names: names.pages() }
 }

@@ -1,4 +1,6 @@
 import { UDP } from '../flow-record.ts'
+import { createPacketNames, type PacketNames } from '../names/packet-names.ts'
+import type { NameSink } from '../names/sighting.ts'
 import { type CapturedExports, createCapturedExports } from './captured-exports.ts'
 import { emptyPacket, readIpPacket } from './ip-packet.ts'
 import { linkTypes } from './link-layer.ts'
@@ -11,11 +13,18 @@ import { latestUnixMs } from './timestamps.ts'
 export type CaptureFlows = {
   readonly packets: PacketFlows
   readonly exports: CapturedExports
+  /** `null`: nobody asks for names. */
+  readonly names: PacketNames | null
   nextObserver: number
 }
 
-export function createCaptureFlows(notes: Notes): CaptureFlows {
-  return { packets: new PacketFlows(), exports: createCapturedExports(notes), nextObserver: 0 }
+export function createCaptureFlows(notes: Notes, names: NameSink | null): CaptureFlows {
+  return {
+    packets: new PacketFlows(),
+    exports: createCapturedExports(notes),
+    names: names === null ? null : createPacketNames(names),
+    nextObserver: 0,
+  }
 }
 
 /** What pcap and pcapng share once a frame is found: link header, IP packet, flow. One for each interface. */
@@ -54,6 +63,7 @@ export function createFrameSink(
     // dresses data up as exports would not be seen.
     capture.packets.add(frame, packet, wireBytes, unixMs, start.direction, observer)
     if (packet.protocol === UDP) capture.exports.add(frame, packet, unixMs)
+    capture.names?.add(frame, packet, unixMs)
   }
 }
 

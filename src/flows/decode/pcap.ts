@@ -1,4 +1,5 @@
 import type { FlowRecord } from '../flow-record.ts'
+import type { NameSink } from '../names/sighting.ts'
 import type { ByteSource } from './byte-source.ts'
 import { createCaptureFlows, createFrameSink, maxFrameBytes } from './capture-frames.ts'
 import type { Notes } from './notes.ts'
@@ -21,13 +22,14 @@ export async function* readPcap(
   source: ByteSource,
   exporter: string,
   notes: Notes,
+  names: NameSink | null = null,
 ): AsyncGenerator<readonly FlowRecord[]> {
   await source.fill(24)
   const head = Buffer.from(source.take(24))
   const isBig = byteOrder(head, 'BE') !== null
   const perMs = byteOrder(head, isBig ? 'BE' : 'LE') ?? 1e3
   const u32 = (bytes: Buffer, at: number) => (isBig ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at))
-  const capture = createCaptureFlows(notes)
+  const capture = createCaptureFlows(notes, names)
   // The upper bits of the link type say whether frames carry a checksum.
   const sink = createFrameSink(u32(head, 20) & 0x0fff_ffff, exporter, capture, notes)
   while (await source.fill(16)) {

@@ -1,4 +1,5 @@
 import type { FlowRecord } from '../flow-record.ts'
+import type { NameSink } from '../names/sighting.ts'
 import type { ByteSource } from './byte-source.ts'
 import {
   type CaptureFlows,
@@ -39,8 +40,9 @@ export async function* readPcapng(
   source: ByteSource,
   exporter: string,
   notes: Notes,
+  names: NameSink | null = null,
 ): AsyncGenerator<readonly FlowRecord[]> {
-  const capture = createCaptureFlows(notes)
+  const capture = createCaptureFlows(notes, names)
   let section: Section = { isBig: false, interfaces: [] }
   let sections = 0
   while (await source.fill(12)) {

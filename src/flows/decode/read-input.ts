@@ -4,6 +4,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { HoldfastError, messageOf, unreachable } from '../../core/errors.ts'
 import { createPacker, type FlowBatch } from '../flow-columns.ts'
 import type { FlowRecord } from '../flow-record.ts'
+import type { NameSink } from '../names/sighting.ts'
 import type { ObserverBook } from '../observer.ts'
 import { alibabaFlowLog } from './alibaba.ts'
 import { awsFlowLog } from './aws.ts'
@@ -49,7 +50,7 @@ export async function* readInput(
   chunks: AsyncIterable<Uint8Array>,
   mapping: CsvMapping | null = null,
 ): AsyncGenerator<readonly FlowRecord[], ReadInput> {
-  const reading = read(name, chunks, mapping, null)
+  const reading = read(name, chunks, mapping, null, null)
   for (;;) {
     const step = await reading.next()
     if (step.done === true) return step.value
@@ -57,14 +58,18 @@ export async function* readInput(
   }
 }
 
-/** The same as columns, for inputs of millions of records. A batch is valid until the next step. */
+/**
+ * The same as columns, for inputs of millions of records. A batch is valid until the next step. `names` takes the names of
+ * what was connected to, where the input shows them.
+ */
 export async function* readColumns(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   mapping: CsvMapping | null,
   observers: ObserverBook,
+  names: NameSink | null = null,
 ): AsyncGenerator<FlowBatch, ReadInput> {
-  const reading = read(name, chunks, mapping, observers)
+  const reading = read(name, chunks, mapping, observers, names)
   const packer = createPacker(observers)
   for (;;) {
     const step = await reading.next()
@@ -80,6 +85,7 @@ async function* read(
   chunks: AsyncIterable<Uint8Array>,
   mapping: CsvMapping | null,
   observers: ObserverBook | null,
+  names: NameSink | null,
 ): AsyncGenerator<FlowBatch | readonly FlowRecord[], ReadInput> {
   const notes = new Notes()
   const hash = createHash('sha256')
@@ -95,7 +101,7 @@ async function* read(
   let records = 0
   let fromUnixMs = Number.POSITIVE_INFINITY
   let untilUnixMs = Number.NEGATIVE_INFINITY
-  for await (const batch of decode(opened.format, opened.source, name, mapping, notes, observers)) {
+  for await (const batch of decode(opened.format, opened.source, name, mapping, notes, observers, names)) {
     if ('columns' in batch) {
       const { startUnixMs, endUnixMs } = batch.columns
       records += batch.rows
@@ -170,14 +176,15 @@ function decode(
   mapping: CsvMapping | null,
   notes: Notes,
   observers: ObserverBook | null,
+  names: NameSink | null,
 ): AsyncGenerator<FlowBatch | readonly FlowRecord[]> {
   switch (format) {
     case 'flow-capture':
       return readFlowCapture(source, notes)
     case 'pcap':
-      return readPcap(source, name, notes)
+      return readPcap(source, name, notes, names)
     case 'pcapng':
-      return readPcapng(source, name, notes)
+      return readPcapng(source, name, notes, names)
     case 'netflow-v1':
     case 'netflow-v5':
     case 'netflow-v7':
@@ -198,11 +205,11 @@ function decode(
     case 'gcp':
       return readGcpFlowLog(source, name, notes)
     case 'zeek':
-      return readZeekTsv(source, name, notes)
+      return readZeekTsv(source, name, notes, names)
     case 'zeek-json':
-      return readZeekJson(source, name, notes)
+      return readZeekJson(source, name, notes, names)
     case 'suricata':
-      return readEve(source, name, notes)
+      return readEve(source, name, notes, names)
     case 'csv':
       return readTable(source, name, mapping, notes)
     case 'json':

@@ -1,5 +1,7 @@
 import { canonicalAddress } from '../address.ts'
 import type { FlowRecord } from '../flow-record.ts'
+import type { NameSink } from '../names/sighting.ts'
+import { readEveNames } from '../names/suricata-names.ts'
 import type { ByteSource } from './byte-source.ts'
 import { type JsonRow, objectAt, readJsonRows } from './json-rows.ts'
 import { counterOf, portNumber, textOf } from './json-values.ts'
@@ -11,8 +13,8 @@ import { addTwoWay, type WayCounts } from './two-way-record.ts'
 
 const name = 'Suricata eve'
 
-/** Events that say which name a connection was for; recognised, and read another day. */
-const nameEvents = new Set(['dns', 'tls', 'http', 'http2', 'quic'])
+/** Events that say which name a connection was for. */
+const nameEvents = new Set(['dns', 'tls', 'http', 'quic'])
 
 export function isEveEvent(row: JsonRow): boolean {
   return typeof row.event_type === 'string' && typeof row.timestamp === 'string' && !('ip_src' in row)
@@ -23,6 +25,7 @@ export async function* readEve(
   source: ByteSource,
   inputName: string,
   notes: Notes,
+  names: NameSink | null = null,
 ): AsyncGenerator<readonly FlowRecord[]> {
   let drops = 0
   for await (const rows of readJsonRows(source, name, notes)) {
@@ -31,7 +34,10 @@ export async function* readEve(
       const type = typeof row.event_type === 'string' ? row.event_type.slice(0, 32) : 'without a type'
       if (type === 'flow' || type === 'netflow') readFlow(row, type, inputName, notes, records)
       else if (type === 'stats') drops = Math.max(drops, dropsOf(row))
-      else notes.setAside(`${name}: ${type} event${nameEvents.has(type) ? ' (names, not traffic)' : ''}`)
+      else {
+        notes.setAside(`${name}: ${type} event${nameEvents.has(type) ? ' (names, not traffic)' : ''}`)
+        if (names !== null) readEveNames(type, row, names)
+      }
     }
     yield records
   }

@@ -1,5 +1,7 @@
 import { canonicalAddress } from '../address.ts'
 import type { FlowRecord } from '../flow-record.ts'
+import type { NameSink } from '../names/sighting.ts'
+import { readZeekNames } from '../names/zeek-names.ts'
 import type { ByteSource } from './byte-source.ts'
 import { type JsonRow, objectAt, readJsonRows } from './json-rows.ts'
 import type { Notes } from './notes.ts'
@@ -14,14 +16,15 @@ const name = 'Zeek conn.log'
 /** A cell by its column's name; `null` when it is unset or not there. */
 type Cells = (column: string) => string | null
 
-/** Logs that say which name a connection was for; recognised, and read another day. */
-const nameLogs = new Set(['dns', 'ssl', 'http', 'quic', 'x509'])
+/** Logs that say which name a connection was for. */
+const nameLogs = new Set(['dns', 'ssl', 'http', 'quic'])
 
 /** Zeek's own format: a header of `#` lines that name the log, its columns and what stands for nothing. */
 export async function* readZeekTsv(
   source: ByteSource,
   inputName: string,
   notes: Notes,
+  names: NameSink | null = null,
 ): AsyncGenerator<readonly FlowRecord[]> {
   let separator = '\t'
   let unset = '-'
@@ -38,7 +41,7 @@ export async function* readZeekTsv(
         else if (key === '#fields') columns = new Map(values.map((column, i) => [column, i]))
         continue
       }
-      if (path !== 'conn') {
+      if (path !== 'conn' && (names === null || !nameLogs.has(path))) {
         setAsideLog(path, notes)
         continue
       }
@@ -51,7 +54,11 @@ export async function* readZeekTsv(
         const cell = cells[columns.get(column) ?? -1]
         return cell === undefined || cell === unset ? null : cell
       }
-      readConnection(get, inputName, notes, records)
+      if (path === 'conn') readConnection(get, inputName, notes, records)
+      else {
+        setAsideLog(path, notes)
+        if (names !== null) readZeekNames(path, get, names)
+      }
     }
     yield records
   }
@@ -62,13 +69,18 @@ export async function* readZeekJson(
   source: ByteSource,
   inputName: string,
   notes: Notes,
+  names: NameSink | null = null,
 ): AsyncGenerator<readonly FlowRecord[]> {
   for await (const rows of readJsonRows(source, name, notes)) {
     const records: FlowRecord[] = []
     for (const row of rows) {
       const path = zeekPath(row)
-      if (path !== 'conn') setAsideLog(path ?? 'unknown', notes)
-      else readConnection(column => cellOf(row, column), inputName, notes, records)
+      const get: Cells = column => cellOf(row, column)
+      if (path === 'conn') readConnection(get, inputName, notes, records)
+      else {
+        setAsideLog(path ?? 'unknown', notes)
+        if (path !== null && names !== null) readZeekNames(path, get, names)
+      }
     }
     yield records
   }
@@ -79,7 +91,10 @@ export function zeekPath(row: JsonRow): string | null {
   if (typeof row._path === 'string') return row._path.slice(0, 32)
   if (cellOf(row, 'id.orig_h') === null) return null
   if ('conn_state' in row || 'orig_ip_bytes' in row || 'orig_bytes' in row) return 'conn'
-  return 'query' in row ? 'dns' : 'server_name' in row || 'cipher' in row ? 'ssl' : 'unknown'
+  if ('query' in row) return 'dns'
+  if ('client_initial_dcid' in row) return 'quic'
+  if ('server_name' in row || 'cipher' in row) return 'ssl'
+  return 'host' in row && 'method' in row ? 'http' : 'unknown'
 }
 
 function cellOf(row: JsonRow, column: string): string | null {

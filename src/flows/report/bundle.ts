@@ -1,4 +1,5 @@
 import { isoTime } from '../../core/time.ts'
+import type { Named } from '../names/namer.ts'
 import type { Reconciled } from '../reconcile/reconcile.ts'
 import type { AuditReport } from './report-types.ts'
 
@@ -16,9 +17,9 @@ export function createEvidence() {
   const matches = createLargest()
   const residual = createLargest()
   return {
-    add(connection: Reconciled): void {
-      if (connection.instructed + connection.claimed > 0) matches.add(connection)
-      if (connection.unexplained + connection.disputed > 0) residual.add(connection)
+    add(connection: Reconciled, named: Named | null): void {
+      if (connection.instructed + connection.claimed > 0) matches.add(connection, named)
+      if (connection.unexplained + connection.disputed > 0) residual.add(connection, named)
     },
     rows(): Evidence {
       return {
@@ -42,10 +43,10 @@ function createLargest() {
     least = kept.at(-1)!.ipBytes
   }
   return {
-    add(connection: Reconciled): void {
+    add(connection: Reconciled, named: Named | null): void {
       count += 1
       if (connection.ipBytes <= least) return
-      kept.push({ ipBytes: connection.ipBytes, row: row(connection) })
+      kept.push({ ipBytes: connection.ipBytes, row: row(connection, named) })
       if (kept.length >= 2 * maxConnections) trim()
     },
     rows(): object[] {
@@ -66,6 +67,7 @@ export function evidenceBundle(report: AuditReport, { matches, residual, leftOut
     verdict: report.verdict,
     totals: report.totals,
     servers: report.servers,
+    services: report.services,
     inputs: report.inputs,
     databases: report.databases,
     coverage: report.coverage,
@@ -76,7 +78,7 @@ export function evidenceBundle(report: AuditReport, { matches, residual, leftOut
   }
 }
 
-function row(connection: Reconciled): object {
+function row(connection: Reconciled, named: Named | null): object {
   const { observed } = connection
   const { server, home, srcAddr, srcPort, dstAddr, dstPort, protocol, place } = observed
   return {
@@ -85,6 +87,8 @@ function row(connection: Reconciled): object {
     source: { address: srcAddr, port: srcPort },
     destination: { address: dstAddr, port: dstPort, ...place },
     protocol,
+    // A claim; and only where there is one, for there are many rows.
+    ...(named === null ? {} : { named }),
     from: isoTime(connection.fromUnixMs),
     until: isoTime(connection.untilUnixMs),
     ipBytes: connection.ipBytes,

@@ -23,7 +23,30 @@ const columns: readonly (readonly [
   ['largest_address', (_, to) => to?.addresses[0]?.address ?? null],
   ['from', (_, to) => to?.from ?? null],
   ['until', (_, to) => to?.until ?? null],
+  ['names', (_, to) => joined(to?.names.map(({ name }) => name))],
+  ['name_sources', (_, to) => joined(to?.names.flatMap(({ sources }) => sources))],
+  [
+    'services',
+    (_, to) =>
+      joined(
+        to?.names.flatMap(({ service }) => service ?? []),
+        '; ',
+      ),
+  ],
+  [
+    'tags',
+    (_, to) =>
+      joined(
+        to?.names.flatMap(({ tags }) => tags),
+        '; ',
+      ),
+  ],
 ]
+
+/** Each once, in order; `null` for none. */
+function joined(texts: readonly string[] | undefined, between = ' '): string | null {
+  return texts === undefined || texts.length === 0 ? null : [...new Set(texts)].join(between)
+}
 
 /** RFC 4180. IP bytes; the four grades of a row add up to its bytes. */
 export function csvReport(report: AuditReport): string {

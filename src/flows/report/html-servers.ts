@@ -1,5 +1,6 @@
 import { plural } from './findings.ts'
 import { capital, gradeBar } from './html-parts.ts'
+import { nameList } from './html-services.ts'
 import { type Markup, markup, trusted } from './markup.ts'
 import type { DestinationReport, ServerReport } from './report-types.ts'
 import { countryName, humanBytes, humanCount, placeName } from './units.ts'
@@ -93,7 +94,8 @@ function destinationRow(row: DestinationReport): Markup {
 <details class="more"><summary>${plural(row.addressCount, 'address', 'addresses')}, ${plural(row.connections, 'connection')}</summary>
 <small>${row.from.slice(0, 19).replace('T', ' ')} to ${row.until.slice(0, 19).replace('T', ' ')} UTC</small>
 ${row.addresses.map(({ address, bytes }) => markup`<small><code>${address}</code> ${humanBytes(bytes)}</small>`)}
-${more > 0 ? markup`<small>and ${humanCount(more)} more</small>` : null}</details></td>
+${more > 0 ? markup`<small>and ${humanCount(more)} more</small>` : null}
+${nameList(row)}</details></td>
 <td class="num">${humanBytes(row.bytes)}</td><td class="num${open === 0 ? '' : row.country === null ? ' doubt' : ' bad'}">${amount(open)}${row.country === null && open > 0 ? markup`<small>in doubt</small>` : null}</td>
 <td class="num">${amount(row.claimed)}</td><td class="num">${amount(row.instructed)}</td></tr>`
 }

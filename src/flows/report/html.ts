@@ -2,6 +2,7 @@ import { plural } from './findings.ts'
 import { worldMap } from './html-map.ts'
 import { gradeBar, gradeList } from './html-parts.ts'
 import { serverSection } from './html-servers.ts'
+import { servicesSection } from './html-services.ts'
 import { style } from './html-style.ts'
 import { type Markup, markup, trusted } from './markup.ts'
 import type { AuditReport, Coverage, FileInput, Inputs } from './report-types.ts'
@@ -29,6 +30,7 @@ ${totals.bytesAbroad === 0 ? null : markup`${gradeBar(totals)}${gradeList(totals
 </section>
 ${totals.bytesAbroad === 0 ? null : markup`<section aria-labelledby="map"><h2 id="map">Where it went</h2>${worldMap(servers)}</section>`}
 ${serverSection(servers)}
+${servicesSection(report.services, totals.bytesAbroad)}
 ${coverageSection(coverage)}
 <section aria-labelledby="method"><h2 id="method">Method</h2><p>${method.basis}</p><ul>${method.rules.map(rule => markup`<li>${rule}</li>`)}</ul>
 <h3>What passes for innocent</h3><ul>${method.innocence.map(line => markup`<li>${line}</li>`)}</ul>
@@ -125,6 +127,7 @@ function inputSection(inputs: Inputs): Markup {
     ...fileRow('Places', inputs.places),
     ...inputs.ranges.flatMap(input => fileRow('Provider’s ranges', input)),
     ...fileRow('Marks', inputs.expected),
+    ...inputs.services.flatMap(input => fileRow('Services', input)),
     ...fileRow('Reads made on purpose', inputs.canaries),
     ...inputs.statements.map(({ name, region, entries, sha256 }) => ({
       kind: 'Statement',

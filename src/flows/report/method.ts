@@ -19,6 +19,7 @@ export const method: Method = {
     `Overhead on top of the recorded payload is accepted up to ${overheadCap.headerBytesV4} bytes a packet on IPv4, ${overheadCap.headerBytesV6} on IPv6 (exactly the headers where packets were captured), and ${overheadCap.retransmissionShare * 100} % of the payload (at least ${overheadCap.leastBytes} bytes) for retransmission. More is unexplained.`,
     `Entered objects bound what an instruction or a client’s reads can be: their bytes and ${allowance.share * 100} %, ${allowance.perObjectBytes / 1024} KiB for each object of a transfer, and ${allowance.flatBytes / 1024 / 1024} MiB.`,
     'Address translation and load balancers: the inventory names their addresses (role nat or lb). What was seen before and behind one counts once, at the server behind: each byte behind covers one before, of the same destination, port and hour. Entries of the two ends of a transfer are joined across such an address only when instruction, socket, time and size agree.',
+    'Names of destinations are claims of clients and name servers, seen in handshakes, requests, answers and logs: a connection has the name of its own handshake, else of another one to the same port at that time, else of the last answer that gave this server that address and holds still. They change no grade and explain nothing.',
     `A region’s clock may differ by up to ${maxOffsetMs / 60_000} minutes; the offset is estimated from exact matches. "Could be" looks ${couldBeWindowMs / 60_000} minutes around.`,
   ],
   innocence: innocenceText(),

@@ -65,6 +65,7 @@ function ofDetection(server: ServerReport, detection: DetectionReport, time: num
       : {
           dst_endpoint: {
             ...(destination.address === null ? {} : { ip: destination.address }),
+            ...(detection.hostname === null ? {} : { hostname: detection.hostname }),
             ...(destination.service?.role === 'sent' && destination.service.port !== null
               ? { port: destination.service.port }
               : {}),

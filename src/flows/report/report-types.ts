@@ -1,6 +1,7 @@
 import type { ReadInput } from '../decode/read-input.ts'
 import type { Detection } from '../detect/detection.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
+import type { NameSource } from '../names/sighting.ts'
 import type { CanaryReport } from '../reconcile/canary.ts'
 import type { Comparison } from './compare.ts'
 
@@ -11,6 +12,8 @@ export type AuditReport = {
   readonly verdict: Verdict
   readonly totals: Grades
   readonly servers: readonly ServerReport[]
+  /** By names that clients used; `null`: no input showed one. */
+  readonly services: ServicesReport | null
   readonly coverage: Coverage
   readonly inputs: Inputs
   readonly databases: readonly DatabaseUse[]
@@ -72,6 +75,8 @@ export type DetectionReport = Detection & {
   readonly expected: { readonly reason: string; readonly by: string } | null
   /** A mark covered it once and has run out. */
   readonly markRanOut: boolean
+  /** Of most bytes to its address; `null`: none is known, or it is of no single address. */
+  readonly hostname: string | null
 }
 
 export type DestinationReport = Grades & {
@@ -89,8 +94,60 @@ export type DestinationReport = Grades & {
     readonly address: string
     readonly bytes: number
     readonly unexplained: number
+    /** Of most bytes; `null`: none is known. */
+    readonly name: string | null
   }[]
   readonly addressCount: number
+  /** By name, the largest; what no name is known of is not among them. Empty where no input shows names. */
+  readonly names: readonly NameReport[]
+  readonly namesLeftOut: number
+}
+
+/** A name that clients used for a destination: their claim, or a name server's, and no explanation of anything. */
+export type NameReport = {
+  /** A-labels in lower case. */
+  readonly name: string
+  readonly sources: readonly NameSource[]
+  /** Of the operator's lists. */
+  readonly service: string | null
+  readonly tags: readonly string[]
+  readonly bytes: number
+  readonly unexplained: number
+  readonly disputed: number
+  readonly connections: number
+  /** The handshake of every one of these connections was seen; else some have the name of another one, or of an answer. */
+  readonly isExact: boolean
+  /** Other names had as good a claim to some of these connections. */
+  readonly isShared: boolean
+  /** An encrypted hello, or what looks like one, was within: the name may be the outer one. */
+  readonly mayBeOuter: boolean
+}
+
+export type ServiceSums = {
+  readonly bytes: number
+  readonly unexplained: number
+  readonly disputed: number
+  readonly connections: number
+  /** The largest. */
+  readonly servers: readonly { readonly server: string; readonly country: string; readonly bytes: number }[]
+  readonly serverCount: number
+}
+
+export type ServicesReport = {
+  /** Bytes abroad whose connection has a name. */
+  readonly namedBytes: number
+  readonly bySource: Readonly<Partial<Record<NameSource, number>>>
+  /** A connection counts for each of its tags. `services`: at most twenty, or names where a list names no service. */
+  readonly byTag: readonly (ServiceSums & { readonly tag: string; readonly services: readonly string[] })[]
+  readonly byService: readonly (ServiceSums & {
+    readonly service: string
+    readonly tags: readonly string[]
+    readonly names: readonly string[]
+  })[]
+  /** Claims that gave way to newer ones, for lack of room. */
+  readonly namesForgotten: number
+  /** Names that are no domain names. */
+  readonly namesRefused: number
 }
 
 export type Finding = {
@@ -157,6 +214,8 @@ export type Inputs = {
   /** Marks of what is expected. */
   readonly expected: FileInput | null
   readonly canaries: FileInput | null
+  /** Lists of services. */
+  readonly services: readonly FileInput[]
   readonly statements: readonly StatementInput[]
   readonly home: string | null
 }

@@ -7,6 +7,7 @@ import { type InnocenceLimits, isInnocent } from '../detect/innocence.ts'
 import { createPairColumns } from '../detect/pair-columns.ts'
 import { createServerDetector } from '../detect/server-detector.ts'
 import type { Place } from '../locate/locate.ts'
+import type { Named } from '../names/namer.ts'
 import type { Reconciled } from '../reconcile/reconcile.ts'
 import { findingsOf } from './findings.ts'
 import type { DetectionReport, ServerReport } from './report-types.ts'
@@ -75,13 +76,13 @@ export function createServerJudge(settings: JudgeSettings) {
         rows.clear()
       }
       return {
-        add(connection: Reconciled, receivedBytes: number | null): void {
+        add(connection: Reconciled, receivedBytes: number | null, named: Named | null): void {
           const { dstAddr, place } = connection.observed
           if (pair?.dstAddr !== dstAddr) {
             closePair()
             pair = { dstAddr, place, receivedBytes }
           }
-          tally.add(connection)
+          tally.add(connection, named)
           if (connection.ipBytes > 0) rows.add(connection)
         },
         /** `domestic`: IP bytes by hours from the period's first. */
@@ -95,6 +96,8 @@ export function createServerJudge(settings: JudgeSettings) {
           const found = detector.finish({ domesticBytesByHour: domestic })
           const judged = judgeExpected(found.detections, settings.expected, settings.nowUnixMs)
           const open = judged.filter(({ expected }) => expected === null).map(({ detection }) => detection)
+          const destinations = tally.destinations()
+          const hostnames = tally.hostnames()
           const detections = judged.map(
             ({ detection, expected, ranOut }): DetectionReport => ({
               ...detection,
@@ -102,6 +105,7 @@ export function createServerJudge(settings: JudgeSettings) {
               until: isoTime(detection.untilUnixMs),
               expected: expected === null ? null : { reason: expected.reason, by: expected.by },
               markRanOut: ranOut !== null,
+              hostname: hostnames.get(detection.destination?.address ?? '') ?? null,
             }),
           )
           const { bytesAbroad, instructed, claimed, unexplained, disputed, disputedAbroad, overhead } = sums
@@ -115,7 +119,7 @@ export function createServerJudge(settings: JudgeSettings) {
             bytesTranslated: sums.translatedBytes,
             connections: sums.connections,
             innocence: isInnocent(found.summary, open, settings.limits),
-            destinations: tally.destinations(),
+            destinations,
             findings: findingsOf(sums, relays, detections),
             detections,
             detectionsLeftOut: found.leftOut,

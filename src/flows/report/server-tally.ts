@@ -1,14 +1,18 @@
 import { isoTime } from '../../core/time.ts'
+import type { Named } from '../names/namer.ts'
 import type { BookFault } from '../reconcile/conversation.ts'
 import type { Reconciled } from '../reconcile/reconcile.ts'
+import { createNameSums } from './name-sums.ts'
 import type { DestinationReport, Grades, Interval } from './report-types.ts'
 
 /** What is said of a server, summed connection by connection as they come, so that none has to be kept. */
 export type ServerTally = {
   /** In order of destination address: what comes of one address comes together. */
-  readonly add: (connection: Reconciled) => void
+  readonly add: (connection: Reconciled, named: Named | null) => void
   readonly sums: () => TallySums
   readonly destinations: () => DestinationReport[]
+  /** The name of most bytes to an address, among the addresses that were named first. */
+  readonly hostnames: () => ReadonlyMap<string, string>
 }
 
 export type TallySums = Grades & {
@@ -30,6 +34,7 @@ export type TallySums = Grades & {
 
 const maxAddresses = 10
 const maxFaults = 1000
+const maxHostnames = 10_000
 const hourMs = 3_600_000
 
 export function createServerTally(): ServerTally {
@@ -37,6 +42,7 @@ export function createServerTally(): ServerTally {
   const destinations = new Map<string, DestinationTally>()
   const faults = new Map<string, BookFault>()
   const hours = new Map<number, { abroad: number; open: number }>()
+  const hostnames = new Map<string, string>()
   const open = { connections: 0, addresses: 0 }
   let couldBe = 0
   let variance = 0
@@ -48,7 +54,7 @@ export function createServerTally(): ServerTally {
   let moreFaults = 0
 
   return {
-    add(connection) {
+    add(connection, named) {
       const { observed, unexplained, disputed, ipBytes } = connection
       translatedBytes += connection.translatedBytes
       // All of it was seen behind the translator, and is told of there.
@@ -85,11 +91,12 @@ export function createServerTally(): ServerTally {
       const key = `${place.country ?? place.candidates.join('/')} ${place.asn ?? ''}`
       let destination = destinations.get(key)
       if (destination === undefined) {
-        destination = createDestination()
+        destination = createDestination(hostnames)
         destinations.set(key, destination)
       }
-      destination.add(connection)
+      destination.add(connection, named)
     },
+    hostnames: () => hostnames,
     sums() {
       const sums = grades.sums()
       const high = Math.min(sums.unexplained + sums.disputed, couldBe)
@@ -122,7 +129,7 @@ export function createServerTally(): ServerTally {
 
 type DestinationTally = ReturnType<typeof createDestination>
 
-function createDestination() {
+function createDestination(hostnames: Map<string, string>) {
   const grades = createGrades()
   let first: Reconciled | null = null
   let fromUnixMs = Number.POSITIVE_INFINITY
@@ -130,16 +137,21 @@ function createDestination() {
   let connections = 0
   let addressCount = 0
   let address = { address: '', bytes: 0, unexplained: 0 }
-  const largest: { address: string; bytes: number; unexplained: number }[] = []
+  const largest: { address: string; bytes: number; unexplained: number; name: string | null }[] = []
+  const names = createNameSums()
+  let ofAddress: ReturnType<typeof createNameSums> | null = null
   const close = (): void => {
     if (address.address === '') return
-    largest.push(address)
+    const name = ofAddress?.largest() ?? null
+    if (name !== null && hostnames.size < maxHostnames) hostnames.set(address.address, name)
+    ofAddress = null
+    largest.push({ ...address, name })
     largest.sort((a, b) => b.bytes - a.bytes)
     largest.length = Math.min(largest.length, maxAddresses)
     address = { address: '', bytes: 0, unexplained: 0 }
   }
   return {
-    add(connection: Reconciled): void {
+    add(connection: Reconciled, named: Named | null): void {
       const { dstAddr } = connection.observed
       first ??= connection
       grades.add(connection)
@@ -153,6 +165,10 @@ function createDestination() {
       }
       address.bytes += connection.ipBytes
       address.unexplained += connection.unexplained
+      if (named === null) return
+      names.add(connection, named)
+      ofAddress ??= createNameSums()
+      ofAddress.add(connection, named)
     },
     report(): DestinationReport {
       close()
@@ -170,6 +186,7 @@ function createDestination() {
         connections,
         addresses: largest,
         addressCount,
+        ...names.report(),
       }
     },
   }

@@ -1,6 +1,7 @@
 import type { Comparison } from './compare.ts'
 import { plural } from './findings.ts'
 import type { AuditReport, ServerReport } from './report-types.ts'
+import { nameLines, serviceLines } from './terminal-services.ts'
 import { humanBytes, humanCount, placeName } from './units.ts'
 
 const maxDestinations = 5
@@ -23,6 +24,7 @@ export function terminalReport(report: AuditReport, color: boolean): string {
     const of = `${humanBytes(bytes)} abroad in all`
     lines.push(`${plural(innocent, 'server')} sent no more than any server does: ${of}.`, '')
   }
+  if (report.services !== null) lines.push(...serviceLines(report.services).map(plain), '')
   if (report.comparison !== null) lines.push(...comparisonLines(report.comparison), '')
   lines.push(...coverageLines(report))
   return `${lines.join('\n')}\n`
@@ -58,6 +60,7 @@ function details(server: ServerReport, paint: (code: number, text: string) => st
     const grade =
       open === 0 ? '' : ` (${humanBytes(open)} ${destination.disputed > 0 ? 'in doubt' : 'unexplained'})`
     lines.push(`  → ${name}${as}: ${humanBytes(destination.bytes)}${grade}`)
+    lines.push(...nameLines(destination).map(plain))
   }
   const more = server.destinations.length - maxDestinations
   if (more > 0) lines.push(`  → ${plural(more, 'other destination')}`)
