@@ -216,6 +216,12 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast collect FOLDER [--listen HOST:PORT]… [--status] …  (all of it: holdfast help collect)',
     load: async () => (await import('./cli/collect.ts')).collectCommand,
   },
+  flows: {
+    helps: true,
+    usage:
+      'holdfast flows FOLDER… [--by FIELD,…] [--where FIELD=VALUE,…]… …  (all of it: holdfast help flows)',
+    load: async () => (await import('./cli/flows.ts')).flowsCommand,
+  },
   audit: {
     helps: true,
     usage:

@@ -15,6 +15,7 @@ need tcpdump tcpdump
 need softflowd softflowd
 need nfdump nfdump
 need pmacctd pmacct
+need clickhouse-server clickhouse-server
 need tshark tshark
 need strace strace
 need chromium chromium

@@ -92,7 +92,7 @@ describe('help', () => {
     ['audit', '--help'],
     ['help', 'audit'],
   ])('says every option: %s %s', (...argv) => {
-    const { status, stdout } = spawnSync('bin/holdfast', argv, { encoding: 'utf8' })
+    const { status, stdout } = spawnSync(process.execPath, ['src/main.ts', ...argv], { encoding: 'utf8' })
     expect(status).toBe(0)
     for (const option of ['--servers', '--expected', '--ranges', '--stix', '--listen'])
       expect(stdout).toContain(option)

@@ -1,0 +1,234 @@
+/** Questions to what a collector has stored, in its folder and in ClickHouse: the same answers. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { flowsCommand } from '../../src/cli/flows.ts'
+import { hoursOf } from '../../src/flows/collect/folder.ts'
+import { clickHouseMissing, startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
+import {
+  collectInto,
+  collectorFolder,
+  deliver,
+  exportedUnixMs,
+  hourMs,
+  record,
+  type TestFolder,
+  templateSet,
+  until,
+} from '../support/collector.ts'
+import { ipfix, set } from '../support/export-messages.ts'
+
+const places = {
+  name: 'places.csv',
+  text: 'cidr,country,asn\n198.51.100.0/24,DE,64500\n203.0.113.0/24,US,64501\n',
+}
+
+/** Two hours: four records by one exporter and one of them again by another; then one more, later. */
+async function collected(folder: string): Promise<void> {
+  let nowUnixMs = exportedUnixMs
+  await using collector = await collectInto(folder, {
+    now: () => nowUnixMs,
+    maintainEveryMs: 30,
+    limits: { segmentMs: 50 },
+    maintenance: { rollUp: { places, databases: 'none' } },
+  })
+  const message = (sequence: number, atUnixMs: number, ...records: readonly Buffer[]) => {
+    const made = ipfix(sequence, 1, templateSet, set(256, ...records))
+    made.writeUInt32BE(atUnixMs / 1000, 4)
+    return made
+  }
+  const firstHour = [record(1), record(2, '198.51.100.77'), record(3, '203.0.113.5'), record(4, '192.0.2.1')]
+  await deliver(collector, [message(0, nowUnixMs, ...firstHour)])
+  await deliver(collector, [message(0, nowUnixMs, record(3, '203.0.113.5'))], { from: '127.0.0.2' })
+  await until(() => collector.decoded()?.records === 5)
+  nowUnixMs += hourMs
+  await until(async () => (await hoursOf(folder, 'rollup')).length === 1)
+  await deliver(collector, [message(4, nowUnixMs, record(5))])
+  await until(() => collector.decoded()?.records === 6)
+}
+
+async function run(...argv: string[]) {
+  let stdout = ''
+  let stderr = ''
+  const code = await flowsCommand(argv, {
+    stdout: { write: text => (stdout += text) },
+    stderr: { write: text => (stderr += text) },
+    env: {},
+    isTty: false,
+  })
+  return { code, stdout, stderr }
+}
+
+let folder: TestFolder
+beforeAll(async () => {
+  folder = collectorFolder()
+  await collected(folder.path)
+})
+afterAll(() => folder[Symbol.asyncDispose]())
+
+type Asked = {
+  rows: { keys: (string | number | null)[]; bytes: number; packets: number; flows: number }[]
+} & {
+  readonly total: { bytes: number; packets: number; flows: number }
+  readonly groups: number
+  readonly exporters: number
+}
+
+const questions: readonly (readonly [
+  what: string,
+  argv: readonly string[],
+  keysAndBytes: readonly unknown[],
+])[] = [
+  ['everything in one sum', [], [[6018]]],
+  [
+    'by server and exporter',
+    ['--by', 'src_addr,exporter'],
+    [
+      ['10.0.0.1', '127.0.0.1', 5015],
+      ['10.0.0.1', '127.0.0.2', 1003],
+    ],
+  ],
+  ['by destination, the largest of them', ['--by', 'dst_addr', '--top', '1'], [['198.51.100.9', 2006]]],
+  [
+    'of a range',
+    ['--by', 'dst_addr', '--where', 'dst_addr=198.51.100.0/26,192.0.2.1'],
+    [
+      ['198.51.100.9', 2006],
+      ['192.0.2.1', 1004],
+    ],
+  ],
+  ['of a range in which nothing lies', ['--by', 'dst_addr', '--where', 'dst_addr=10.0.0.0/8'], []],
+  [
+    'by hour',
+    ['--by', 'hour'],
+    [
+      ['2026-01-15T10:00Z', 5013],
+      ['2026-01-15T11:00Z', 1005],
+    ],
+  ],
+  [
+    'by day, of a protocol by its name',
+    ['--by', 'day,protocol', '--where', 'protocol=tcp'],
+    [['2026-01-15', 6, 6018]],
+  ],
+  [
+    'until a moment',
+    ['--by', 'dst_addr', '--until', '2026-01-15T11:00Z', '--where', 'src_port=1'],
+    [['198.51.100.9', 1001]],
+  ],
+  [
+    'by country, from the roll-up',
+    ['--by', 'dst_country', '--order', 'flows'],
+    [
+      ['DE', 2003],
+      ['US', 2006],
+      [null, 1004],
+    ],
+  ],
+  [
+    'by system and network',
+    ['--by', 'dst_asn,dst_network', '--where', 'dst_country=us'],
+    [[64501, '203.0.113.0/24', 2006]],
+  ],
+]
+
+function keysAndBytes(answer: Asked): unknown[] {
+  return answer.rows.map(({ keys, bytes }) => [...keys, bytes])
+}
+
+describe('a question to a folder', () => {
+  it.each(questions)('%s', async (_, argv, expected) => {
+    const { code, stdout } = await run(folder.path, ...argv, '--json')
+    expect(code).toBe(0)
+    expect(keysAndBytes(JSON.parse(stdout) as Asked)).toEqual(expected)
+  })
+
+  it('says how many groups and what is in all of them, and that exporters saw things twice', async () => {
+    const { stdout, stderr } = await run(folder.path, '--by', 'dst_addr', '--top', '2')
+    expect(stdout.split('\n')).toEqual([
+      'dst_addr        bytes  packets  flows',
+      '198.51.100.9  2.01 kB        4      2',
+      '203.0.113.5   2.01 kB        4      2',
+      'all 4         6.02 kB       12      6',
+      '6 flows, single records.',
+      '',
+    ])
+    expect(stderr).toBe('note: 2 exporters: what several saw counts several times\n')
+  })
+
+  it('says what roll-ups do not hold yet', async () => {
+    const { stderr } = await run(folder.path, '--of', 'rollup')
+    expect(stderr).toContain('1 hour not rolled up yet')
+  })
+
+  it.each([
+    [
+      ['--by', 'dst_country,dst_addr'],
+      'dst_country is only in roll-ups, and dst_addr only in single records',
+    ],
+    [['--by', 'color'], 'there is no field color'],
+    [['--where', 'dst_addr=somewhere'], 'dst_addr is never "somewhere"'],
+    [['--where', "exporter=x' OR 1=1"], 'exporter is never'],
+    [['--where', 'dst_port=443 OR 1'], 'dst_port is never'],
+    [['--where', 'hour=1'], '--from and --until'],
+    [['--from', 'yesterday'], 'no time in UTC'],
+    [['--of', 'raw', '--by', 'dst_asn'], 'dst_asn is not in single records'],
+    [['--order', 'size'], '--order "size" is none of'],
+  ])('is refused when it makes no sense: %j', async (argv, message) => {
+    await expect(run(folder.path, ...argv)).rejects.toThrow(message)
+  })
+
+  it('is refused where no collector was', async () => {
+    await using empty = collectorFolder()
+    await expect(run(empty.path)).rejects.toThrow('no collector has stored flows there')
+  })
+})
+
+const why = clickHouseMissing()
+
+describe.skipIf(why !== '')(`a question to ClickHouse${why}`, () => {
+  let server: TestClickHouse
+  beforeAll(async () => {
+    server = await startClickHouse()
+    expect((await run('load', folder.path, '--clickhouse', server.url)).stdout).toBe(
+      '3 hours loaded, 10 rows; 0 were there already\n',
+    )
+  }, 60_000)
+  afterAll(() => server?.[Symbol.asyncDispose]())
+
+  it.each(questions)('%s', async (_, argv, expected) => {
+    const here = JSON.parse((await run(folder.path, ...argv, '--json')).stdout) as Asked
+    const there = JSON.parse((await run('--clickhouse', server.url, ...argv, '--json')).stdout) as Asked
+    expect(keysAndBytes(there)).toEqual(expected)
+    expect(there.total).toEqual(here.total)
+    expect([there.groups, there.exporters]).toEqual([here.groups, here.exporters])
+  })
+
+  it('loads what is new alone, and a changed hour instead of the one before', async () => {
+    expect((await run('load', folder.path, '--clickhouse', server.url)).stdout).toBe(
+      '0 hours loaded, 0 rows; 3 were there already\n',
+    )
+    await server.query(
+      "INSERT INTO flows_loads SELECT layer, collector, loaded_hour, 'other', at + 10000000000 FROM flows_loads WHERE layer = 'raw' AND files != ''",
+    )
+    await run('load', folder.path, '--clickhouse', server.url)
+    const { total } = JSON.parse((await run('--clickhouse', server.url, '--json')).stdout) as Asked
+    expect(total.flows).toBe(6)
+  })
+
+  it('counts nothing of an hour whose loading was cut off', async () => {
+    await server.query(
+      "INSERT INTO flows_loads SELECT 'raw', any(collector), max(loaded_hour), '', toUInt64(20000000000000) FROM flows_loads",
+    )
+    const { total } = JSON.parse((await run('--clickhouse', server.url, '--json')).stdout) as Asked
+    expect(total.flows).toBe(5)
+  })
+
+  it('is told clearly when the server refuses or is not there', async () => {
+    await expect(run('--clickhouse', server.url, '--database', 'nowhere')).rejects.toThrow(
+      /ClickHouse refuses: .*nowhere/,
+    )
+    await expect(run('--clickhouse', 'http://127.0.0.1:1')).rejects.toThrow('cannot be reached')
+    await expect(run('--clickhouse', server.url, '--database', 'a;b')).rejects.toThrow(
+      'is no name of a database',
+    )
+  })
+})
