@@ -25,9 +25,10 @@ export async function captureLoopback(
   folder: string,
   net: string,
   meanwhile: () => Promise<void>,
+  snapBytes = 128,
 ): Promise<Buffer> {
   const file = join(folder, 'lo.pcap')
-  const options = ['-i', 'lo', '-s', '128', '-B', '16384', '-U', '--immediate-mode', '-w', file]
+  const options = ['-i', 'lo', '-s', String(snapBytes), '-B', '16384', '-U', '--immediate-mode', '-w', file]
   const tcpdump = spawn('tcpdump', [...options, `net ${net}.0/24`], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   tcpdump.stderr.on('data', (text: Buffer) => {

@@ -2,6 +2,7 @@ import { hasCode } from '../../src/core/errors.ts'
 import { parseAddress } from '../../src/flows/address.ts'
 import { readColumns, readInput } from '../../src/flows/decode/read-input.ts'
 import type { FlowRecord } from '../../src/flows/flow-record.ts'
+import type { NameSighting } from '../../src/flows/names/sighting.ts'
 import { createObserverBook } from '../../src/flows/observer.ts'
 
 const latestUnixMs = 8.64e15
@@ -23,7 +24,12 @@ export async function brokenInvariant(bytes: Buffer, chunkBytes: number): Promis
     }
     if (step.value.bytes !== bytes.length) fault ??= 'not all bytes were read'
     if (JSON.stringify(step.value).length > 1_000_000) fault ??= 'notes without bound'
-    const columns = readColumns('input', chunks(bytes, chunkBytes), null, createObserverBook())
+    const columns = readColumns('input', chunks(bytes, chunkBytes), null, createObserverBook(), {
+      // Every address is a server's, so that every name is read.
+      serverAt: address => (parseAddress(address) === null ? -1 : 0),
+      add: sighting => void (fault ??= wrongName(sighting)),
+      refuse: () => {},
+    })
     for await (const _ of columns);
   } catch (error) {
     if (!hasCode(error, 'bad-input'))
@@ -33,6 +39,17 @@ export async function brokenInvariant(bytes: Buffer, chunkBytes: number): Promis
   // Generous, for compression and a busy machine: this is about quadratic time.
   if (tookMs > 3000 + bytes.length * 0.1) fault ??= `took ${Math.round(tookMs)} ms for ${bytes.length} bytes`
   return fault
+}
+
+function wrongName({ name, dstAddr, socket, fromUnixMs, untilUnixMs }: NameSighting): string | null {
+  if (!/^[a-z0-9_.-]{1,253}$/.test(name)) return `a name of ${JSON.stringify(name)}`
+  if (parseAddress(dstAddr) === null) return 'a name of no address'
+  for (const time of [fromUnixMs, untilUnixMs])
+    if (!Number.isFinite(time) || Math.abs(time) > latestUnixMs + 86_400_000) return `a name at ${time}`
+  if (untilUnixMs < fromUnixMs) return 'a name that ends before it starts'
+  if (socket === null) return null
+  const { srcPort, dstPort } = socket
+  return [srcPort, dstPort].every(port => port >= 0 && port <= 65_535) ? null : 'a name of no port'
 }
 
 function wrongRecord(record: FlowRecord): string | null {

@@ -3,6 +3,18 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { captureHeader, datagramFrame, endFrame } from '../../src/flows/collect/capture-writer.ts'
 import { address, ipfix, netflowV9, set, template, u } from '../../test/support/export-messages.ts'
+import {
+  aRecord,
+  clientInitial,
+  cryptoFrame,
+  dnsAnswer,
+  helloMessage,
+  inRecords,
+  labels,
+  serverName,
+  tcpPacket,
+  udpPacket,
+} from '../../test/support/names.ts'
 import { ethernet, ipv4, pcap, udpOf } from '../../test/support/packets.ts'
 import {
   expandedFlowSample,
@@ -14,7 +26,7 @@ import {
 
 /** Small inputs of every format, whole and right: what is done to them is the fuzzer's part. */
 export function seedInputs(): Buffer[] {
-  return [...exportSeeds(), ...captureSeeds(), ...textSeeds(), ...vectorSeeds()]
+  return [...exportSeeds(), ...captureSeeds(), ...nameSeeds(), ...textSeeds(), ...vectorSeeds()]
 }
 
 const pair = Buffer.concat([address('10.0.0.1'), address('198.51.100.9')])
@@ -189,6 +201,55 @@ function captureSeeds(): Buffer[] {
       ]),
     ]),
     pcapng,
+  ]
+}
+
+function nameSeeds(): Buffer[] {
+  const ends = { from: '10.0.0.1', to: '198.51.100.9', srcPort: 40_000, dstPort: 443 }
+  const back = { from: '10.0.0.53', to: '10.0.0.1', srcPort: 53, dstPort: 40_000 }
+  const message = helloMessage([serverName('a.example'), [0xfe0d, Buffer.alloc(40)]])
+  const hello = inRecords(message, 50)
+  const request = Buffer.from('GET / HTTP/1.1\r\nHost: b.example:80\r\n\r\n')
+  const alias = { owner: u(2, 0xc00c), type: 5, ttl: 60, data: labels('d.example') }
+  const answer = dnsAnswer('c.example', [alias, aRecord(labels('d.example'), '198.51.100.9')])
+  const id = Buffer.from('0102030405060708', 'hex')
+  const zeek = [
+    '#separator \\x09',
+    '#path\tdns',
+    '#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tquery\tanswers\tTTLs',
+    '1700000000.5\t10.0.0.1\t4000\t10.0.0.53\t53\te.example\tf.example,198.51.100.9\t60.0,60.0',
+    '#path\tssl',
+    '#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tserver_name',
+    '1700000000.5\t10.0.0.1\t4000\t198.51.100.9\t443\tg.example',
+  ]
+  const event = { timestamp: '2026-01-15T10:00:00.5+0000', src_ip: '10.0.0.1', dest_ip: '198.51.100.9' }
+  const answers = [{ rrtype: 'A', ttl: 60, rdata: '198.51.100.9' }]
+  const events = [
+    { ...event, event_type: 'tls', src_port: 4000, dest_port: 443, tls: { sni: 'h.example' } },
+    { ...event, event_type: 'dns', dns: { type: 'answer', rrname: 'i.example', answers } },
+    {
+      ...event,
+      event_type: 'dns',
+      dns: { type: 'response', queries: [{ rrname: 'j.example' }], grouped: { A: ['198.51.100.9'] } },
+    },
+  ]
+  return [
+    pcap(101, [
+      tcpPacket(ends, hello.subarray(0, 60)),
+      tcpPacket(ends, hello.subarray(60), 1060),
+      tcpPacket({ ...ends, dstPort: 80 }, request),
+    ]),
+    pcap(101, [
+      udpPacket(back, answer),
+      tcpPacket(back, Buffer.concat([u(2, answer.length), answer.subarray(0, 30)])),
+      tcpPacket(back, answer.subarray(30), 1032),
+    ]),
+    pcap(101, [
+      udpPacket(ends, clientInitial(id, cryptoFrame(0, message.subarray(0, 40)), 1)),
+      udpPacket(ends, clientInitial(id, cryptoFrame(40, message.subarray(40)), 2)),
+    ]),
+    Buffer.from(`${zeek.join('\n')}\n`),
+    Buffer.from(events.map(each => `${JSON.stringify(each)}\n`).join('')),
   ]
 }
 

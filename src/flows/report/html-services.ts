@@ -39,23 +39,24 @@ type Row = ServiceSums & { readonly title: string; readonly members: readonly st
 
 function table(head: string, rows: readonly Row[]): Markup {
   const more = rows.length - maxRows
-  return markup`<div class="scroll"><table><thead><tr><th>${head}</th><th>Servers</th><th class="num">Bytes</th><th class="num">Unexplained</th></tr></thead><tbody>${rows.slice(0, maxRows).map(tableRow)}</tbody></table></div>
+  return markup`<div class="scroll services"><table><thead><tr><th>${head}</th><th>Servers</th><th class="num">Bytes</th><th class="num">Unexplained</th></tr></thead><tbody>${rows.slice(0, maxRows).map(tableRow)}</tbody></table></div>
 ${more > 0 ? markup`<p class="soft">${humanCount(more)} more in the JSON report.</p>` : null}`
 }
 
-function tableRow({ title, members, servers, serverCount, bytes, unexplained, disputed }: Row): Markup {
+function tableRow(row: Row): Markup {
+  const { title, members, servers, serverCount, bytes, sharedBytes, unexplained, disputed } = row
   const shown = members.slice(0, maxMembers).join(', ')
   const names = servers.slice(0, maxServers).map(({ server }) => server)
   const more = serverCount - names.length
   return markup`<tr><td>${title}<small>${shown}${members.length > maxMembers ? ' …' : ''}</small></td>
 <td>${names.join(', ')}${more > 0 ? markup`<small>and ${humanCount(more)} more</small>` : null}</td>
-<td class="num">${humanBytes(bytes)}</td><td class="num${unexplained > 0 ? ' bad' : ''}">${unexplained === 0 ? '–' : humanBytes(unexplained)}${disputed > 0 ? markup`<small>${humanBytes(disputed)} in doubt</small>` : null}</td></tr>`
+<td class="num">${humanBytes(bytes)}${sharedBytes > 0 ? markup`<small>${humanBytes(sharedBytes)} perhaps other</small>` : null}</td><td class="num${unexplained > 0 ? ' bad' : ''}">${unexplained === 0 ? '–' : humanBytes(unexplained)}${disputed > 0 ? markup`<small>${humanBytes(disputed)} in doubt</small>` : null}</td></tr>`
 }
 
 /** The names of one destination, within its row. */
 export function nameList({ names, namesLeftOut }: DestinationReport): Markup | null {
   if (names.length === 0) return null
-  return markup`<p>Names that clients used:</p>${names.map(nameRow)}
+  return markup`<small style="margin-top:6px">Names that clients used:</small>${names.map(nameRow)}
 ${namesLeftOut > 0 ? markup`<small>and ${plural(namesLeftOut, 'other')}</small>` : null}`
 }
 

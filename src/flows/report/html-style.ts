@@ -87,6 +87,7 @@ th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); pa
 th.num { text-align: right; } td { padding: 8px 14px 8px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
 td small { display: block; color: var(--soft); overflow-wrap: anywhere; }
+.services td:first-child { overflow-wrap: anywhere; min-width: 130px; } .services + .services { margin-top: 22px; }
 td.bad { color: var(--unexplained); font-weight: 620; } td.doubt { color: var(--disputed); font-weight: 620; }
 code { font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 20px; max-width: 78ch; } li { margin: 5px 0; }

@@ -15,7 +15,7 @@ type Sum = {
   disputed: number
   connections: number
   isExact: boolean
-  isShared: boolean
+  sharedBytes: number
   mayBeOuter: boolean
 }
 
@@ -33,7 +33,7 @@ export function createNameSums() {
         }
         sum = {
           ...{ named, sources: new Set<NameSource>(), bytes: 0, unexplained: 0, disputed: 0, connections: 0 },
-          ...{ isExact: true, isShared: false, mayBeOuter: false },
+          ...{ isExact: true, sharedBytes: 0, mayBeOuter: false },
         }
         sums.set(named.name, sum)
       }
@@ -43,7 +43,7 @@ export function createNameSums() {
       sum.disputed += connection.disputed
       sum.connections += 1
       sum.isExact &&= named.isExact
-      sum.isShared ||= named.isShared
+      if (named.isShared) sum.sharedBytes += connection.ipBytes
       sum.mayBeOuter ||= named.mayBeOuter
     },
     /** The name of most bytes; `null`: none. */

@@ -1,5 +1,6 @@
 import type { NameSource } from '../names/sighting.ts'
 import type { NameReport } from './report-types.ts'
+import { humanBytes } from './units.ts'
 
 /** Where a name comes from, in a reader's words. */
 const sourceWords: Readonly<Record<NameSource, string>> = {
@@ -18,11 +19,11 @@ export function sourceText(sources: readonly NameSource[]): string {
 }
 
 /** What a reader must know of a name beside where it comes from. */
-export function doubtText({ isExact, isShared, mayBeOuter, sources }: NameReport): string {
+export function doubtText({ isExact, sharedBytes, mayBeOuter, sources }: NameReport): string {
   const isAnswer = sources.every(source => source.startsWith('dns'))
   return [
     ...(mayBeOuter ? ['perhaps an outer name, another one encrypted within'] : []),
-    ...(isShared ? ['other names at that address then'] : []),
+    ...(sharedBytes > 0 ? [`${humanBytes(sharedBytes)} could be of another name`] : []),
     ...(isExact || isAnswer ? [] : ['some by another connection to that port']),
   ].join('; ')
 }

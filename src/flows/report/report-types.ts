@@ -117,14 +117,16 @@ export type NameReport = {
   readonly connections: number
   /** The handshake of every one of these connections was seen; else some have the name of another one, or of an answer. */
   readonly isExact: boolean
-  /** Other names had as good a claim to some of these connections. */
-  readonly isShared: boolean
+  /** Of the bytes, those of connections to which another name had as good a claim. */
+  readonly sharedBytes: number
   /** An encrypted hello, or what looks like one, was within: the name may be the outer one. */
   readonly mayBeOuter: boolean
 }
 
 export type ServiceSums = {
   readonly bytes: number
+  /** Of these, those of connections to which another name had as good a claim, of another service perhaps. */
+  readonly sharedBytes: number
   readonly unexplained: number
   readonly disputed: number
   readonly connections: number

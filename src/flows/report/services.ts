@@ -11,6 +11,7 @@ const mostNamesOfTag = 20
 
 type Group = {
   bytes: number
+  sharedBytes: number
   unexplained: number
   disputed: number
   connections: number
@@ -35,7 +36,7 @@ export function createServices() {
       for (const tag of named.tags) {
         let group = tags.get(tag)
         if (group === undefined) tags.set(tag, (group = createGroup()))
-        addTo(group, server, connection, named.service ?? named.name)
+        addTo(group, server, connection, named, named.service ?? named.name)
       }
       if (named.service === null) return
       let known = services.get(named.service)
@@ -43,7 +44,7 @@ export function createServices() {
         if (services.size >= mostServices) return
         services.set(named.service, (known = { group: createGroup(), tags: named.tags }))
       }
-      addTo(known.group, server, connection, named.name)
+      addTo(known.group, server, connection, named, named.name)
     },
     report: (pages: NamePages): ServicesReport => ({
       namedBytes,
@@ -66,14 +67,21 @@ export function createServices() {
 
 function createGroup(): Group {
   return {
-    ...{ bytes: 0, unexplained: 0, disputed: 0, connections: 0 },
+    ...{ bytes: 0, sharedBytes: 0, unexplained: 0, disputed: 0, connections: 0 },
     members: new Set(),
     servers: new Map(),
   }
 }
 
-function addTo(group: Group, server: ListedServer, connection: Reconciled, member: string): void {
+function addTo(
+  group: Group,
+  server: ListedServer,
+  connection: Reconciled,
+  { isShared }: Named,
+  member: string,
+): void {
   group.bytes += connection.ipBytes
+  if (isShared) group.sharedBytes += connection.ipBytes
   group.unexplained += connection.unexplained
   group.disputed += connection.disputed
   group.connections += 1
@@ -81,12 +89,12 @@ function addTo(group: Group, server: ListedServer, connection: Reconciled, membe
   group.servers.set(server, (group.servers.get(server) ?? 0) + connection.ipBytes)
 }
 
-function sumsOf({ bytes, unexplained, disputed, connections, servers }: Group): ServiceSums {
+function sumsOf({ bytes, sharedBytes, unexplained, disputed, connections, servers }: Group): ServiceSums {
   const largest = [...servers]
     .map(([{ server, home }, sent]) => ({ server, country: home, bytes: sent }))
     .sort((a, b) => b.bytes - a.bytes || (a.server < b.server ? -1 : 1))
   return {
-    ...{ bytes, unexplained, disputed, connections },
+    ...{ bytes, sharedBytes, unexplained, disputed, connections },
     servers: largest.slice(0, mostServers),
     serverCount: largest.length,
   }

@@ -29,11 +29,12 @@ export function serviceLines(services: ServicesReport): string[] {
     ...byTag.map(row => ({ ...row, title: `tag ${row.tag}` })),
     ...byService.map(row => ({ ...row, title: row.service })),
   ]
-  for (const { title, bytes, unexplained, servers, serverCount } of rows.slice(0, maxRows)) {
+  for (const { title, bytes, sharedBytes, unexplained, servers, serverCount } of rows.slice(0, maxRows)) {
     const names = servers.slice(0, maxServers).map(({ server }) => server)
     const more = serverCount > names.length ? ` and ${plural(serverCount - names.length, 'other')}` : ''
     const open = unexplained === 0 ? '' : ` (${humanBytes(unexplained)} unexplained)`
-    lines.push(`  ${title}: ${humanBytes(bytes)}${open} from ${names.join(', ')}${more}`)
+    const other = sharedBytes === 0 ? '' : `; ${humanBytes(sharedBytes)} of it could be of other names`
+    lines.push(`  ${title}: ${humanBytes(bytes)}${open} from ${names.join(', ')}${more}${other}`)
   }
   if (rows.length > maxRows)
     lines.push(`  and ${plural(rows.length - maxRows, 'more tag or service', 'more tags and services')}`)

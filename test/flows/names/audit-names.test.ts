@@ -94,6 +94,20 @@ describe('an audit of flow logs, with a capture that shows names', () => {
     ])
   })
 
+  it('says how much of a name could be another’s, where a connection’s own handshake was not seen', async () => {
+    const more = awsLog([row(germanServer, 443, 40_009, 7_000_000)])
+    const { report } = await auditScenario({ flows: [flows, more, capture], services })
+    const names = report.servers[0]!.destinations.flatMap(destination => destination.names)
+    const doubtful = names.filter(({ sharedBytes }) => sharedBytes > 0)
+    expect(doubtful).toMatchObject([{ isExact: false }])
+    const [own] = (await auditScenario({ flows: [more] })).report.servers
+    expect(doubtful[0]!.sharedBytes).toBe(own!.bytesAbroad)
+    const sums = report.services!.byService.map(({ sharedBytes }) => sharedBytes)
+    expect(Math.max(...sums)).toBe(own!.bytesAbroad)
+    expect(terminalReport(report, false)).toContain('could be of another name')
+    expect(htmlReport(report)).toContain('perhaps other')
+  })
+
   it('prints names as hostile text', async () => {
     const { report } = await auditScenario({ flows: [flows, capture], services })
     const page = htmlReport(report)
