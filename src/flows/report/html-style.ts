@@ -107,11 +107,17 @@ footer { margin-top: 44px; padding-top: 16px; border-top: 1px solid var(--line);
   table { font-size: 13.5px; } th, td { padding-right: 9px; }
   .finding { grid-template-columns: 64px 1fr; gap: 2px 11px; }
 }
+@page { margin: 16mm 14mm; }
 @media print {
   :root { --paper: #fff; --wash-unexplained: #fff; --wash-in-doubt: #fff; --wash-clear: #fff; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11pt; } main { max-width: none; padding: 0; }
   details::details-content { content-visibility: visible; block-size: auto; }
-  details.server { break-inside: avoid-page; } .map, .verdict { break-inside: avoid; }
+  .map, .verdict, .finding, tr, details.server > summary { break-inside: avoid; }
+  h2, h3, thead, details.server > summary { break-after: avoid; }
+  .card.server { border-width: 1px 0 0; border-radius: 0; } .inside { padding: 0; border: 0; } .scroll { overflow: visible; }
+  summary, .more > summary { list-style: none; } details.server > summary { padding: 10px 0 4px; }
+  details.server > summary::after { display: none; }
+  h2 { margin-top: 26px; }
 }
 `
