@@ -12,8 +12,11 @@ const serverNameExtension = 0
 /** `encrypted_client_hello`; browsers send one with random content where they have no key (GREASE). */
 const echExtension = 0xfe0d
 
-/** A ClientHello within TLS records (RFC 8446 section 5.1); it may be cut into several. */
-export function readHelloRecords(bytes: Buffer): Reading<ClientHello> {
+/**
+ * A ClientHello within TLS records (RFC 8446 section 5.1); it may be cut into several. `isCut`: no more of it will come, so
+ * a name that is there is taken, and whether an encrypted hello would follow is not known.
+ */
+export function readHelloRecords(bytes: Buffer, isCut = false): Reading<ClientHello> {
   const fragments: Buffer[] = []
   let at = 0
   while (at < bytes.length) {
@@ -24,15 +27,16 @@ export function readHelloRecords(bytes: Buffer): Reading<ClientHello> {
     fragments.push(bytes.subarray(at + 5, at + 5 + length))
     at += 5 + length
   }
-  return readClientHello(fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments))
+  return readClientHello(fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments), isCut)
 }
 
 /** The handshake message alone (RFC 8446 section 4.1.2), as QUIC carries it. */
-export function readClientHello(bytes: Buffer): Reading<ClientHello> {
+export function readClientHello(bytes: Buffer, isCut = false): Reading<ClientHello> {
   if (bytes.length < 4) return bytes.length > 0 && bytes[0] !== clientHello ? 'none' : 'more'
   const length = bytes.readUIntBE(1, 3)
   if (bytes[0] !== clientHello || length > mostHeadBytes) return 'none'
-  if (bytes.length < 4 + length) return 'more'
+  const isWhole = bytes.length >= 4 + length
+  if (!isWhole && !isCut) return 'more'
   const body = bytes.subarray(4, 4 + length)
   // Version and random; then the session id, the cipher suites and the compression methods, each behind its length.
   let at = 34
@@ -42,7 +46,7 @@ export function readClientHello(bytes: Buffer): Reading<ClientHello> {
   at += 2 + body.readUInt16BE(at)
   if (body.length <= at) return 'none'
   at += 1 + body[at]!
-  return readExtensions(body, at)
+  return isWhole ? readExtensions(body, at) : readCutExtensions(body, at)
 }
 
 function readExtensions(body: Buffer, from: number): Reading<ClientHello> {
@@ -65,9 +69,22 @@ function readExtensions(body: Buffer, from: number): Reading<ClientHello> {
   return { serverName, mayBeOuter }
 }
 
+/** As far as they go. */
+function readCutExtensions(body: Buffer, from: number): Reading<ClientHello> {
+  let at = from + 2
+  while (body.length >= at + 4) {
+    const next = at + 4 + body.readUInt16BE(at + 2)
+    if (next > body.length) return 'none'
+    if (body.readUInt16BE(at) === serverNameExtension)
+      return { serverName: readServerName(body.subarray(at + 4, next)), mayBeOuter: true }
+    at = next
+  }
+  return 'none'
+}
+
 /** RFC 6066 section 3: a list, of which host names are the one kind there is. */
 function readServerName(list: Buffer): string | null {
   if (list.length < 5 || list[2] !== 0) return null
   const length = list.readUInt16BE(3)
-  return list.length < 5 + length ? null : list.toString('latin1', 5, 5 + length)
+  return list.length < 5 + length ? null : list.toString('utf8', 5, 5 + length)
 }

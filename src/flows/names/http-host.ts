@@ -17,7 +17,8 @@ export function readHttpHost(bytes: Buffer): Reading<{ readonly host: string | n
   const head = end === null ? text : text.slice(0, end.index + 2)
   if (head.includes('\n') && !requestLine.test(head)) return 'none'
   const host = /\nhost:[ \t]*([^\r\n]*?)[ \t]*\r?\n/i.exec(head)
-  if (host !== null) return { host: host[1]! }
+  // Some clients write a name as it is read, in UTF-8.
+  if (host !== null) return { host: Buffer.from(host[1]!, 'latin1').toString('utf8') }
   if (end !== null) return { host: null }
   return bytes.length >= mostHeadBytes ? 'none' : 'more'
 }

@@ -64,7 +64,7 @@ export function createNameBook(most = mostClaims) {
   const book = {
     add({ server, dstAddr, socket, ...claim }: NameSighting): void {
       if (socket === null) {
-        addresses.add(`${server} ${dstAddr}`, claim)
+        addresses.add(pairKey(server, dstAddr), claim)
         return
       }
       const { protocol, srcPort, dstPort } = socket
@@ -75,6 +75,15 @@ export function createNameBook(most = mostClaims) {
       refused += 1
     },
     isEmpty: (): boolean => addresses.claims() + ports.claims() === 0,
+    /** Servers and addresses that have a claim, as `pairKey` writes them. */
+    pairs(): Set<string> {
+      const pairs = new Set(addresses.entries().keys())
+      for (const key of ports.entries().keys()) {
+        const [server, , dstAddr] = key.split(' ')
+        pairs.add(`${server} ${dstAddr}`)
+      }
+      return pairs
+    },
     /** The best claim to be the name of a server's connection; `null`: there is none. */
     find(server: number, socket: NamedSocket): FoundName | null {
       const { protocol, srcPort, dstAddr, dstPort, fromUnixMs } = socket
@@ -83,7 +92,7 @@ export function createNameBook(most = mostClaims) {
       return (
         best(connections.of(`${server} ${protocol} ${srcPort} ${dstAddr} ${dstPort}`), socket, true) ??
         best(ports.of(`${server} ${protocol} ${dstAddr} ${dstPort}`), socket, false) ??
-        best(addresses.of(`${server} ${dstAddr}`), beginning, false)
+        best(addresses.of(pairKey(server, dstAddr)), beginning, false)
       )
     },
     pages: (): NamePages => ({
@@ -106,6 +115,10 @@ export function createNameBook(most = mostClaims) {
     },
   }
   return book
+}
+
+export function pairKey(server: number, dstAddr: string): string {
+  return `${server} ${dstAddr}`
 }
 
 /** Of the claims that can be of this time, the last that was made before it began. */

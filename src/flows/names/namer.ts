@@ -1,4 +1,4 @@
-import { createNameBook, type FoundName, type NamedSocket, type NamePages } from './name-book.ts'
+import { createNameBook, type FoundName, type NamedSocket, type NamePages, pairKey } from './name-book.ts'
 import type { Service, ServiceLists } from './service-list.ts'
 
 /** A connection's name, and what the operator's lists say of it. */
@@ -14,6 +14,9 @@ export function createNamer(pages: NamePages, lists: ServiceLists | null): Namer
   const book = createNameBook()
   book.addPages(pages)
   if (book.isEmpty()) return null
+  const pairs = book.pairs()
+  // Connections come by server and destination: nearly all of them are of the pair of the one before.
+  let last = { server: -1, dstAddr: '', isKnown: false }
   const services = new Map<string, Service>()
   const serviceOf = (name: string): Service => {
     const known = services.get(name)
@@ -24,6 +27,10 @@ export function createNamer(pages: NamePages, lists: ServiceLists | null): Namer
     return service
   }
   return (server, socket) => {
+    const { dstAddr } = socket
+    if (server !== last.server || dstAddr !== last.dstAddr)
+      last = { server, dstAddr, isKnown: pairs.has(pairKey(server, dstAddr)) }
+    if (!last.isKnown) return null
     const found = book.find(server, socket)
     return found === null ? null : { ...found, ...serviceOf(found.name) }
   }

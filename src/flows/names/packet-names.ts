@@ -12,12 +12,14 @@ import { StreamHead } from './stream-head.ts'
 
 /** Streams whose beginning is waited for, at most; the one that began first gives way. */
 const mostWaiting = 1024
+/** Pieces that a beginning may come in: it is read again with each, and nobody honest sends a byte at a time. */
+const mostPieces = 64
 const dnsPort = 53
 /** A client pads datagrams with an Initial packet to this (RFC 9000 section 14.1). */
 const shortestInitial = 1200
 
 type Kind = 'tls' | 'http' | 'dns'
-type Waiting = { readonly kind: Kind; readonly from: number; readonly head: StreamHead }
+type Waiting = { readonly kind: Kind; readonly from: number; readonly head: StreamHead; pieces: number }
 
 /**
  * The names in captured packets: hellos, requests, and answers of name servers. Only what the inventory's servers asked for
@@ -72,7 +74,14 @@ export function createPacketNames(sink: NameSink) {
   }
 
   /** True when more of the stream has to be waited for. */
-  const readHead = (kind: Kind, bytes: Buffer, frame: Buffer, packet: IpPacket, unixMs: number): boolean => {
+  const readHead = (
+    kind: Kind,
+    bytes: Buffer,
+    frame: Buffer,
+    packet: IpPacket,
+    unixMs: number,
+    isCut: boolean,
+  ): boolean => {
     if (kind === 'dns') {
       if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return true
       answer(frame, packet, bytes.subarray(2, 2 + bytes.readUInt16BE(0)), unixMs)
@@ -85,7 +94,7 @@ export function createPacketNames(sink: NameSink) {
       if (text !== null) name(frame, packet, unixMs, { text, source: 'http', mayBeOuter: false })
       return false
     }
-    const read = readHelloRecords(bytes)
+    const read = readHelloRecords(bytes, isCut)
     if (read === 'more' || read === 'none') return read === 'more'
     if (read.serverName !== null)
       name(frame, packet, unixMs, { text: read.serverName, source: 'sni', mayBeOuter: read.mayBeOuter })
@@ -100,25 +109,28 @@ export function createPacketNames(sink: NameSink) {
     const kind = kindOf(frame, at, packet)
     if (kind === null && streams.size === 0) return
     const key = keyOf(frame, packet)
-    const sequence = frame.readUInt32BE(transportAt + 4)
+    // A SYN takes a number of its own, and may bring data (RFC 7413).
+    const sequence = frame.readUInt32BE(transportAt + 4) + ((frame[transportAt + 13]! >> 1) & 1)
     const payload = frame.subarray(at, Math.min(frame.length, at + packet.payloadBytes))
+    // A frame that the capture cut short will never be whole.
+    const isCut = payload.length < packet.payloadBytes
     const waiting = streams.get(key)
     if (waiting !== undefined) {
       // 32 bits that come round (RFC 9293 section 3.4).
-      const goesOn = waiting.head.put((sequence - waiting.from) | 0, payload)
-      const more = goesOn && readHead(waiting.kind, waiting.head.whole, frame, packet, unixMs)
-      if (!more) streams.delete(key)
+      waiting.pieces += 1
+      const isPlaced = waiting.head.put((sequence - waiting.from) | 0, payload)
+      const goesOn = isPlaced && waiting.pieces < mostPieces
+      const more = goesOn && readHead(waiting.kind, waiting.head.whole, frame, packet, unixMs, isCut)
+      if (!more || isCut) streams.delete(key)
       return
     }
-    if (kind === null || !readHead(kind, payload, frame, packet, unixMs)) return
-    // A frame that the capture cut short will never be whole.
-    if (payload.length < packet.payloadBytes) return
+    if (kind === null || !readHead(kind, payload, frame, packet, unixMs, isCut) || isCut) return
     const asking = kind === 'dns' ? destination(frame, packet) : source(frame, packet)
     if (sink.serverAt(asking, unixMs) < 0) return
     const head = new StreamHead()
     if (!head.put(0, payload)) return
     makeRoom(streams)
-    streams.set(key, { kind, from: sequence, head })
+    streams.set(key, { kind, from: sequence, head, pieces: 1 })
   }
 
   const addQuic = (frame: Buffer, packet: IpPacket, datagram: Buffer, unixMs: number): void => {

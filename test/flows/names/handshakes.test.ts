@@ -47,10 +47,29 @@ describe('TLS', () => {
     expect((await namesIn(pcap(raw, frames))).seen.map(nameLine)).toEqual(['a.example sni 203.0.113.9:443'])
   })
 
+  it('reads a hello that comes with the SYN', async () => {
+    const hello = await realHello('fast.example')
+    const first = tcpPacket(ends, hello.subarray(0, 100), 1000)
+    first[20 + 13] = 2
+    const frames = [first, tcpPacket(ends, hello.subarray(100), 1101)]
+    expect((await namesIn(pcap(raw, frames))).seen.map(nameLine)).toEqual([
+      'fast.example sni 203.0.113.9:443',
+    ])
+  })
+
   it('marks a name beside which there is an encrypted hello', async () => {
     const hello = inRecords(helloMessage([serverName('front.example'), ech]))
     const { seen } = await namesIn(pcap(raw, [tcpPacket(ends, hello)]))
     expect(seen.map(nameLine)).toEqual(['front.example sni? 203.0.113.9:443'])
+  })
+
+  it('takes what a short capture has of a hello, when the name is in it', async () => {
+    const hello = await realHello('cut.example')
+    const packet = tcpPacket(ends, hello)
+    const nameEnds = packet.indexOf('cut.example') + 'cut.example'.length
+    const short = (length: number) => pcap(raw, [packet.subarray(0, length)], packet.length)
+    expect((await namesIn(short(nameEnds))).seen.map(nameLine)).toEqual(['cut.example sni? 203.0.113.9:443'])
+    expect((await namesIn(short(nameEnds - 1))).seen).toEqual([])
   })
 
   it('says nothing of clients that are not in the inventory, and refuses what is no name', async () => {
@@ -74,13 +93,14 @@ describe('TLS', () => {
       const bytes = Buffer.from(whole.subarray(0, chance.below(whole.length) + 1))
       for (let i = 0; i < 3; i++) bytes[chance.below(bytes.length)] = chance.below(256)
       readHelloRecords(bytes)
+      readHelloRecords(bytes, true)
       readClientHello(bytes.subarray(5))
     }
   })
 
   it('waits for a bounded number of streams, whatever begins', () => {
     const names = createPacketNames({ serverAt: () => 0, add: () => {}, refuse: () => {} })
-    const hello = inRecords(helloMessage([serverName('a.example')]))
+    const hello = inRecords(helloMessage([serverName('a.example'), [21, Buffer.alloc(200)]]))
     const packet = emptyPacket()
     for (let i = 0; i < 20_000; i++) {
       const frame = tcpPacket({ ...ends, srcPort: i + 1, dstPort: 443 }, hello.subarray(0, 20))
@@ -88,6 +108,20 @@ describe('TLS', () => {
       names.add(frame, packet, i)
     }
     expect(names.waiting()).toBe(1024)
+    // Byte by byte it is given up.
+    for (let i = 0; i < 100; i++) {
+      const frame = tcpPacket({ ...ends, srcPort: 20_000 }, hello.subarray(20 + i, 21 + i), 1020 + i)
+      readIpPacket(frame, 0, frame.length, packet)
+      names.add(frame, packet, i)
+    }
+    expect(names.waiting()).toBe(1023)
+    const half = clientInitial(id, cryptoFrame(0, helloMessage([serverName('a.example')]).subarray(0, 30)), 1)
+    for (let i = 0; i < 3000; i++) {
+      const frame = udpPacket({ ...ends, srcPort: i + 1 }, half)
+      readIpPacket(frame, 0, frame.length, packet)
+      names.add(frame, packet, i)
+    }
+    expect(names.waiting()).toBe(1023 + 1024)
   })
 })
 
@@ -99,6 +133,7 @@ describe('HTTP', () => {
       tcpPacket({ ...ends, dstPort: 8080 }, first.subarray(0, 30)),
       tcpPacket({ ...ends, dstPort: 8080 }, first.subarray(30), 1030),
       tcpPacket({ ...ends, dstPort: 8080 }, request('two.example'), 1200),
+      tcpPacket({ ...ends, dstPort: 8080 }, request('bücher.example'), 1300),
       tcpPacket({ ...ends, dstPort: 8080 }, request('[2001:db8::1]:80'), 1400),
       tcpPacket(
         { ...ends, dstPort: 8080 },
@@ -109,6 +144,7 @@ describe('HTTP', () => {
     expect((await namesIn(pcap(raw, frames))).seen.map(nameLine)).toEqual([
       'one.example http 203.0.113.9:8080',
       'two.example http 203.0.113.9:8080',
+      'xn--bcher-kva.example http 203.0.113.9:8080',
     ])
   })
 })
