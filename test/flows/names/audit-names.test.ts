@@ -3,7 +3,7 @@ import { parseServiceLists } from '../../../src/flows/names/service-list.ts'
 import { csvReport } from '../../../src/flows/report/csv.ts'
 import { htmlReport } from '../../../src/flows/report/html.ts'
 import { terminalReport } from '../../../src/flows/report/terminal.ts'
-import { u } from '../../support/export-messages.ts'
+import { address, ipfix, set, template, u } from '../../support/export-messages.ts'
 import { auditScenario, awsLog, ends, startUnixMs } from '../../support/flow-scenario.ts'
 import {
   aRecord,
@@ -121,6 +121,48 @@ describe('an audit of flow logs, with a capture that shows names', () => {
     const [head, ...rows] = csvReport(report).split('\r\n')
     expect(head).toMatch(/,names,name_sources,services,tags$/)
     expect(rows[0]).toContain('www.shop.example img.cdn.example,sni,')
+  })
+
+  it('names the flows of an exporter that saw no names itself', async () => {
+    const fields = [
+      ...[8, 12, 7, 11, 4, 1, 2].map((id, i) => [id, [4, 4, 2, 2, 1, 8, 4][i]!]),
+      ...[
+        [152, 8],
+        [153, 8],
+      ],
+    ]
+    const flow = (to: string, srcPort: number, atMs: number) =>
+      Buffer.concat([
+        ...[
+          address(indianServer),
+          address(to),
+          u(2, srcPort),
+          u(2, 443),
+          u(1, 6),
+          u(8, 9_000_000),
+          u(4, 6000),
+        ],
+        ...[u(8, startUnixMs + atMs), u(8, startUnixMs + atMs + 5000)],
+      ])
+    const hour = 3_600_000
+    const message = ipfix(
+      0,
+      1,
+      set(2, template(256, fields)),
+      set(256, flow(germanServer, 40_001, 0), flow(elsewhere, 50_000, 1000), flow(elsewhere, 50_001, hour)),
+    )
+    const { report } = await auditScenario({ flows: [message, capture] })
+    const [server] = report.servers
+    const names = server!.destinations.flatMap(destination => destination.names)
+    // The answer held for ten minutes: what began after an hour has no name by it.
+    expect(names.map(({ name, connections }) => `${name} ${connections}`).sort()).toEqual([
+      'far.example 1',
+      // Of the capture's own packet alone.
+      'img.cdn.example 1',
+      'www.shop.example 1',
+    ])
+    expect(report.services!.namedBytes).toBeGreaterThan(18_000_000)
+    expect(server!.bytesAbroad - report.services!.namedBytes).toBe(9_000_000)
   })
 
   it('says nothing of services where no input shows a name', async () => {
