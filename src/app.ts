@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { bookRoutes } from './api/books.ts'
+import { evidenceRoutes } from './api/evidence.ts'
 import { instructionRoutes } from './api/instructions.ts'
 import { quotaRoutes } from './api/quotas.ts'
 import { createApiHandler } from './api/server.ts'
@@ -287,6 +288,7 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
       ...tenantRoutes(regions, new Set(config.peers.map(({ id }) => id)), packs.policies, clock, randomBytes),
       ...quotaRoutes(regions),
       ...webhookRoutes(regions, clock),
+      ...evidenceRoutes(regions),
       ...bookRoutes(regions, clock),
       ...instructionRoutes(instructions, working),
       ...transferRoutes(working),

@@ -216,6 +216,12 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'holdfast collect FOLDER [--listen HOST:PORT]… [--status] …  (all of it: holdfast help collect)',
     load: async () => (await import('./cli/collect.ts')).collectCommand,
   },
+  enter: {
+    usage:
+      'holdfast enter FILE… [--region R] [--tenant NAME | --customer DIR] [--json]\n' +
+      '       holdfast enter FILE… --check STATEMENT… [--trust FILE]… [--json]',
+    load: async () => (await import('./cli/enter.ts')).enterCommand,
+  },
   flows: {
     helps: true,
     usage:

@@ -1,8 +1,7 @@
-import type { Stats } from 'node:fs'
-import { open, readFile, stat, writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename, join } from 'node:path'
-import { toHex, utf8 } from '../core/bytes.ts'
+import { basename } from 'node:path'
+import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
@@ -15,7 +14,7 @@ import type { FlowSource } from '../flows/engine/read-flows.ts'
 import { writeParquet } from '../flows/engine/write-parquet.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
 import { parseServiceLists } from '../flows/names/service-list.ts'
-import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
+import { distinctEntries } from '../flows/reconcile/books.ts'
 import { parseCanaries } from '../flows/reconcile/canary.ts'
 import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
@@ -23,17 +22,17 @@ import { parseEarlier } from '../flows/report/compare.ts'
 import { csvReport } from '../flows/report/csv.ts'
 import { htmlReport } from '../flows/report/html.ts'
 import { ocsfReport } from '../flows/report/ocsf.ts'
-import type { AuditReport, FileInput, StatementInput } from '../flows/report/report-types.ts'
+import type { AuditReport } from '../flows/report/report-types.ts'
 import { printBundle } from '../flows/report/sign-bundle.ts'
 import { stixReport } from '../flows/report/stix.ts'
 import { terminalReport } from '../flows/report/terminal.ts'
 import { humanCount } from '../flows/report/units.ts'
 import { auditFlows } from '../pipes/flow.ts'
 import type { NoteSigner } from '../verify/note.ts'
-import { verifyStatement } from '../verify/statement.ts'
-import { parseTrust, type Trust } from '../verify/trust.ts'
 import { printVerifierKey } from '../verify/verifier-key.ts'
 import { type AuditOptions, auditUsage, parseAuditOptions } from './audit-options.ts'
+import { readInputFile, statOf, textOf } from './input-file.ts'
+import { verifiedBooks } from './verified-books.ts'
 
 type CommandIo = {
   readonly stdout: { write(text: string): unknown }
@@ -107,7 +106,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
         )
   const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
-  const { books, statements, trusts } = await readStatements(options, io)
+  const { books, statements, trusts } = await verifiedBooks(options, io.env)
   const entries = distinctEntries(books)
   // Each instruction by the approvers of its own tenant.
   const checks = trusts.map(({ genesis }) => createQuorumCheck(entries, genesis))
@@ -182,48 +181,6 @@ async function flowInputs(paths: readonly string[]): Promise<{ flows: FlowSource
   return { flows, accounts }
 }
 
-/** Every statement must verify, or the audit refuses: reconciling with books that may be made up says nothing. */
-async function readStatements(
-  options: Chosen<'audit'>,
-  io: CommandIo,
-): Promise<{ books: Book[]; statements: StatementInput[]; trusts: readonly Trust[] }> {
-  if (options.statements.length === 0) return { books: [], statements: [], trusts: [] }
-  const own = join(io.env.HOLDFAST_CUSTOMER ?? 'customer', 'trust.json')
-  const trusts: Trust[] = []
-  for (const path of options.trust.length === 0 ? [own] : options.trust) {
-    const trust = parseTrust(textOf(path, (await readInputFile(path)).content), nodeVerifyCrypto)
-    if (typeof trust === 'string') throw new HoldfastError('not-verified', `${path}: ${trust}`)
-    trusts.push(trust)
-  }
-  const books: Book[] = []
-  const statements: StatementInput[] = []
-  for (const path of options.statements) {
-    const { content, input } = await readInputFile(path)
-    const verdicts = trusts.map(trust => verifyStatement(content, trust, nodeVerifyCrypto))
-    // With several, the others say of it that it is another tenant's: the one that says most is of the right one.
-    const verdict = verdicts.find(({ verified }) => verified) ?? closest(verdicts)
-    if (!verdict.verified) {
-      const reasons = verdict.failures.map(failure => `\n  ${failure}`).join('')
-      throw new HoldfastError(
-        'not-verified',
-        `${path} does not verify, so nothing is reconciled with it:${reasons}`,
-      )
-    }
-    const { tenant, region, entries } = verdict
-    books.push({ tenant, region, entries })
-    statements.push({ ...input, tenant, region, entries: entries.length })
-  }
-  return { books, statements, trusts }
-}
-
-type Verdict = ReturnType<typeof verifyStatement>
-
-function closest(verdicts: readonly Verdict[]): Verdict {
-  const isOther = (verdict: Verdict): boolean =>
-    !verdict.verified && verdict.failures.some(failure => failure.startsWith('the statement is of tenant'))
-  return verdicts.find(verdict => !isOther(verdict)) ?? verdicts[0]!
-}
-
 async function readMapping(path: string): Promise<CsvMapping> {
   const { content } = await readInputFile(path)
   try {
@@ -288,35 +245,6 @@ function progressTo(io: CommandIo): (input: string, records: number) => void {
     if (!io.isTty || Date.now() - shownMs < 200) return
     shownMs = Date.now()
     io.stderr.write(`\r\u001b[K${input}: ${humanCount(records)} records`)
-  }
-}
-
-async function readInputFile(path: string): Promise<{ content: Uint8Array; input: FileInput }> {
-  await checkReadable(path)
-  const content = await readFile(path)
-  const sha256 = toHex(nodeVerifyCrypto.sha256(content))
-  return { content, input: { name: basename(path), sha256, bytes: content.length } }
-}
-
-async function checkReadable(path: string): Promise<void> {
-  if ((await statOf(path)).isDirectory())
-    throw new HoldfastError('bad-input', `${path} is a folder: name a file`)
-}
-
-function statOf(path: string): Promise<Stats> {
-  return stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new HoldfastError(
-      'bad-input',
-      `${path}: ${error.code === 'ENOENT' ? 'no such file' : messageOf(error)}`,
-    )
-  })
-}
-
-function textOf(path: string, content: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(content)
-  } catch {
-    throw new HoldfastError('bad-input', `${path} is not text in UTF-8`)
   }
 }
 

@@ -152,6 +152,9 @@ type EntryBodies = {
     readonly instructions?: true
   }
   'webhook.removed': { readonly name: string }
+  'evidence.entered': {
+    readonly files: readonly { readonly name: string; readonly sha256: string; readonly bytes: number }[]
+  }
   'notification.dropped': {
     readonly bucket: string
     readonly key: string

@@ -14,6 +14,7 @@ import { type Book, distinctEntries } from '../flows/reconcile/books.ts'
 import type { Canaries } from '../flows/reconcile/canary.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import { readCovers } from '../flows/reconcile/covers.ts'
+import { enteredFiles } from '../flows/reconcile/entered-files.ts'
 import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
 import { joinLegs } from '../flows/reconcile/join-legs.ts'
 import { createReconciler, type Reconciled, type Reconciler } from '../flows/reconcile/reconcile.ts'
@@ -41,7 +42,7 @@ export type AuditSources = {
   readonly books: readonly Book[]
   readonly hasQuorum: QuorumCheck
   /** Named in the report beside the flows. */
-  readonly inputs: Omit<Inputs, 'flows'>
+  readonly inputs: Omit<Inputs, 'flows' | 'entered'>
   readonly engine: DuckOptions
   /** What passes for innocent, where it is not what is stated for everybody. */
   readonly limits?: InnocenceLimits
@@ -134,12 +135,18 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     servers,
     services: found.services?.report(attributed.names) ?? null,
     coverage,
-    inputs: { flows, ...sources.inputs },
+    inputs: { flows, ...sources.inputs, entered: enteredFiles(entries, hashesOf(flows, sources.inputs)) },
     databases,
     method,
     comparison: sources.earlier == null ? null : compareReports({ coverage, servers }, sources.earlier),
   }
   return { report, evidence }
+}
+
+function hashesOf(flows: readonly ReadInput[], inputs: AuditSources['inputs']): string[] {
+  const { inventory, places, ranges, expected, canaries, services } = inputs
+  const files = [...flows, inventory, places, ...ranges, expected, canaries, ...services]
+  return files.flatMap(file => (file === null ? [] : [file.sha256]))
 }
 
 /** The records' time; without records, no time at all. */

@@ -142,8 +142,15 @@ ${inputs.statements.length === 0 ? markup`<p>No statement was given, so nothing 
     .slice(0, 1000)
     .map(
       ({ kind, name, detail, sha256 }) =>
-        markup`<tr><td>${kind}<small>${name}</small></td><td>${detail}</td><td><code>${sha256}</code></td></tr>`,
+        markup`<tr><td>${kind}<small>${name}</small></td><td>${detail}${enteredText(inputs, sha256)}</td><td><code>${sha256}</code></td></tr>`,
     )}</tbody></table></div></section>`
+}
+
+function enteredText({ entered }: Inputs, hash: string): Markup | null {
+  const found = entered.find(({ sha256 }) => sha256 === hash)
+  return found === undefined
+    ? null
+    : markup`<small>as entered in ${found.region} on ${minute(found.time)} UTC, ${found.entry}</small>`
 }
 
 function minute(isoTime: string): string {

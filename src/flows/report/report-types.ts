@@ -3,6 +3,7 @@ import type { Detection } from '../detect/detection.ts'
 import type { DatabaseUse } from '../locate/databases.ts'
 import type { NameSource } from '../names/sighting.ts'
 import type { CanaryReport } from '../reconcile/canary.ts'
+import type { EnteredFile } from '../reconcile/entered-files.ts'
 import type { Comparison } from './compare.ts'
 
 /** What `audit --json` prints. Bytes are IP bytes; the four grades of a row add up to its bytes. */
@@ -219,6 +220,8 @@ export type Inputs = {
   /** Lists of services. */
   readonly services: readonly FileInput[]
   readonly statements: readonly StatementInput[]
+  /** Of all these files those whose hashes stand in the books, so that they are what they were then. */
+  readonly entered: readonly EnteredFile[]
   readonly home: string | null
 }
 

@@ -120,6 +120,10 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
     const { records, ipBytes } = coverage.outsideInventory
     lines.push(`  from sources outside the inventory: ${plural(records, 'record')}, ${humanBytes(ipBytes)}`)
   }
+  for (const { sha256, region, time } of inputs.entered) {
+    const { name } = [inputs.inventory, inputs.expected].find(file => file?.sha256 === sha256) ?? {}
+    if (name !== undefined) lines.push(`  ${plain(name)} is as ${plain(region)} entered it on ${plain(time)}`)
+  }
   if (coverage.silentServers.length > 0) {
     lines.push(`  no record of: ${coverage.silentServers.slice(0, 20).map(plain).join(', ')}`)
   }
