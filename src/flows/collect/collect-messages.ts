@@ -1,4 +1,4 @@
-/** What a collector's main thread and its decoder say to each other. */
+/** What a collector and its decoder say to each other. */
 import type { Commit } from './commit.ts'
 import type { MaintenancePlan } from './maintain.ts'
 

@@ -1,59 +1,96 @@
-/** The thread that decodes segments and looks after the files: receiving must not wait for either. */
+/**
+ * The process that decodes segments and looks after the files. A process of its own, because receiving must not wait for
+ * it: not for its locks on memory, not for its place in the queue of the disk, and not when it runs out of memory.
+ *
+ * It ends with the collector that started it. One that is still busy when the next collector's comes is waited for.
+ */
+
 import { setPriority } from 'node:os'
-import { parentPort, workerData } from 'node:worker_threads'
-import { messageOf } from '../../core/errors.ts'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode, messageOf } from '../../core/errors.ts'
 import { isDiskFull } from '../../store/durable-file.ts'
+import { takeProcessLock } from '../../store/process-lock.ts'
 import type { CommitSummary, DecoderData, FromDecoder, ToDecoder } from './collect-messages.ts'
-import { openSegmentDecoder } from './decode-segments.ts'
+import { openSegmentDecoder, type SegmentDecoder } from './decode-segments.ts'
 import { createMaintenance } from './maintain.ts'
 
-const port = parentPort!
-const data = workerData as DecoderData
 const niceness = 5
+const lockRetryMs = 100
 
-// On Linux a priority is a thread's own: whoever receives goes first, for what is not received is gone.
-if (process.platform === 'linux') {
-  try {
-    setPriority(0, niceness)
-  } catch {
-    // As before, then.
+// A terminal tells everybody in it; whoever started this one says when it is done.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
+try {
+  setPriority(0, niceness)
+} catch {
+  // As before, then.
+}
+
+/** Nobody may be left to hear it. */
+const say = (message: FromDecoder): void => void process.send?.(message, undefined, {}, () => {})
+
+const owned = new AsyncDisposableStack()
+
+async function begin(data: DecoderData): Promise<(message: ToDecoder) => Promise<void>> {
+  owned.use(await lock(join(data.folder, 'decoder.lock')))
+  const decoder = owned.use(await openSegmentDecoder(data))
+  const maintenance = createMaintenance(data.folder, decoder.duck, data.maintenance)
+  say({ kind: 'ready', commit: summaryOf(decoder) })
+  return async message => {
+    if (message.kind === 'maintain') {
+      const { through } = decoder.commit()
+      try {
+        const { alerts } = await maintenance.run({ ...message, through })
+        say({ kind: 'maintained', message: null, alerts })
+      } catch (error) {
+        say({ kind: 'maintained', message: messageOf(error), alerts: 0 })
+      }
+      return
+    }
+    try {
+      if (message.kind === 'decode') await decoder.decode(message.segment)
+      else await decoder.setAside(message.segment)
+      say({ kind: 'done', commit: summaryOf(decoder) })
+    } catch (error) {
+      // The engine says in words of its own that a disk is full.
+      const text = messageOf(error)
+      const isFull = isDiskFull(error) || /no space|disk full|failed to write/i.test(text)
+      say({ kind: 'failed', isFull, message: text })
+    }
   }
 }
 
-const say = (message: FromDecoder): void => port.postMessage(message)
-const decoder = await openSegmentDecoder(data)
-const maintenance = createMaintenance(data.folder, decoder.duck, data.maintenance)
+async function lock(path: string): Promise<AsyncDisposable> {
+  for (;;) {
+    try {
+      return await takeProcessLock(path, 'a decoder of before is still busy')
+    } catch (error) {
+      if (!hasCode(error, 'conflict')) throw error
+      await sleep(lockRetryMs)
+    }
+  }
+}
 
-function summary(): CommitSummary {
+function summaryOf(decoder: SegmentDecoder): CommitSummary {
   const { decoder: _, carried: __, ...rest } = decoder.commit()
   return rest
 }
 
-async function handle(message: ToDecoder): Promise<void> {
-  if (message.kind === 'maintain') {
-    const { through } = decoder.commit()
-    try {
-      const { alerts } = await maintenance.run({ ...message, through })
-      say({ kind: 'maintained', message: null, alerts })
-    } catch (error) {
-      say({ kind: 'maintained', message: messageOf(error), alerts: 0 })
-    }
-    return
-  }
-  try {
-    if (message.kind === 'decode') await decoder.decode(message.segment)
-    else await decoder.setAside(message.segment)
-    say({ kind: 'done', commit: summary() })
-  } catch (error) {
-    // The engine says in words of its own that a disk is full.
-    const text = messageOf(error)
-    const isFull = isDiskFull(error) || /no space|disk full|failed to write/i.test(text)
-    say({ kind: 'failed', isFull, message: text })
-  }
-}
-
-let turn: Promise<void> = Promise.resolve()
-port.on('message', (message: ToDecoder) => {
-  turn = turn.then(() => handle(message))
+let turn: Promise<unknown> = Promise.resolve()
+process.once('message', (data: DecoderData) => {
+  turn = begin(data).then(handle => {
+    process.on('message', (message: ToDecoder) => {
+      turn = turn.then(() => handle(message))
+    })
+  })
+  turn.catch(error => {
+    process.stderr.write(`the decoder cannot begin: ${messageOf(error)}\n`)
+    process.exit(1)
+  })
 })
-say({ kind: 'ready', commit: summary() })
+// The collector has stopped, or is dead: what was begun is finished, and nothing more comes.
+process.once('disconnect', async () => {
+  await turn.catch(() => {})
+  await owned.disposeAsync()
+  process.exit(0)
+})

@@ -1,9 +1,10 @@
 /**
- * Finished segments on their way through the decoder's thread, one at a time and in order, with maintenance between
- * them. Nothing that happens there stops the receiving: what fails is asked for again, a thread that died is started
+ * Finished segments on their way through the decoder's process, one at a time and in order, with maintenance between
+ * them. Nothing that happens there stops the receiving: what fails is asked for again, a process that died is started
  * anew, and a segment at which it fails three times is set aside whole.
  */
-import { Worker } from 'node:worker_threads'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { messageOf } from '../../core/errors.ts'
 import type { CommitSummary, DecoderData, FromDecoder, ToDecoder } from './collect-messages.ts'
 
@@ -14,11 +15,13 @@ export type DecoderQueue = AsyncDisposable & {
   readonly alerts: () => number
   /** What is wrong at the moment, in words. */
   readonly faults: () => readonly string[]
-  /** Answers when everything that was added is decoded, or when it cannot be because the disk is full. */
+  /** Answers when everything that was added is decoded, or when it cannot be: the disk is full, or the decoder fails at everything. */
   readonly drained: () => Promise<void>
 }
 
 const mostAttempts = 3
+/** It is idle when it is told to end, unless the disk is full. */
+const longestEndMs = 10_000
 
 export function createDecoderQueue(options: {
   readonly data: DecoderData
@@ -29,10 +32,12 @@ export function createDecoderQueue(options: {
 }): DecoderQueue {
   const { monotonicMs, retryMs } = options
   const pending: number[] = []
-  let worker: Worker | null = null
+  let child: ChildProcess | null = null
   let isReady = false
   let sent: ToDecoder | null = null
   let attempts = 0
+  /** Since it did something last. */
+  let deaths = 0
   let notBeforeMs = Number.NEGATIVE_INFINITY
   let maintainedMs = Number.NEGATIVE_INFINITY
   let commit: CommitSummary | null = null
@@ -45,18 +50,24 @@ export function createDecoderQueue(options: {
 
   const begin = (): void => {
     isReady = false
-    const started = new Worker(new URL('./decoder-thread.ts', import.meta.url), { workerData: options.data })
-    worker = started
-    started.on('message', (message: FromDecoder) => {
-      if (worker === started) hear(message)
+    const started = fork(new URL('./decoder-process.ts', import.meta.url), {
+      execArgv: ['--single-threaded-gc'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    })
+    child = started
+    started.on('message', message => {
+      if (child === started) hear(message as unknown as FromDecoder)
     })
     const ended = (why: string) => {
-      if (worker !== started || isClosed) return
-      worker = null
+      if (child !== started || isClosed) return
+      child = null
+      deaths += 1
       failed(`the decoder ended: ${why}`)
     }
     started.on('error', error => ended(messageOf(error)))
-    started.on('exit', code => ended(`exit ${code}`))
+    started.on('exit', (code, signal) => ended(signal ?? `exit ${code}`))
+    tell(started, options.data)
   }
 
   const failed = (message: string): void => {
@@ -66,8 +77,8 @@ export function createDecoderQueue(options: {
     if (kind === 'maintain') maintenanceFault = message
     else decodeFault = message
     // A disk that is full is no segment's fault.
-    if (kind === 'decode' && !isFull) attempts += 1
-    if (isFull) onDrained?.()
+    if (kind !== 'maintain' && !isFull) attempts += 1
+    if (isFull || deaths >= mostAttempts || attempts >= 2 * mostAttempts) onDrained?.()
   }
 
   const hear = (message: FromDecoder): void => {
@@ -81,6 +92,7 @@ export function createDecoderQueue(options: {
         sent = null
         pending.shift()
         attempts = 0
+        deaths = 0
         decodeFault = null
         isFull = false
         break
@@ -105,7 +117,7 @@ export function createDecoderQueue(options: {
     }
     const nowMs = monotonicMs()
     const isEarly = nowMs < notBeforeMs
-    if (worker === null) {
+    if (child === null) {
       if (!isEarly) begin()
       return
     }
@@ -117,7 +129,7 @@ export function createDecoderQueue(options: {
       sent = { kind: 'maintain', nowUnixMs: options.now() }
     } else if (segment !== undefined && !isEarly)
       sent = { kind: attempts >= mostAttempts ? 'set-aside' : 'decode', segment }
-    if (sent !== null) worker.postMessage(sent)
+    if (sent !== null) tell(child, sent)
   }
 
   begin()
@@ -139,7 +151,18 @@ export function createDecoderQueue(options: {
     async [Symbol.asyncDispose]() {
       isClosed = true
       clearInterval(timer)
-      await worker?.terminate()
+      const last = child
+      if (last === null || last.exitCode !== null || last.signalCode !== null) return
+      const gone = once(last, 'exit')
+      if (last.connected) last.disconnect()
+      const impatient = setTimeout(() => last.kill('SIGKILL'), longestEndMs)
+      await gone
+      clearTimeout(impatient)
     },
   }
+}
+
+/** One that is gone by now is noticed by its end. */
+function tell(child: ChildProcess, message: DecoderData | ToDecoder): void {
+  child.send(message, () => {})
 }

@@ -1,10 +1,11 @@
-import { copyFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
-import { commitPath } from '../../../src/flows/collect/folder.ts'
+import { commitPath, rangePath } from '../../../src/flows/collect/folder.ts'
 import { realDisk } from '../../../src/flows/collect/spool-disk.ts'
 import { statusOf } from '../../../src/flows/collect/status-report.ts'
+import { makeFolderDurable } from '../../../src/store/durable-file.ts'
 import { startDaemon } from '../../support/child.ts'
 import {
   collectInto,
@@ -23,6 +24,7 @@ import {
 import { ipfix, netflowV9 } from '../../support/export-messages.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { createChance } from '../../support/random.ts'
+import { flowLine, readFlows } from '../../support/read-flows.ts'
 
 const folders = new AsyncDisposableStack()
 afterAll(() => folders.disposeAsync())
@@ -88,6 +90,39 @@ describe('a collector that is started again', () => {
     })
   })
 
+  it('goes on when its decoder is killed', async () => {
+    const path = folder()
+    const collector = await collectInto(path, { limits: { segmentMs: 100 } })
+    await deliver(collector, [ipfix(0, 1, templateSet), ipfixData(0, 1)])
+    await until(() => collector.decoded()?.records === 1)
+    process.kill(Number(await readFile(join(path, 'decoder.lock'), 'utf8')), 'SIGKILL')
+    await deliver(collector, [ipfixData(1, 2)])
+    await until(() => collector.decoded()?.records === 2)
+    const { faults } = await collector.stop()
+    expect(faults).toEqual([])
+    expect(await storedLines(path)).toEqual([lineOf(1), lineOf(2)])
+  })
+
+  it('sets a segment aside that cannot be decoded, counts it, and goes on', async () => {
+    const path = folder()
+    // A folder where its file has to be made: its rows can be written nowhere.
+    const hour = exportedUnixMs / 3_600_000
+    const inTheWay = `${rangePath(path, 'raw', hour, { from: 1, through: 1 })}.part`
+    await makeFolderDurable(inTheWay)
+    const collector = await collectInto(path, { limits: { segmentMs: 100 } })
+    await deliver(collector, [ipfix(0, 1, templateSet), ipfixData(0, 1)])
+    await until(() => collector.decoded()?.failedSegments === 1)
+    await rm(inTheWay, { recursive: true })
+    await deliver(collector, [ipfix(1, 1, templateSet), ipfixData(1, 2)])
+    await collector.stop()
+    expect(await storedLines(path)).toEqual([lineOf(2)])
+    const { stored } = await statusOf(path, exportedUnixMs)
+    expect(stored).toMatchObject({ datagrams: 4, decoded: 2, setAside: 2 })
+    const [kept] = await readdir(join(path, 'failed'))
+    const { records } = await readFlows(await readFile(join(path, 'failed', kept!)))
+    expect(records.map(flowLine)).toEqual([lineOf(1)])
+  })
+
   it('has after kill -9 what it counted as stored, and nothing twice', async () => {
     const path = folder()
     const [port] = (await freePorts(1)) as [number]
@@ -119,7 +154,10 @@ describe('a collector that is started again', () => {
       })()
       await sleep(1000 + chance.below(1200))
       atLeast = (await statusOf(path, Date.now())).stored.datagrams
-      await daemon.end('SIGKILL')
+      // Half of the times the decoder outlives the collector, and the next one's waits for it.
+      if (life % 2 === 0) process.kill(daemon.pid, 'SIGKILL')
+      else await daemon.end('SIGKILL')
+      await until(() => !daemon.running)
       isSending = false
       await sending
     }
