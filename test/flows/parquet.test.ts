@@ -98,6 +98,31 @@ describe('Parquet', () => {
     expect(input.sha256).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  it('reads a row the same, whatever others are in the file', async () => {
+    const clean = `SELECT 'eni-' || (i % 3) AS interface_id, '10.0.0.' || (i % 50) AS srcaddr, '8.8.8.' || (i % 100) AS dstaddr,
+      (i % 60000)::BIGINT AS srcport, 443::BIGINT AS dstport, 6::BIGINT AS protocol, (1 + i % 9)::BIGINT AS packets,
+      (100 + i)::BIGINT AS bytes, (1768471200 + i)::BIGINT AS "start", (1768471260 + i)::BIGINT AS "end",
+      'ACCEPT' AS action, 'OK' AS log_status FROM range(5000) AS t(i)`
+    const odd = [
+      // Another unit of time, refused packets, a window that was skipped, blanks, nothing at all.
+      `'eni-9', '10.9.9.9', '8.8.8.8', 1, 2, 17, 1, 999, 1768471200000, 1768471260000, 'ACCEPT', 'OK'`,
+      `'eni-9', '10.9.9.9', '8.8.8.8', 1, 2, 17, 1, 999, 1768471200, 1768471260, 'REJECT', 'OK'`,
+      `'eni-9', '-', '-', NULL, NULL, NULL, NULL, NULL, 1768471200, 1768471260, '-', 'SKIPDATA'`,
+      `NULL, '10.9.9.9', '8.8.8.8', NULL, NULL, NULL, NULL, 999, NULL, 1768471260, NULL, NULL`,
+      `'eni-9', '10.9.9.9', '', 1, 2, 17, 1, 999, 1768471200, 1768471260, 'ACCEPT', 'OK'`,
+    ]
+    const alone = await read(await write('clean.parquet', clean))
+    const rows = odd.map(row => `SELECT ${row}`).join(' UNION ALL ')
+    const mixed = await read(await write('mixed.parquet', `${clean} UNION ALL ${rows}`))
+    const lines = (records: readonly object[]) => records.map(record => JSON.stringify(record)).sort()
+    const ofOdd = lines(mixed.records).filter(line => line.includes('10.9.9.9'))
+    expect(lines(mixed.records).filter(line => !line.includes('10.9.9.9'))).toEqual(lines(alone.records))
+    expect(alone.records).toHaveLength(5000)
+    expect(ofOdd.map(line => (JSON.parse(line) as { from: number }).from)).toEqual([
+      1_768_471_200_000, 1_768_471_260_000,
+    ])
+  })
+
   it('reads timestamps, both directions of a row, and names of protocols', async () => {
     const path = await write(
       'own.parquet',

@@ -35,6 +35,16 @@ export async function isParquet(path: string): Promise<boolean> {
 
 type Column = { readonly name: string; readonly type: string }
 
+/** What holds for every row, so that nothing need be asked of each: most files are clean. */
+type ColumnFacts = Column & {
+  readonly hasNulls: boolean
+  /** Of numbers and texts; `null` when there is no value. */
+  readonly least: number | string | null
+  readonly most: number | string | null
+  /** A text is `-` or empty, which stands for nothing. */
+  readonly hasBlanks: boolean
+}
+
 const longestName = 64
 
 /** Throws `bad-input` for a file whose columns are no flows, or that is damaged. A batch is valid until the next step. */
@@ -60,7 +70,8 @@ export async function* readParquet(
     ) ?? refuse('is Parquet whose columns name no flows: addresses, bytes and a time are needed')
   const { sha256, bytes } = await hashOf(path)
   try {
-    await duck.run(`CREATE VIEW stored AS ${selectRows(columns, plan, mapping, path)}`)
+    const facts = await factsOf(duck, path, columns, plan)
+    await duck.run(`CREATE VIEW stored AS ${selectRows(facts, plan, mapping, path)}`)
     await count(duck, notes)
     await addParquetNotes(duck, path, notes)
   } catch (error) {
@@ -92,30 +103,76 @@ async function hashOf(path: string): Promise<{ sha256: string; bytes: number }> 
   return { sha256: hash.digest('hex'), bytes }
 }
 
+async function factsOf(
+  duck: Duck,
+  path: string,
+  columns: readonly Column[],
+  plan: TablePlan,
+): Promise<ColumnFacts[]> {
+  const used = new Set(Object.values(plan.at).flat())
+  const times = new Set([...plan.at.start, ...plan.at.end])
+  const asked = columns.flatMap((column, index) => {
+    const cell = quoted(column.name)
+    const isText = column.type === 'VARCHAR'
+    const isWord = isText && words.has(plainName(column.name))
+    if (!used.has(index) && !isWord && !/^pkt/.test(column.name)) return []
+    const range = isWord ? cell : times.has(index) && isNumeric(column) ? `CAST(${cell} AS DOUBLE)` : null
+    return [
+      `count(${cell}) < count(*) AS nulls_${index}`,
+      ...(isText ? [`bool_or(${cell} = '-' OR ${cell} = '')AS blanks_${index}`] : []),
+      ...(range === null ? [] : [`min(${range}) AS least_${index}`, `max(${range}) AS most_${index}`]),
+    ]
+  })
+  const [row = {}] = await duck.rows(`SELECT ${asked.join(', ')} FROM ${fileOf(path)}`)
+  const bound = (value: unknown) => (typeof value === 'number' || typeof value === 'string' ? value : null)
+  return columns.map((column, index) => ({
+    ...column,
+    hasNulls: row[`nulls_${index}`] !== false,
+    least: bound(row[`least_${index}`]),
+    most: bound(row[`most_${index}`]),
+    hasBlanks: row[`blanks_${index}`] !== false,
+  }))
+}
+
+/** Columns of few words, one of which is usual. */
+const words: ReadonlySet<string> = new Set(['logstatus', 'action'])
+
 /** One row a record, with text where there is text: what it is, is found out once for each that differs. */
 function selectRows(
-  columns: readonly Column[],
+  columns: readonly ColumnFacts[],
   plan: TablePlan,
   mapping: CsvMapping | null,
   path: string,
 ): string {
-  const text = (column: Column) =>
-    `nullif(nullif(${column.type === 'VARCHAR' ? quoted(column.name) : `CAST(${quoted(column.name)} AS VARCHAR)`}, '-'), '')`
-  const of = (field: TableField) => plan.at[field].map(position => columns[position]!)
-  const first = (field: TableField, expression: (column: Column) => string): string => {
-    const found = of(field).map(expression)
-    return found.length === 0 ? 'NULL' : `coalesce(${found.join(', ')}, NULL)`
+  const text = (column: ColumnFacts) => {
+    const cell = column.type === 'VARCHAR' ? quoted(column.name) : `CAST(${quoted(column.name)} AS VARCHAR)`
+    return column.type === 'VARCHAR' && !column.hasBlanks ? cell : `nullif(nullif(${cell}, '-'), '')`
   }
-  const number = (column: Column) => `TRY_CAST(${quoted(column.name)} AS DOUBLE)`
-  const time = (column: Column): string => {
+  const of = (field: TableField) => plan.at[field].map(position => columns[position]!)
+  const isAlwaysThere = (column: ColumnFacts) =>
+    !column.hasNulls &&
+    (isNumeric(column) || /^TIMESTAMP/.test(column.type) || (column.type === 'VARCHAR' && !column.hasBlanks))
+  /** The first that says something; what comes behind one that always does is never asked. */
+  const firstOf = (found: readonly ColumnFacts[], expression: (column: ColumnFacts) => string): string => {
+    const [column] = found
+    if (column === undefined) return 'NULL'
+    return isAlwaysThere(column) ? expression(column) : `coalesce(${found.map(expression).join(', ')}, NULL)`
+  }
+  const first = (field: TableField, expression: (column: ColumnFacts) => string): string =>
+    firstOf(of(field), expression)
+  const number = (column: ColumnFacts) =>
+    isNumeric(column)
+      ? `CAST(${quoted(column.name)} AS DOUBLE)`
+      : `TRY_CAST(${quoted(column.name)} AS DOUBLE)`
+  const time = (column: ColumnFacts): string => {
     const cell = quoted(column.name)
     if (/^(?:TIMESTAMP|DATE)/.test(column.type)) return `CAST(epoch_ms(${cell}) AS DOUBLE)`
+    if (isNumeric(column)) return unixMs(number(column), sameUnit(column, mapping?.time ?? 'auto'))
     return `coalesce(${unixMs(number(column), mapping?.time ?? 'auto')}, CAST(epoch_ms(TRY_CAST(CAST(${cell} AS VARCHAR) AS TIMESTAMPTZ)) AS DOUBLE))`
   }
   const named = (...names: string[]) => columns.filter(({ name }) => names.includes(plainName(name)))
   // The packet's own addresses, which a cloud's log has beside the interface's, come first.
-  const address = (field: 'srcAddr' | 'dstAddr', own: string) =>
-    `coalesce(${[...named(own), ...of(field)].map(text).join(', ')}, NULL)`
+  const address = (field: 'srcAddr' | 'dstAddr', own: string) => firstOf([...named(own), ...of(field)], text)
   const perMs = { s: 1000, ms: 1, us: 0.001, ns: 1e-6 }[mapping?.durationUnit ?? 's']
   const status = named('logstatus')[0]
   const action = named('action')[0]
@@ -130,9 +187,20 @@ function selectRows(
     lower(${first('direction', text)}) AS direction, left(${first('exporter', text)}, ${longestName}) AS exporter,
     greatest(coalesce(${first('samplingRate', number)}, ${mapping?.samplingRate ?? 1}), 1) AS rate,
     '${plan.basis}' AS basis,
-    ${status === undefined ? "'OK'" : `coalesce(${text(status)}, 'OK')`} AS status,
-    ${action === undefined ? "'ACCEPT'" : `coalesce(${text(action)}, 'ACCEPT')`} AS action
+    ${word(status, 'OK', text)} AS status, ${word(action, 'ACCEPT', text)} AS action
     FROM ${fileOf(path)})`
+}
+
+function word(column: ColumnFacts | undefined, usual: string, text: (column: ColumnFacts) => string): string {
+  if (column === undefined || (column.least === usual && column.most === usual)) return `'${usual}'`
+  return `coalesce(${text(column)}, '${usual}')`
+}
+
+/** The unit of every value, where one is; by the bounds of `numberUnixMs`. */
+function sameUnit({ least, most }: ColumnFacts, unit: CsvMapping['time']): CsvMapping['time'] {
+  if (unit !== 'auto' || typeof least !== 'number' || typeof most !== 'number') return unit
+  const unitOf = (value: number) => (value < 1e11 ? 's' : value < 1e14 ? 'ms' : value < 1e17 ? 'us' : 'ns')
+  return unitOf(least) === unitOf(most) ? unitOf(least) : unit
 }
 
 const isNumeric = ({ type }: Column) => /^U?(?:TINY|SMALL|BIG)?INT(?:EGER)?$/.test(type)
@@ -181,7 +249,9 @@ async function count(duck: Duck, notes: Notes): Promise<void> {
   if (of('unreadable') > 0)
     notes.unread('Parquet: row without addresses, bytes or times that can be read', 0, of('unreadable'))
   if (of('huge') > 0) notes.unread('Parquet: counter too large to be true', 0, of('huge'))
-  await duck.run(`CREATE VIEW rows AS SELECT * FROM stored WHERE ${passed} AND ${readable} AND ${believable}`)
+  const isClean = ['nodata', 'skipped', 'rejected', 'unreadable', 'huge'].every(name => of(name) === 0)
+  const wanted = isClean ? '' : ` WHERE ${passed} AND ${readable} AND ${believable}`
+  await duck.run(`CREATE VIEW rows AS SELECT * FROM stored${wanted}`)
 }
 
 const namedSpecs = { id: 'u32', words: 'address' } as const satisfies ColumnSpecs
