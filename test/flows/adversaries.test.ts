@@ -116,6 +116,20 @@ describe('bytes that go round', () => {
     expect(unexplained['app-1'] ?? 0).toBe(0)
   })
 
+  it('over a private line: they are stated, and abroad as soon as somebody places the other end', async () => {
+    const row: LogRow = { from: [indianServer, 50_000], to: ['10.77.0.9', 443], payload: 5 * megabyte }
+    const unplaced = await audit([row])
+    expect(unplaced.servers[0]).toMatchObject({ server: 'app-1', bytesAbroad: 0 })
+    const { ipBytes, servers } = unplaced.coverage.toUnplacedPrivate
+    expect(ipBytes).toBeGreaterThan(5 * megabyte)
+    expect(servers).toEqual([{ server: 'app-1', ipBytes }])
+
+    const inventory = `cidr,server,country\n${indianServer},app-1,IN\n10.77.0.0/16,frankfurt,DE\n`
+    const placed = await audit([row], [], inventory)
+    expect(placed.servers.find(({ server }) => server === 'app-1')!.unexplained).toBe(ipBytes)
+    expect(placed.coverage.toUnplacedPrivate).toEqual({ ipBytes: 0, servers: [] })
+  })
+
   it('under an address that is nobody’s: they stand as sent from outside the inventory', async () => {
     const spoofed: LogRow = { from: ['52.66.77.77', 50_000], to: there, payload: 5 * megabyte }
     const { coverage } = await audit([spoofed])

@@ -41,11 +41,26 @@ export function coverageOf(facts: {
     setAside: flows.flatMap(({ name, setAside }) => setAside.map(note => ({ input: name, ...note }))),
     remarks: flows.flatMap(({ name, remarks }) => remarks.map(remark => ({ input: name, remark }))),
     outsideInventory: { records: traffic.outsideRecords, ipBytes: traffic.outsideBytes },
+    toUnplacedPrivate: unplacedPrivate(list, traffic),
     silentServers: named.filter(server => !seen.has(server)).sort(),
     duplicateBytes: facts.duplicateBytes,
     repeatedRecords: facts.repeats,
     enteredNotSeen: facts.enteredNotSeen,
     unreadableEntries: facts.unreadableEntries,
     clockOffsets: [...facts.offsets].map(([region, offset]) => ({ region, ...offset })),
+  }
+}
+
+const mostSenders = 5
+
+function unplacedPrivate(list: ServerList, { localBytes }: TrafficSums): Coverage['toUnplacedPrivate'] {
+  const byServer = new Map<string, number>()
+  for (const [number, { server }] of list.servers.entries())
+    if (localBytes[number]! > 0) byServer.set(server, (byServer.get(server) ?? 0) + localBytes[number]!)
+  const servers = [...byServer].map(([server, ipBytes]) => ({ server, ipBytes }))
+  servers.sort((a, b) => b.ipBytes - a.ipBytes || (a.server < b.server ? -1 : 1))
+  return {
+    ipBytes: servers.reduce((sum, { ipBytes }) => sum + ipBytes, 0),
+    servers: servers.slice(0, mostSenders),
   }
 }

@@ -89,6 +89,11 @@ function coverageSection(coverage: Coverage): Markup {
           `${plural(coverage.outsideInventory.records, 'record')} (${humanBytes(coverage.outsideInventory.ipBytes)}) from sources outside the inventory: inbound, transit, or a server that was left out`,
         ]
       : []),
+    ...(coverage.toUnplacedPrivate.ipBytes > 0
+      ? [
+          `${humanBytes(coverage.toUnplacedPrivate.ipBytes)} to private addresses that neither the inventory nor an override places (most: ${coverage.toUnplacedPrivate.servers.map(({ server, ipBytes }) => `${server} ${humanBytes(ipBytes)}`).join(', ')}): a line of one’s own into another country would not show`,
+        ]
+      : []),
     ...(coverage.silentServers.length > 0
       ? [`No record of ${coverage.silentServers.slice(0, 50).join(', ')}`]
       : []),

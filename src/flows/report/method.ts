@@ -27,6 +27,8 @@ export const method: Method = {
     'Flow records prove volume and destination, not content.',
     'Who controls the exporter can spoil the records; compare independent exporters.',
     'Bytes that a domestic host outside the inventory passes on are not followed; large ones are listed as possible relays.',
+    'A server that sends under an address that is not its own is seen as that address: as another server, or as a source outside the inventory.',
+    'Bytes to private addresses that neither the inventory nor an override places are never abroad. Where a provider’s own network joins its regions, give the other region’s private ranges rows in the inventory.',
     'What a translator passes on of servers that no exporter saw is the translator’s in this report.',
     'Country databases say where an address is registered or measured, and are often wrong about clouds; override what you know.',
   ],

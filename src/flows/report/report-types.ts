@@ -183,6 +183,14 @@ export type Coverage = {
   readonly remarks: readonly { readonly input: string; readonly remark: string }[]
   /** Sources that the inventory does not hold. */
   readonly outsideInventory: { readonly records: number; readonly ipBytes: number }
+  /**
+   * Sent to private addresses that neither inventory nor overrides place: never abroad, and blind to a line of one's own
+   * into another country. `servers`: the largest senders.
+   */
+  readonly toUnplacedPrivate: {
+    readonly ipBytes: number
+    readonly servers: readonly { readonly server: string; readonly ipBytes: number }[]
+  }
   readonly silentServers: readonly string[]
   readonly duplicateBytes: number
   readonly repeatedRecords: number

@@ -120,6 +120,13 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
     const { records, ipBytes } = coverage.outsideInventory
     lines.push(`  from sources outside the inventory: ${plural(records, 'record')}, ${humanBytes(ipBytes)}`)
   }
+  if (coverage.toUnplacedPrivate.ipBytes > 0) {
+    const { ipBytes, servers } = coverage.toUnplacedPrivate
+    const most = servers
+      .map(({ server, ipBytes: bytes }) => `${plain(server)} ${humanBytes(bytes)}`)
+      .join(', ')
+    lines.push(`  to private addresses that nobody places: ${humanBytes(ipBytes)} (most: ${most})`)
+  }
   for (const { sha256, region, time } of inputs.entered) {
     const { name } = [inputs.inventory, inputs.expected].find(file => file?.sha256 === sha256) ?? {}
     if (name !== undefined) lines.push(`  ${plain(name)} is as ${plain(region)} entered it on ${plain(time)}`)
