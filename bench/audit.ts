@@ -1,5 +1,6 @@
 /**
- * An audit of a fleet: `node bench/audit.ts [--flows 1000000] [--servers 1400] [--days 30] [--seed 1] [--folder DIR]`.
+ * An audit of a fleet: `node bench/audit.ts [--flows 1000000] [--servers 1400] [--days 30] [--seed 1]
+ * [--format text|parquet|ipfix] [--folder DIR]`.
  * Prints how long it took, what memory, and whether it found who sends abroad and nobody else.
  */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -13,6 +14,7 @@ import { booksOf } from './fleet/books.ts'
 import { createFleet } from './fleet/generate.ts'
 import { judge } from './fleet/judge.ts'
 import { toParquet, writeAwsLogs } from './fleet/write.ts'
+import { writeExports } from './fleet/write-exports.ts'
 
 const { values } = parseArgs({
   options: {
@@ -38,7 +40,8 @@ const folder = join(values.folder, Object.values(shape).join('-'))
 mkdirSync(folder, { recursive: true })
 const fleet = createFleet(shape)
 let began = performance.now()
-const { files: logs, rows } = await writeAwsLogs(fleet, shape.days, folder)
+const write = values.format === 'ipfix' ? writeExports : writeAwsLogs
+const { files: logs, rows } = await write(fleet, shape.days, folder)
 const files = values.format === 'parquet' ? await toParquet(logs) : logs
 const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
 const seconds = () => ((performance.now() - began) / 1000).toFixed(1)
