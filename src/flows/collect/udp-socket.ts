@@ -1,7 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram'
 
 /** Exporters send in bursts and UDP does not wait: the kernel's default buffer loses what ours would not. */
-const receiveBufferBytes = 8 * 1024 * 1024
+const mostBufferBytes = 32 * 1024 * 1024
+const leastBufferBytes = 256 * 1024
 
 export type ReceiveDatagram = (payload: Buffer, address: string, port: number) => void
 
@@ -24,11 +25,15 @@ export async function openUdp(
   return socket
 }
 
+/** Linux gives as much of it as it may; other systems refuse what is too much. */
 function growReceiveBuffer(socket: Socket): void {
-  try {
-    socket.setRecvBufferSize(receiveBufferBytes)
-  } catch {
-    // Some systems refuse more than they allow; a smaller buffer loses more in a burst, and gaps will show it.
+  for (let bytes = mostBufferBytes; bytes >= leastBufferBytes; bytes /= 2) {
+    try {
+      socket.setRecvBufferSize(bytes)
+      return
+    } catch {
+      // Less, then.
+    }
   }
 }
 
