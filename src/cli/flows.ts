@@ -84,15 +84,19 @@ async function openFolders(
   memoryMiB: number,
   notes: string[],
 ): Promise<FlowStore> {
-  const collected: Collected[] = []
-  for (const folder of folders) collected.push(await collectedIn(folder))
+  const collected = () => Promise.all(folders.map(collectedIn))
+  const first = await collected()
   if (layer === 'rollup')
-    for (const { name, notRolledUp } of collected)
+    for (const { name, notRolledUp } of first)
       if (notRolledUp > 0)
         notes.push(`${name}: ${plural(notRolledUp, 'hour')} not rolled up yet, and not in this answer`)
-  const paths = (of: Layer) => collected.flatMap(one => one[of].flatMap(hour => hour.paths))
+  const paths = (all: readonly Collected[], of: Layer) =>
+    all.flatMap(one => one[of].flatMap(hour => hour.paths))
   const duck = await Duck.open({ memoryMiB, threads: availableParallelism(), inMemory: true })
-  return openParquetStore(duck, { raw: paths('raw'), rollup: paths('rollup') })
+  return openParquetStore(duck, async () => {
+    const now = await collected()
+    return { raw: paths(now, 'raw'), rollup: paths(now, 'rollup') }
+  })
 }
 
 function table({ by }: Question, { rows, total, groups }: Answer): string {

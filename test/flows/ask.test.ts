@@ -1,7 +1,11 @@
 /** Questions to what a collector has stored, in its folder and in ClickHouse: the same answers. */
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { flowsCommand } from '../../src/cli/flows.ts'
+import { collectedIn } from '../../src/flows/ask/collected.ts'
+import { openParquetStore } from '../../src/flows/ask/parquet-store.ts'
 import { hoursOf } from '../../src/flows/collect/folder.ts'
+import { Duck } from '../../src/flows/engine/duck.ts'
 import { clickHouseMissing, startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
 import {
   collectInto,
@@ -174,6 +178,27 @@ describe('a question to a folder', () => {
     [['--order', 'size'], '--order "size" is none of'],
   ])('is refused when it makes no sense: %j', async (argv, message) => {
     await expect(run(folder.path, ...argv)).rejects.toThrow(message)
+  })
+
+  it('is asked again of the files that there are when a collector has merged some away', async () => {
+    const { raw } = await collectedIn(folder.path)
+    const paths = raw.flatMap(hour => hour.paths)
+    let asked = 0
+    const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
+    await using store = openParquetStore(duck, async () => ({
+      raw: asked++ === 0 ? [...paths, join(folder.path, 'merged-away.parquet')] : paths,
+      rollup: [],
+    }))
+    const question = {
+      by: [],
+      where: [],
+      fromUnixMs: null,
+      untilUnixMs: null,
+      order: 'bytes',
+      top: 1,
+    } as const
+    expect((await store.ask(question, 'raw')).total.flows).toBe(6)
+    expect(asked).toBe(2)
   })
 
   it('is refused where no collector was', async () => {

@@ -152,10 +152,10 @@ export function openClickHouseStore(send: ClickHouse): FlowStore {
         exporters: Number(count.data[0]?.count ?? 0),
       } satisfies Answer
     },
-    async *addresses(field, question, layer) {
+    async addresses(field, question, layer) {
       const where = conditions({ ...question, where: [] }, layer)
       const text = await send(`SELECT DISTINCT ${field} FROM ${tableOf[layer]}${where} FORMAT TabSeparated`)
-      for (const line of text.split('\n')) if (line !== '') yield line
+      return text.split('\n').filter(line => line !== '')
     },
     async [Symbol.asyncDispose]() {},
   }

@@ -1,4 +1,5 @@
 /** Questions to the Parquet files of collectors, by DuckDB. */
+import { existsSync } from 'node:fs'
 import { type Duck, sqlText } from '../engine/duck.ts'
 import type { Answer, FlowStore, Layer, Question } from './question.ts'
 import { beginOf, type Dialect, keySql, sumsSql, whereSql } from './sql.ts'
@@ -9,22 +10,40 @@ const dialect: Dialect = {
 }
 const formats = { hour: '%Y-%m-%dT%H:00Z', day: '%Y-%m-%d' }
 
-/** Takes `duck` over. */
-export function openParquetStore(duck: Duck, files: Readonly<Record<Layer, readonly string[]>>): FlowStore {
-  const relation = (layer: Layer): string => `read_parquet([${files[layer].map(sqlText).join(', ')}])`
+type Files = Readonly<Record<Layer, readonly string[]>>
+
+const mostAttempts = 5
+
+/** Takes `duck` over. `list` is asked again when a collector has merged files away under a question. */
+export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowStore {
+  const relation = (files: readonly string[]): string => `read_parquet([${files.map(sqlText).join(', ')}])`
   const nothing: Answer = { rows: [], total: { bytes: 0, packets: 0, flows: 0 }, groups: 0, exporters: 0 }
 
+  const withFiles = async <Found>(layer: Layer, ask: (files: readonly string[]) => Promise<Found>) => {
+    for (let attempt = 1; ; attempt++) {
+      const files = (await list())[layer]
+      try {
+        return await ask(files)
+      } catch (error) {
+        if (attempt === mostAttempts || files.every(existsSync)) throw error
+      }
+    }
+  }
+
   return {
-    async ask(question, layer) {
-      if (files[layer].length === 0) return nothing
-      return await answer(duck, relation(layer), question, layer)
-    },
-    async *addresses(field, question, layer) {
-      if (files[layer].length === 0) return
-      const where = whereSql(dialect, { ...question, where: [] }, layer)
-      const sql = `SELECT DISTINCT ${field}, 0 FROM ${relation(layer)}${where}`
-      for await (const batch of duck.texts(sql)) for (const [text] of batch) yield text
-    },
+    ask: (question, layer) =>
+      withFiles(layer, async files =>
+        files.length === 0 ? nothing : await answer(duck, relation(files), question, layer),
+      ),
+    addresses: (field, question, layer) =>
+      withFiles(layer, async files => {
+        const found: string[] = []
+        if (files.length === 0) return found
+        const where = whereSql(dialect, { ...question, where: [] }, layer)
+        const sql = `SELECT DISTINCT ${field}, 0 FROM ${relation(files)}${where}`
+        for await (const batch of duck.texts(sql)) for (const [text] of batch) found.push(text)
+        return found
+      }),
     [Symbol.asyncDispose]: () => duck[Symbol.asyncDispose](),
   }
 }

@@ -56,7 +56,7 @@ export type Answer = {
 export type FlowStore = AsyncDisposable & {
   readonly ask: (question: Question, layer: Layer) => Promise<Answer>
   /** Every different value of an address field in that time. */
-  readonly addresses: (field: Field, question: Question, layer: Layer) => AsyncIterable<string>
+  readonly addresses: (field: Field, question: Question, layer: Layer) => Promise<readonly string[]>
 }
 
 /** The layer that has every field that is named. Throws `bad-input` when none has. */
@@ -112,7 +112,7 @@ export async function withAddresses(store: FlowStore, question: Question, layer:
     const table = new CidrTable<true>()
     for (const range of ranges) table.add(parseCidr(range) ?? fail(`${range} is no range of addresses`), true)
     const values = condition.values.filter(value => !value.includes('/'))
-    for await (const text of store.addresses(condition.field, question, layer)) {
+    for (const text of await store.addresses(condition.field, question, layer)) {
       const address = parseAddress(text)
       if (address === null || table.find(address).length === 0) continue
       if (values.push(text) > mostAddresses)
