@@ -6,7 +6,7 @@ import { collectedIn } from '../../src/flows/ask/collected.ts'
 import { openParquetStore } from '../../src/flows/ask/parquet-store.ts'
 import { hoursOf } from '../../src/flows/collect/folder.ts'
 import { Duck } from '../../src/flows/engine/duck.ts'
-import { clickHouseMissing, startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
+import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
 import {
   collectInto,
   collectorFolder,
@@ -19,6 +19,7 @@ import {
   until,
 } from '../support/collector.ts'
 import { ipfix, set } from '../support/export-messages.ts'
+import { describeWith } from '../support/program.ts'
 
 const places = {
   name: 'places.csv',
@@ -207,9 +208,7 @@ describe('a question to a folder', () => {
   })
 })
 
-const why = clickHouseMissing()
-
-describe.skipIf(why !== '')(`a question to ClickHouse${why}`, () => {
+describeWith('clickhouse-server', 'a question to ClickHouse', () => {
   let server: TestClickHouse
   beforeAll(async () => {
     server = await startClickHouse()

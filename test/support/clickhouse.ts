@@ -1,5 +1,5 @@
 /** Debian's ClickHouse, on ports and in a folder of a test's own. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,11 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts } from './free-ports.ts'
 
 const program = 'clickhouse-server'
-
-/** Why it cannot be used here, to stand in the title of what is skipped; empty when it can. */
-export function clickHouseMissing(): string {
-  return spawnSync(program, ['--help']).error === undefined ? '' : ` (skipped: ${program} not installed)`
-}
 
 export type TestClickHouse = AsyncDisposable & {
   readonly url: string

@@ -4,14 +4,14 @@ export const style = `
   color-scheme: light dark;
   --paper: #f7f6f2; --card: #fff; --ink: #1b1f24; --soft: #5c6570; --line: #e0ddd4;
   --land: #e3e0d6; --land-edge: #f7f6f2; --home: #7d8794;
-  --instructed: #15803d; --claimed: #2f6fd6; --unexplained: #c8321f; --disputed: #c98a04;
+  --instructed: #15803d; --claimed: #2f6fd6; --unexplained: #c8321f; --disputed: #c98a04; --disputed-ink: #8a5d00;
   --wash-unexplained: #fdeeeb; --wash-in-doubt: #fdf5e0; --wash-clear: #e9f6ee;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #101317; --card: #181c22; --ink: #e8eaed; --soft: #9aa4b0; --line: #2a3038;
     --land: #2a313a; --land-edge: #101317; --home: #8d98a5;
-    --instructed: #3fb96d; --claimed: #6ea3f5; --unexplained: #f2705e; --disputed: #e3b341;
+    --instructed: #3fb96d; --claimed: #6ea3f5; --unexplained: #f2705e; --disputed: #e3b341; --disputed-ink: #e3b341;
     --wash-unexplained: #2b1613; --wash-in-doubt: #2a220f; --wash-clear: #10241a;
   }
 }
@@ -79,7 +79,7 @@ details.server[open] > summary::after { transform: rotate(-135deg) translate(-2p
 .inside { padding: 0 18px 18px; border-top: 1px solid var(--line); }
 .finding { display: grid; grid-template-columns: 74px 1fr; gap: 2px 14px; margin: 14px 0 0; max-width: 86ch; }
 .finding span { font-size: 12px; font-weight: 650; text-align: center; border-radius: 99px; padding: 2px 0; align-self: start; margin-top: 2px; border: 1.5px solid currentColor; }
-.high { color: var(--unexplained); } .medium { color: var(--disputed); } .low, .info { color: var(--soft); }
+.high { color: var(--unexplained); } .medium { color: var(--disputed-ink); } .low, .info { color: var(--soft); }
 .finding p { margin: 0; } .finding p + p { grid-column: 2; color: var(--soft); font-size: 14.5px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; }
@@ -88,7 +88,7 @@ th.num { text-align: right; } td { padding: 8px 14px 8px 0; border-bottom: 1px s
 tr:last-child td { border-bottom: 0; } td:last-child, th:last-child { padding-right: 0; }
 td small { display: block; color: var(--soft); overflow-wrap: anywhere; }
 .services td:first-child { overflow-wrap: anywhere; min-width: 130px; } .services + .services { margin-top: 22px; }
-td.bad { color: var(--unexplained); font-weight: 620; } td.doubt { color: var(--disputed); font-weight: 620; }
+td.bad { color: var(--unexplained); font-weight: 620; } td.doubt { color: var(--disputed-ink); font-weight: 620; }
 code { font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 20px; max-width: 78ch; } li { margin: 5px 0; }
 .more { margin-top: 8px; } .more > summary { cursor: pointer; color: var(--soft); font-size: 14px; padding: 4px 0; }
