@@ -1,6 +1,5 @@
 /** The page of a report as people meet it: at a desk, on a phone, in the dark, on paper, by keyboard, read out. */
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import axe from 'axe-core'
 import type { Browser, Page } from 'puppeteer-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { htmlReport } from '../../src/flows/report/html.ts'
@@ -14,8 +13,6 @@ import {
   type LogRow,
 } from '../support/flow-scenario.ts'
 import { describeWith } from '../support/program.ts'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 type Found = {
@@ -94,7 +91,7 @@ describeWith('chromium', 'the page of a report', () => {
     const fits = await opened.evaluate('document.documentElement.scrollWidth <= window.innerWidth')
     expect(fits).toBe(true)
     await opened.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    await opened.evaluate(axe)
+    await opened.evaluate(axe.source)
     const { violations } = (await opened.evaluate(`axe.run({ runOnly: ${JSON.stringify(rules)} })`)) as Found
     const faults = violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`)
     expect(faults).toEqual([])

@@ -44,6 +44,7 @@ const harmless: Readonly<Record<string, readonly string[]>> = {
   restic: ['version'],
   openssl: ['version'],
   litewitness: ['-h'],
+  'clickhouse-server': ['--help'],
   'ssh-agent': ['-h'],
   strace: ['-o', '/dev/null', 'true'],
 }
