@@ -90,12 +90,12 @@ async function openFolders(
     for (const { name, notRolledUp } of first)
       if (notRolledUp > 0)
         notes.push(`${name}: ${plural(notRolledUp, 'hour')} not rolled up yet, and not in this answer`)
-  const paths = (all: readonly Collected[], of: Layer) =>
-    all.flatMap(one => one[of].flatMap(hour => hour.paths))
+  const files = (all: readonly Collected[], of: Layer) =>
+    all.flatMap(one => one[of].flatMap(({ hour, paths }) => paths.map(path => ({ path, hour }))))
   const duck = await Duck.open({ memoryMiB, threads: availableParallelism(), inMemory: true })
   return openParquetStore(duck, async () => {
     const now = await collected()
-    return { raw: paths(now, 'raw'), rollup: paths(now, 'rollup') }
+    return { raw: files(now, 'raw'), rollup: files(now, 'rollup') }
   })
 }
 

@@ -183,11 +183,12 @@ describe('a question to a folder', () => {
 
   it('is asked again of the files that there are when a collector has merged some away', async () => {
     const { raw } = await collectedIn(folder.path)
-    const paths = raw.flatMap(hour => hour.paths)
+    const stored = raw.flatMap(({ hour, paths }) => paths.map(path => ({ path, hour })))
     let asked = 0
     const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
     await using store = openParquetStore(duck, async () => ({
-      raw: asked++ === 0 ? [...paths, join(folder.path, 'merged-away.parquet')] : paths,
+      raw:
+        asked++ === 0 ? [...stored, { path: join(folder.path, 'merged-away.parquet'), hour: null }] : stored,
       rollup: [],
     }))
     const question = {

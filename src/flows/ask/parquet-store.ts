@@ -1,46 +1,59 @@
 /** Questions to the Parquet files of collectors, by DuckDB. */
 import { existsSync } from 'node:fs'
+import { type Hour, hourMs } from '../collect/folder.ts'
 import { type Duck, sqlText } from '../engine/duck.ts'
 import type { Answer, FlowStore, Layer, Question } from './question.ts'
 import { beginOf, type Dialect, keySql, sumsSql, whereSql } from './sql.ts'
 
-const dialect: Dialect = {
-  key: (field, layer) => `strftime(${beginOf[layer]}, '${formats[field]}')`,
-  moment: unixMs => `make_timestamp(${Math.round(unixMs * 1000)})`,
-}
-const formats = { hour: '%Y-%m-%dT%H:00Z', day: '%Y-%m-%d' }
+export type StoredFile = { readonly path: string; readonly hour: Hour }
+type Files = Readonly<Record<Layer, readonly StoredFile[]>>
 
-type Files = Readonly<Record<Layer, readonly string[]>>
+const formats = { hour: '%Y-%m-%dT%H:00Z', day: '%Y-%m-%d' }
+const moment = (unixMs: number) => `make_timestamp(${Math.round(unixMs * 1000)})`
+
+const dialect: Dialect = {
+  // The file says the hour of its flows, which costs nothing beside a time in each row.
+  key: (field, layer) =>
+    layer === 'rollup'
+      ? `strftime(${beginOf.rollup}, '${formats[field]}')`
+      : field === 'hour'
+        ? 'file_hour'
+        : 'left(file_hour, 10)',
+  moment,
+}
 
 const mostAttempts = 5
 
 /** Takes `duck` over. `list` is asked again when a collector has merged files away under a question. */
 export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowStore {
-  const relation = (files: readonly string[]): string => `read_parquet([${files.map(sqlText).join(', ')}])`
   const nothing: Answer = { rows: [], total: { bytes: 0, packets: 0, flows: 0 }, groups: 0, exporters: 0 }
 
-  const withFiles = async <Found>(layer: Layer, ask: (files: readonly string[]) => Promise<Found>) => {
+  const withFiles = async <Found>(
+    question: Question,
+    layer: Layer,
+    ask: (files: readonly StoredFile[]) => Promise<Found>,
+  ) => {
     for (let attempt = 1; ; attempt++) {
-      const files = (await list())[layer]
+      const files = (await list())[layer].filter(({ hour }) => mayHold(hour, question))
       try {
         return await ask(files)
       } catch (error) {
-        if (attempt === mostAttempts || files.every(existsSync)) throw error
+        if (attempt === mostAttempts || files.every(({ path }) => existsSync(path))) throw error
       }
     }
   }
 
   return {
     ask: (question, layer) =>
-      withFiles(layer, async files =>
-        files.length === 0 ? nothing : await answer(duck, relation(files), question, layer),
+      withFiles(question, layer, async files =>
+        files.length === 0 ? nothing : await answer(duck, files, question, layer),
       ),
     addresses: (field, question, layer) =>
-      withFiles(layer, async files => {
+      withFiles(question, layer, async files => {
         const found: string[] = []
         if (files.length === 0) return found
         const where = whereSql(dialect, { ...question, where: [] }, layer)
-        const sql = `SELECT DISTINCT ${field}, 0 FROM ${relation(files)}${where}`
+        const sql = `SELECT DISTINCT ${field}, 0 FROM ${relationOf(files, layer)}${where}`
         for await (const batch of duck.texts(sql)) for (const [text] of batch) found.push(text)
         return found
       }),
@@ -48,11 +61,47 @@ export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowSt
   }
 }
 
-async function answer(duck: Duck, relation: string, question: Question, layer: Layer): Promise<Answer> {
+/** What lies in no hour of its own may begin at any time. */
+function mayHold(hour: Hour, { fromUnixMs, untilUnixMs }: Question): boolean {
+  if (hour === null) return true
+  return (
+    (fromUnixMs === null || (hour + 1) * hourMs > fromUnixMs) &&
+    (untilUnixMs === null || hour * hourMs < untilUnixMs)
+  )
+}
+
+/** Rows of these files; of single records with the hour in which each began. */
+function relationOf(files: readonly StoredFile[], layer: Layer): string {
+  const read = (some: readonly StoredFile[], more: string) =>
+    `read_parquet([${some.map(({ path }) => sqlText(path)).join(', ')}]${more})`
+  if (layer === 'rollup') return read(files, '')
+  const ofHours = files.filter(({ hour }) => hour !== null)
+  const others = files.filter(({ hour }) => hour === null)
+  const parts: string[] = []
+  // `…/2026-01-15T10/000000000001-000000000007.parquet`
+  if (ofHours.length > 0)
+    parts.push(
+      `SELECT *, concat(substr(filename, length(filename) - 46, 13), ':00Z') AS file_hour FROM ${read(ofHours, ', filename = true')}`,
+    )
+  if (others.length > 0)
+    parts.push(
+      `SELECT *, strftime(${beginOf.raw}, '${formats.hour}') AS file_hour FROM ${read(others, ', filename = true')}`,
+    )
+  return `(${parts.join(' UNION ALL ')})`
+}
+
+async function answer(
+  duck: Duck,
+  files: readonly StoredFile[],
+  question: Question,
+  layer: Layer,
+): Promise<Answer> {
+  const relation = relationOf(files, layer)
+  const where = whereSql(dialect, question, layer)
+  const { exporters, sums } = await factsOf(duck, relation, where, layer)
   const keys = question.by.map((field, index) => `${keySql(dialect, field, layer)} AS key_${index}`)
   const names = question.by.map((_, index) => `key_${index}`)
-  const where = whereSql(dialect, question, layer)
-  await duck.run(`CREATE OR REPLACE TEMP TABLE answer AS SELECT ${[...keys, sumsSql[layer]].join(', ')}
+  await duck.run(`CREATE OR REPLACE TEMP TABLE answer AS SELECT ${[...keys, sums].join(', ')}
     FROM ${relation}${where}${keys.length === 0 ? '' : ' GROUP BY ALL'}`)
   const [total] = await duck.rows(`SELECT count(*) AS groups, sum(sum_bytes)::DOUBLE AS bytes,
     sum(sum_packets)::DOUBLE AS packets, sum(sum_flows)::DOUBLE AS flows FROM answer`)
@@ -61,18 +110,30 @@ async function answer(duck: Duck, relation: string, question: Question, layer: L
     `SELECT ${[...names, 'sum_bytes::DOUBLE AS bytes, sum_packets::DOUBLE AS packets, sum_flows::DOUBLE AS flows'].join(', ')}
      FROM answer ORDER BY ${order} LIMIT ${question.top}`,
   )
-  const [exporters] = await duck.rows(`SELECT count(DISTINCT exporter) AS count FROM ${relation}${where}`)
-  const sums = (row: Readonly<Record<string, unknown>>) => ({
-    bytes: Number(row.bytes ?? 0),
-    packets: Number(row.packets ?? 0),
-    flows: Number(row.flows ?? 0),
-  })
   return {
-    rows: rows.map(row => ({ ...sums(row), keys: names.map(name => keyOf(row[name])) })),
-    total: sums(total!),
+    rows: rows.map(row => ({ ...numbers(row), keys: names.map(name => keyOf(row[name])) })),
+    total: numbers(total!),
     groups: Number(total!.groups),
-    exporters: Number(exporters!.count),
+    exporters,
   }
+}
+
+/** Most exporters do not sample, and then no row need be multiplied. */
+async function factsOf(duck: Duck, relation: string, where: string, layer: Layer) {
+  const rates =
+    layer === 'raw' ? ', count(DISTINCT sampling_rate) AS rates, any_value(sampling_rate) AS rate' : ''
+  const [facts] = await duck.rows(
+    `SELECT count(DISTINCT exporter) AS exporters${rates} FROM ${relation}${where}`,
+  )
+  const isWhole = layer === 'raw' && Number(facts!.rates) === 1 && Number(facts!.rate) === 1
+  return { exporters: Number(facts!.exporters), sums: isWhole ? unsampledSums : sumsSql[layer] }
+}
+
+const unsampledSums = 'sum(bytes) AS sum_bytes, sum(packets) AS sum_packets, count(*) AS sum_flows'
+
+function numbers(row: Readonly<Record<string, unknown>>) {
+  const number = (name: string) => Number(row[name] ?? 0)
+  return { bytes: number('bytes'), packets: number('packets'), flows: number('flows') }
 }
 
 function keyOf(value: unknown): string | number | null {
