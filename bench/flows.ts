@@ -61,7 +61,8 @@ async function made(): Promise<string> {
     const range = { from: i + 1, through: i + 1 }
     const path = rangePath(folder, 'raw', hour, range)
     mkdirSync(join(path, '..'), { recursive: true })
-    const dice = (salt: number) => `(hash(n * 16 + ${salt} + ${i} * 1000000000) / 18446744073709551615.0)`
+    const dice = (salt: number) =>
+      `(hash(n * 16 + ${salt} + ${i * 1_000_000_000}::BIGINT) / 18446744073709551615.0)`
     const start = `make_timestamp(CAST((${hour * hourMs} + ${dice(1)} * ${hourMs - 1}) * 1000 AS BIGINT))`
     await duck.run(`COPY (SELECT "start", "start" + INTERVAL 20 SECOND AS "end", concat('10.1.', server // 250, '.', server % 250) AS src_addr,
         concat(20 + network % 80, '.', network // 250, '.', network % 250, '.', host) AS dst_addr,
