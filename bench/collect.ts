@@ -5,11 +5,15 @@
  * them in turn. What was sent is the sender's own count; what was stored is counted in the files afterwards. The
  * collector decodes behind its spool, so it also says how much of that was left when the sending ended, and how long it
  * took. `--alone` leaves nfcapd out.
+ *
+ * `--trouble` is about exactness instead: the collector's disk (a tmpfs, which takes root) is full for a third of the
+ * time, and in the middle of that it is killed (kill -9) and started again. What was sent must be what is stored and what
+ * is stated as lost.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,6 +32,7 @@ const { values } = parseArgs({
     send: { type: 'string' },
     folder: { type: 'string', default: tmpdir() },
     keep: { type: 'string' },
+    trouble: { type: 'boolean', default: false },
   },
 })
 const rate = Number(values.rate)
@@ -35,14 +40,19 @@ const seconds = Number(values.seconds)
 const version = values.protocol === '10' ? 10 : 9
 const recordsEach = 24
 const port = 29_995
+/** The tmpfs, what the collector leaves free of it, and what may wait in its memory. */
+const trouble = { diskMiB: 768, keepFree: '64M', buffer: '64M' }
 
-if (values.send === undefined) await compare()
-else await sendAll()
+if (values.send !== undefined) await sendAll()
+else if (values.trouble) await troubled()
+else await compare()
 
 /** Sends on time: what a pause of the machine held up is sent in bursts of at most 64. */
 async function sendAll(): Promise<void> {
   const socket = createSocket('udp4')
   const made = Array.from({ length: 4096 }, () => templated(version, 0, recordsEach, false))
+  // A receiver that is away answers that nobody is there.
+  socket.on('error', () => {})
   await new Promise<void>(done => socket.connect(port, '127.0.0.1', done))
   const total = Math.floor((rate / recordsEach) * seconds)
   let sent = 0
@@ -120,11 +130,16 @@ async function underLoad(receiver: ChildProcess): Promise<{ sent: Sent; cpuMs: n
   return { sent: JSON.parse(said) as Sent, cpuMs: cpuMs(pids) - before, peakBytes }
 }
 
-async function ours(folder: string): Promise<Result> {
+async function startOurs(folder: string, ...more: readonly string[]): Promise<ChildProcess> {
   const main = join(import.meta.dirname, '..', 'src', 'main.ts')
-  const args = ['--single-threaded-gc', main, 'collect', folder, '--listen', `127.0.0.1:${port}`]
+  const args = ['--single-threaded-gc', main, 'collect', folder, '--listen', `127.0.0.1:${port}`, ...more]
   const collector = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  await once(collector.stdout, 'data')
+  await once(collector.stdout!, 'data')
+  return collector
+}
+
+async function ours(folder: string): Promise<Result> {
+  const collector = await startOurs(folder)
   const load = await underLoad(collector)
   const { received } = JSON.parse(readFileSync(join(folder, 'status.json'), 'utf8')) as { received: number }
   const { stored } = await statusOf(folder, Date.now())
@@ -141,6 +156,66 @@ async function ours(folder: string): Promise<Result> {
     storedRecords: after.stored.records,
     kernelDrops: after.lost.kernelDrops,
     note: `${received} datagrams received a second before the end; ${behind} not decoded then, decoded ${drainSeconds.toFixed(1)} s later; ${after.lost.notStored.datagrams} not stored`,
+  }
+}
+
+async function troubled(): Promise<void> {
+  const mountPoint = mkdtempSync(join(values.folder, 'holdfast-bench-full-'))
+  const size = `size=${trouble.diskMiB}m`
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'holdfast-bench', mountPoint])
+  if (mounted.status !== 0) throw new Error('--trouble mounts a tmpfs, for which it must be root')
+  try {
+    const folder = join(mountPoint, 'flows')
+    const start = () => startOurs(folder, '--keep-free', trouble.keepFree, '--buffer', trouble.buffer)
+    let collector = await start()
+    const sending = underLoad(collector)
+    await sleep((seconds * 1000) / 3)
+    // What decoding makes room of is taken, too.
+    const ballast = join(mountPoint, 'ballast')
+    mkdirSync(ballast)
+    let isFilling = true
+    const filling = (async () => {
+      for (let piece = 0; isFilling; piece++) {
+        const { bavail, bsize } = statfsSync(mountPoint)
+        if (bavail > 0)
+          await once(
+            spawn('fallocate', ['-l', String(bavail * bsize), join(ballast, String(piece))]),
+            'close',
+          )
+        await sleep(20)
+      }
+    })()
+    await sleep((seconds * 1000) / 6)
+    const unwritten = (await statusOf(folder, Date.now())).lost.notStored.datagrams
+    collector.kill('SIGKILL')
+    await once(collector, 'close')
+    collector = await start()
+    await sleep((seconds * 1000) / 6)
+    isFilling = false
+    await filling
+    rmSync(ballast, { recursive: true })
+    const { sent } = await sending
+    await sleep(1000)
+    const closed = once(collector, 'close')
+    collector.kill('SIGTERM')
+    await closed
+    const { stored, lost } = await statusOf(folder, Date.now())
+    const stated = lost.byProtocol.reduce((sum, { lost: count }) => sum + count, 0)
+    process.stdout.write(
+      [
+        `${sent.datagrams} datagrams sent at ${Math.round((sent.records / sent.ms) * 1000)} records/s`,
+        `${stored.datagrams} stored, ${stored.decoded} decoded`,
+        `${lost.notStored.datagrams} arrived and could not be stored (${unwritten} of them written down before the kill), kernel drops ${lost.kernelDrops}`,
+        `lost by the exporter's numbers: ${JSON.stringify(lost.byProtocol)}`,
+        version === 9
+          ? `sent - stored - lost = ${sent.datagrams - stored.datagrams - stated} datagrams`
+          : `sent - stored - lost = ${sent.records - stored.records - stated} records`,
+        '',
+      ].join('\n'),
+    )
+  } finally {
+    spawnSync('umount', [mountPoint])
+    rmSync(mountPoint, { recursive: true, force: true })
   }
 }
 

@@ -87,7 +87,7 @@ function hurry(): void {
   }
 }
 
-/** What ten milliseconds of a busy fleet's exporters come to: so long a pause must not lose anything. */
+/** About 900 datagrams, as the kernel counts: a pause of 40 ms at 500,000 records a second. */
 const enoughBufferBytes = 2 * 1024 * 1024
 
 async function maintenanceOf({ folder, places, alerts, ...options }: Collect): Promise<MaintenancePlan> {

@@ -46,7 +46,7 @@ export function createAlerts(duck: Duck, folder: string, plan: AlertPlan) {
   const earlierRollUps = async (hour: number): Promise<string[]> => {
     const paths: string[] = []
     for (const other of await hoursOf(folder, 'rollup')) {
-      if (other === null || other >= hour || (hour - other) * hourMs > rememberedMs) continue
+      if (other === null || other > hour || (hour - other) * hourMs > rememberedMs) continue
       for (const { path } of await rangeFiles(folder, 'rollup', other)) paths.push(path)
     }
     return paths

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:dgram'
 import { messageOf } from '../../core/errors.ts'
-import { makeFolderDurable } from '../../store/durable-file.ts'
+import { isDiskFull, makeFolderDurable } from '../../store/durable-file.ts'
 import { takeProcessLock } from '../../store/process-lock.ts'
 import type { CommitSummary } from './collect-messages.ts'
 import { readCommit } from './commit.ts'
@@ -55,7 +55,8 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const { folder, now, monotonicMs, onEvent } = options
   await using stack = new AsyncDisposableStack()
   await makeFolderDurable(folder)
-  stack.use(await takeProcessLock(lockPath(folder), `another collector writes to ${folder}`))
+  const lock = await takeLock(folder, onEvent)
+  if (lock !== null) stack.use(lock)
   const before = await readStatus(folder)
   const { through } = await readCommit(folder)
   const taken = await takeUpSpool(folder)
@@ -89,9 +90,11 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const ports = new Set(listening.map(({ port }) => port))
   const startedUnixMs = now()
   let drops: number | null = 0
+  const lookAtDrops = async (): Promise<void> => {
+    drops = await kernelDrops(ports)
+  }
 
-  const status = async (stoppedUnixMs: number | null): Promise<CollectorStatus> => {
-    if (sockets.length > 0) drops = await kernelDrops(ports)
+  const status = (stoppedUnixMs: number | null): CollectorStatus => {
     const { received, waiting, unwritten, fault } = spool.counts()
     return {
       format: before.format,
@@ -116,10 +119,12 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     }
   }
 
+  let stopping: Promise<CollectorStatus> | null = null
   let faults: readonly string[] = []
   let writing: Promise<void> = Promise.resolve()
   const tell = async (): Promise<void> => {
-    const current = await status(null)
+    if (stopping === null) await lookAtDrops()
+    const current = status(null)
     for (const fault of current.faults) if (!faults.includes(fault)) onEvent(fault)
     if (faults.length > 0 && current.faults.length === 0) onEvent('all is in order again')
     faults = current.faults
@@ -132,17 +137,18 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   stack.defer(() => clearInterval(timer))
   await tell()
 
-  let stopping: Promise<CollectorStatus> | null = null
   const owned = stack.move()
   const stop = (): Promise<CollectorStatus> => {
     stopping ??= (async () => {
-      clearInterval(timer)
+      // What the kernel threw away is gone with the sockets: nobody may look after this.
       await writing
-      await status(null)
+      await lookAtDrops()
       await closeSockets()
       await spool.stop()
       await queue.drained()
-      const last = await status(now())
+      clearInterval(timer)
+      await writing
+      const last = status(now())
       await writeStatus(folder, last).catch(error =>
         onEvent(`the last status is not on disk: ${messageOf(error)}`),
       )
@@ -157,5 +163,19 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     decoded: () => queue.commit(),
     stop,
     [Symbol.asyncDispose]: async () => void (await stop()),
+  }
+}
+
+/** A disk that is full keeps nobody from receiving and counting: then there is no lock, which is `null`. */
+async function takeLock(
+  folder: string,
+  onEvent: CollectorOptions['onEvent'],
+): Promise<AsyncDisposable | null> {
+  try {
+    return await takeProcessLock(lockPath(folder), `another collector writes to ${folder}`)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    onEvent('the disk is full: started without a lock on the folder')
+    return null
   }
 }

@@ -65,7 +65,8 @@ async function lock(path: string): Promise<AsyncDisposable> {
     try {
       return await takeProcessLock(path, 'a decoder of before is still busy')
     } catch (error) {
-      if (!hasCode(error, 'conflict')) throw error
+      // Without room there is nothing to do anyway.
+      if (!hasCode(error, 'conflict') && !isDiskFull(error)) throw error
       await sleep(lockRetryMs)
     }
   }

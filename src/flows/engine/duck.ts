@@ -248,7 +248,7 @@ function failed(error: unknown): Error {
   if (/no space|disk full|failed to write|out of memory/i.test(text))
     return new HoldfastError(
       'bad-input',
-      `the audit has no room left for its work: ${text.split('\n', 1)[0]}`,
+      `the engine has no room left for its work: ${text.split('\n', 1)[0]}`,
     )
   return error instanceof Error ? error : new Error(text)
 }
