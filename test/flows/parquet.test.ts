@@ -1,5 +1,5 @@
 /** Flow records in Parquet, as clouds and people store them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -152,6 +152,19 @@ describe('Parquet', () => {
     await expect(read(cut)).rejects.toThrow(/Parquet that cannot be read/)
     const people = await write('people.parquet', `SELECT 'Asha' AS name, 30 AS age`)
     await expect(read(people)).rejects.toThrow(/columns name no flows/)
+  })
+
+  it('takes nothing out of the names of folders, and no name for a pattern', async () => {
+    mkdirSync(join(folder, 'date=2026-01-15', 'bytes=7'), { recursive: true })
+    const row = (bytes: number) =>
+      `SELECT 1768471200 AS ts, '10.0.0.1' AS sa, '9.9.9.9' AS da, ${bytes} AS bytes, 1 AS ipkt`
+    await write('date=2026-01-15/bytes=7/a1.parquet', row(60))
+    const odd = await write('date=2026-01-15/bytes=7/a[1].parquet', row(80))
+    const { records } = await read(odd)
+    expect(records).toMatchObject([{ ipBytes: 80, from: 1_768_471_200_000 }])
+    await write('x*.parquet', row(90))
+    expect((await read(await write('x?.parquet', row(70)))).records).toMatchObject([{ ipBytes: 70 }])
+    await expect(read(await write('x\\?.parquet', row(70)))).rejects.toThrow(/rename it/)
   })
 
   it('takes names of files for names, whatever is in them', async () => {

@@ -9,7 +9,8 @@ import { type Collector, type CollectorOptions, startCollector } from '../../src
 import { readCommit } from '../../src/flows/collect/commit.ts'
 import { hoursOf, type Kind, rangeFiles } from '../../src/flows/collect/folder.ts'
 import { realDisk } from '../../src/flows/collect/spool-disk.ts'
-import { Duck, sqlText } from '../../src/flows/engine/duck.ts'
+import { Duck } from '../../src/flows/engine/duck.ts'
+import { parquetFiles } from '../../src/flows/engine/parquet-files.ts'
 import { address, ipfix, netflowV9, set, template, u } from './export-messages.ts'
 
 /** What messages of `export-messages.ts` are dated. */
@@ -132,8 +133,8 @@ export async function query(folder: string, kind: Kind, select: string, rest = '
   const paths: string[] = []
   for (const hour of await hoursOf(folder, kind))
     for (const file of await rangeFiles(folder, kind, hour))
-      if (file.through <= through) paths.push(sqlText(file.path))
+      if (file.through <= through) paths.push(file.path)
   if (paths.length === 0) return []
   await using duck = await Duck.open({ memoryMiB: 256, threads: 1 })
-  return await duck.rows(`${select} FROM read_parquet([${paths.join(', ')}]) ${rest}`)
+  return await duck.rows(`${select} FROM ${parquetFiles(paths)} ${rest}`)
 }

@@ -5,6 +5,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { type Duck, sqlText } from '../engine/duck.ts'
+import { parquetFiles } from '../engine/parquet-files.ts'
 import { type ClickHouse, createTables, loadedHours, loadHour } from './clickhouse-store.ts'
 import type { Collected, CollectedHour } from './collected.ts'
 import type { Layer } from './question.ts'
@@ -42,9 +43,8 @@ export async function loadCollected(
           continue
         }
         const path = join(work, 'hour.csv')
-        const list = part.paths.map(sqlText).join(', ')
         const [written] = await duck.rows(
-          `COPY (SELECT ${sqlText(collected.name)}, ${hour}, ${selects[layer]} FROM read_parquet([${list}])) TO ${sqlText(path)} (FORMAT csv, HEADER false)`,
+          `COPY (SELECT ${sqlText(collected.name)}, ${hour}, ${selects[layer]} FROM ${parquetFiles(part.paths)}) TO ${sqlText(path)} (FORMAT csv, HEADER false)`,
         )
         const rows = Number(written!.Count)
         const target = { layer, collector: collected.name, hour, files }

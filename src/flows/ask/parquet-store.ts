@@ -1,7 +1,8 @@
 /** Questions to the Parquet files of collectors, by DuckDB. */
 import { existsSync } from 'node:fs'
 import { type Hour, hourMs } from '../collect/folder.ts'
-import { type Duck, sqlText } from '../engine/duck.ts'
+import type { Duck } from '../engine/duck.ts'
+import { parquetFiles } from '../engine/parquet-files.ts'
 import type { Answer, FlowStore, Layer, Question } from './question.ts'
 import { beginOf, type Dialect, keySql, sumsSql, whereSql } from './sql.ts'
 
@@ -73,7 +74,10 @@ function mayHold(hour: Hour, { fromUnixMs, untilUnixMs }: Question): boolean {
 /** Rows of these files; of single records with the hour in which each began. */
 function relationOf(files: readonly StoredFile[], layer: Layer): string {
   const read = (some: readonly StoredFile[], more: string) =>
-    `read_parquet([${some.map(({ path }) => sqlText(path)).join(', ')}]${more})`
+    parquetFiles(
+      some.map(({ path }) => path),
+      more,
+    )
   if (layer === 'rollup') return read(files, '')
   const ofHours = files.filter(({ hour }) => hour !== null)
   const others = files.filter(({ hour }) => hour === null)
@@ -81,11 +85,11 @@ function relationOf(files: readonly StoredFile[], layer: Layer): string {
   // `…/2026-01-15T10/000000000001-000000000007.parquet`
   if (ofHours.length > 0)
     parts.push(
-      `SELECT *, concat(substr(filename, length(filename) - 46, 13), ':00Z') AS file_hour FROM ${read(ofHours, ', filename = true')}`,
+      `SELECT *, concat(substr(filename, length(filename) - 46, 13), ':00Z') AS file_hour FROM ${read(ofHours, 'filename = true')}`,
     )
   if (others.length > 0)
     parts.push(
-      `SELECT *, strftime(${beginOf.raw}, '${formats.hour}') AS file_hour FROM ${read(others, ', filename = true')}`,
+      `SELECT *, strftime(${beginOf.raw}, '${formats.hour}') AS file_hour FROM ${read(others, 'filename = true')}`,
     )
   return `(${parts.join(' UNION ALL ')})`
 }

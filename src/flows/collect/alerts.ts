@@ -4,7 +4,8 @@
  */
 import { open } from 'node:fs/promises'
 import type { ColumnSpecs } from '../columns.ts'
-import { type Duck, sqlText } from '../engine/duck.ts'
+import type { Duck } from '../engine/duck.ts'
+import { parquetFiles } from '../engine/parquet-files.ts'
 import { type DirectorySources, openDirectory } from '../locate/directory.ts'
 import { hourMs, hoursOf, rangeFiles } from './folder.ts'
 
@@ -66,7 +67,7 @@ export function createAlerts(duck: Duck, folder: string, plan: AlertPlan) {
         earlier.length === 0
           ? ''
           : `ANTI JOIN (SELECT DISTINCT server, dst_network
-             FROM read_parquet([${earlier.map(sqlText).join(', ')}]) JOIN own ON text = src_addr) AS seen
+             FROM ${parquetFiles(earlier)} JOIN own ON text = src_addr) AS seen
              ON seen.server = now.server AND seen.dst_network = now.dst_network`
       // What several exporters saw is taken from the one that saw most of it.
       await duck.run(`CREATE TABLE fresh AS SELECT now.* FROM

@@ -6,7 +6,8 @@ import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isMissing, syncFolder } from '../../store/durable-file.ts'
 import type { InputNotes } from '../decode/notes.ts'
-import { type Duck, sqlText } from '../engine/duck.ts'
+import type { Duck } from '../engine/duck.ts'
+import { parquetFiles } from '../engine/parquet-files.ts'
 import { parquetNotes } from '../engine/parquet-notes.ts'
 import { type AlertPlan, createAlerts } from './alerts.ts'
 import {
@@ -102,8 +103,7 @@ export function createMaintenance(folder: string, duck: Duck, plan: MaintenanceP
     if (bytes / files.length >= smallBytes) return
     for (const { path } of files) notes = addNotes(notes, (await parquetNotes(duck, path)) ?? noNotes)
     const range = { from: files[0]!.from, through: Math.max(...files.map(({ through }) => through)) }
-    const list = files.map(({ path }) => sqlText(path)).join(', ')
-    const sql = `SELECT * FROM read_parquet([${list}]) ORDER BY src_addr, dst_addr, "start"`
+    const sql = `SELECT * FROM ${parquetFiles(files.map(({ path }) => path))} ORDER BY src_addr, dst_addr, "start"`
     await copyDurable(duck, sql, rangePath(folder, 'raw', hour, range), notes, 'zstd')
     // From here on the names say that the merged file stands for these.
     for (const { path } of files) await rm(path)

@@ -6,7 +6,8 @@ import { rm } from 'node:fs/promises'
 import { parseAddress } from '../address.ts'
 import { wordsOf } from '../address-words.ts'
 import type { ColumnSpecs } from '../columns.ts'
-import { type Duck, sqlText } from '../engine/duck.ts'
+import type { Duck } from '../engine/duck.ts'
+import { parquetFiles } from '../engine/parquet-files.ts'
 import { installedDatabases } from '../locate/installed-databases.ts'
 import { createLocator, type Locator } from '../locate/locate.ts'
 import { parsePlaces } from '../locate/places.ts'
@@ -51,7 +52,7 @@ export function createRollUp(duck: Duck, plan: RollUpPlan): RollUp {
     duck.run('DROP TABLE IF EXISTS hour_rows; DROP TABLE IF EXISTS destinations; DROP TABLE IF EXISTS places')
 
   return async (paths, into, meanwhile) => {
-    const files = `read_parquet([${paths.map(sqlText).join(', ')}])`
+    const files = parquetFiles(paths)
     locator ??= locate()
     await drop()
     try {

@@ -1,6 +1,7 @@
 /** What a collector says of its own files, in their metadata: what was lost, unread and set aside on the way into them. */
 import { type InputNotes, type Notes, noteKinds } from '../decode/notes.ts'
 import { type Duck, sqlText } from './duck.ts'
+import { pathPattern } from './parquet-files.ts'
 
 export const notesKey = 'holdfast_notes'
 
@@ -10,7 +11,7 @@ const maxChars = 16 * 1024 * 1024
 /** `null` for a file that says nothing of the kind, or nothing that makes sense. */
 export async function parquetNotes(duck: Duck, path: string): Promise<InputNotes | null> {
   const rows = await duck.rows(
-    `SELECT decode(value) AS value FROM parquet_kv_metadata(${sqlText(path)}) WHERE decode(key) = ${sqlText(notesKey)}`,
+    `SELECT decode(value) AS value FROM parquet_kv_metadata(${pathPattern(path)}) WHERE decode(key) = ${sqlText(notesKey)}`,
   )
   const value = rows[0]?.value
   if (typeof value !== 'string' || value.length > maxChars) return null

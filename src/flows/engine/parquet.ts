@@ -18,7 +18,8 @@ import { planTable, type TablePlan } from '../decode/table-plan.ts'
 import { type FlowBatch, flowSpecs } from '../flow-columns.ts'
 import { MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { Direction, ObserverBook } from '../observer.ts'
-import { Duck, type DuckOptions, sqlText } from './duck.ts'
+import { Duck, type DuckOptions } from './duck.ts'
+import { parquetFiles } from './parquet-files.ts'
 import { addParquetNotes } from './parquet-notes.ts'
 
 const magic = 'PAR1'
@@ -86,11 +87,10 @@ export async function* readParquet(
 }
 
 async function describe(duck: Duck, path: string): Promise<Column[]> {
-  const rows = await duck.rows(`DESCRIBE SELECT * FROM ${fileOf(path)}`)
+  const rows = await duck.rows(`DESCRIBE SELECT * FROM ${parquetFiles([path])}`)
   return rows.map(row => ({ name: String(row.column_name), type: String(row.column_type) }))
 }
 
-const fileOf = (path: string): string => `read_parquet(${sqlText(path)})`
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 async function hashOf(path: string): Promise<{ sha256: string; bytes: number }> {
@@ -123,7 +123,7 @@ async function factsOf(
       ...(range === null ? [] : [`min(${range}) AS least_${index}`, `max(${range}) AS most_${index}`]),
     ]
   })
-  const [row = {}] = await duck.rows(`SELECT ${asked.join(', ')} FROM ${fileOf(path)}`)
+  const [row = {}] = await duck.rows(`SELECT ${asked.join(', ')} FROM ${parquetFiles([path])}`)
   const bound = (value: unknown) => (typeof value === 'number' || typeof value === 'string' ? value : null)
   return columns.map((column, index) => ({
     ...column,
@@ -188,7 +188,7 @@ function selectRows(
     greatest(coalesce(${first('samplingRate', number)}, ${mapping?.samplingRate ?? 1}), 1) AS rate,
     '${plan.basis}' AS basis,
     ${word(status, 'OK', text)} AS status, ${word(action, 'ACCEPT', text)} AS action
-    FROM ${fileOf(path)})`
+    FROM ${parquetFiles([path])})`
 }
 
 function word(column: ColumnFacts | undefined, usual: string, text: (column: ColumnFacts) => string): string {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { flowsCommand } from '../../../src/cli/flows.ts'
 import type { Collector } from '../../../src/flows/collect/collector.ts'
 import { hoursOf, type Kind, rangeFiles } from '../../../src/flows/collect/folder.ts'
 import {
@@ -121,6 +122,30 @@ describe('an hour that is over', () => {
         flows: 1,
       },
     ])
+  })
+
+  it('is the same in a folder whose name says something to the engine', async () => {
+    const path = join(folder(), 'bytes=7', 'of[1]')
+    const work = atWork(path)
+    await work.start()
+    await work.exports(exportedUnixMs, [1])
+    await work.exports(exportedUnixMs, [2])
+    work.turnTo(exportedUnixMs + hourMs)
+    await until(async () => (await filesOf(path, 'raw')).join() === '0:1-2')
+    await work.stop()
+    expect(await storedLines(path)).toEqual([lineOf(1), lineOf(2)])
+    expect(await query(path, 'rollup', 'SELECT CAST(sum(bytes) AS INTEGER) AS bytes')).toEqual([
+      { bytes: 2003 },
+    ])
+    let asked = ''
+    const argv = [path, '--by', 'src_addr', '--json']
+    await flowsCommand(argv, {
+      stdout: { write: text => (asked += text) },
+      stderr: { write: () => {} },
+      env: {},
+      isTty: false,
+    })
+    expect(JSON.parse(asked)).toMatchObject({ rows: [{ keys: ['10.0.0.1'], bytes: 2003 }] })
   })
 
   it('takes in what comes late, once', async () => {
