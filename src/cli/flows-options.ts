@@ -61,15 +61,15 @@ export function parseFlowsOptions(argv: string[], nowUnixMs: number): FlowsOptio
     allowPositionals: true,
     options: {
       help: { type: 'boolean', short: 'h' },
-      by: { type: 'string', default: '' },
+      by: { type: 'string' },
       where: { type: 'string', multiple: true },
       from: { type: 'string' },
       until: { type: 'string' },
       of: { type: 'string' },
-      order: { type: 'string', default: 'bytes' },
-      top: { type: 'string', default: '20' },
+      order: { type: 'string' },
+      top: { type: 'string' },
       clickhouse: { type: 'string' },
-      database: { type: 'string', default: 'default' },
+      database: { type: 'string' },
       memory: { type: 'string', default: '1G' },
       csv: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -77,11 +77,19 @@ export function parseFlowsOptions(argv: string[], nowUnixMs: number): FlowsOptio
   })
   if (values.help === true) return { mode: 'help' }
   const clickHouse =
-    values.clickhouse === undefined ? null : { url: values.clickhouse, database: values.database }
+    values.clickhouse === undefined
+      ? null
+      : { url: values.clickhouse, database: values.database ?? 'default' }
+  if (clickHouse === null && values.database !== undefined)
+    throw new UsageError('--database belongs to --clickhouse')
   if (positionals[0] === 'load') {
     const [, folder] = positionals
     if (folder === undefined || positionals.length > 2 || clickHouse === null)
       throw new UsageError('load takes one folder of a collector and --clickhouse URL')
+    const asking = ['by', 'where', 'from', 'until', 'of', 'order', 'top', 'csv'].find(
+      name => values[name as keyof typeof values] !== undefined,
+    )
+    if (asking !== undefined) throw new UsageError(`load takes no --${asking}: it brings every hour`)
     return { mode: 'load', folder, clickHouse, json: values.json === true }
   }
   if ((positionals.length === 0) === (clickHouse === null))
@@ -91,12 +99,12 @@ export function parseFlowsOptions(argv: string[], nowUnixMs: number): FlowsOptio
     folders: positionals,
     clickHouse,
     question: {
-      by: listOf(values.by).map(fieldOf),
+      by: listOf(values.by ?? '').map(fieldOf),
       where: (values.where ?? []).map(conditionOf),
       fromUnixMs: values.from === undefined ? null : momentOf('from', values.from, nowUnixMs),
       untilUnixMs: values.until === undefined ? null : momentOf('until', values.until, nowUnixMs),
-      order: oneOf('order', values.order, measures) satisfies Measure,
-      top: numberOf('top', values.top, 1, 1_000_000),
+      order: oneOf('order', values.order ?? 'bytes', measures) satisfies Measure,
+      top: numberOf('top', values.top ?? '20', 1, 1_000_000),
     },
     layer: values.of === undefined ? null : oneOf('of', values.of, ['raw', 'rollup'] as const),
     memoryMiB: memoryOf(values.memory),
@@ -121,14 +129,18 @@ function conditionOf(text: string): Question['where'][number] {
   return { field, values }
 }
 
+/** The last moment that every engine can name. */
+const latestUnixMs = Date.UTC(9999, 11, 31)
+
 function momentOf(name: string, text: string, nowUnixMs: number): number {
   const agoMs = parseDurationMs(text)
-  if (agoMs !== null) return nowUnixMs - agoMs
+  if (agoMs !== null) return Math.max(0, nowUnixMs - agoMs)
   const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(?:Z|\+00:00)?)?$/.exec(text)
   const unixMs = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2] ?? '00:00'}Z`)
-  return Number.isNaN(unixMs)
-    ? fail(`--${name} "${text}" is no time in UTC such as 2026-01-15T10:00Z, and no duration such as 24h`)
-    : unixMs
+  const isDay = !Number.isNaN(unixMs) && new Date(unixMs).toISOString().startsWith(match![1]!)
+  return isDay
+    ? Math.min(Math.max(0, unixMs), latestUnixMs)
+    : fail(`--${name} "${text}" is no time in UTC such as 2026-01-15T10:00Z, and no duration such as 24h`)
 }
 
 function oneOf<Value extends string>(name: string, text: string, known: readonly Value[]): Value {

@@ -1,13 +1,16 @@
 /** `flows`: what collectors have stored, by questions; and their hours into ClickHouse. */
+import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { HoldfastError, messageOf } from '../core/errors.ts'
 import { openClickHouseStore } from '../flows/ask/clickhouse-store.ts'
-import { type Collected, collectedIn } from '../flows/ask/collected.ts'
+import { collectedIn } from '../flows/ask/collected.ts'
+import { gapsIn } from '../flows/ask/gaps.ts'
 import { loadCollected } from '../flows/ask/load.ts'
 import { openParquetStore } from '../flows/ask/parquet-store.ts'
 import {
   type Answer,
+  checkLayer,
   type FlowStore,
-  type Layer,
   layerOf,
   measures,
   type Question,
@@ -16,6 +19,7 @@ import {
 } from '../flows/ask/question.ts'
 import { Duck } from '../flows/engine/duck.ts'
 import { plural } from '../flows/report/findings.ts'
+import { plain } from '../flows/report/plain-text.ts'
 import { humanBytes, humanCount } from '../flows/report/units.ts'
 import { clickHouseAt } from './clickhouse-http.ts'
 import { type FlowsOptions, flowsUsage, parseFlowsOptions } from './flows-options.ts'
@@ -26,14 +30,26 @@ type Load = Extract<FlowsOptions, { readonly mode: 'load' }>
 
 export async function flowsCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
   const options = parseFlowsOptions(argv, Date.now())
-  switch (options.mode) {
-    case 'help':
-      io.stdout.write(flowsUsage)
-      return 0
-    case 'load':
-      return await load(options, io)
-    case 'ask':
-      return await ask(options, io)
+  try {
+    switch (options.mode) {
+      case 'help':
+        io.stdout.write(flowsUsage)
+        return 0
+      case 'load':
+        return await load(options, io)
+      case 'ask':
+        return await ask(options, io)
+    }
+  } catch (error) {
+    if (error instanceof HoldfastError) throw error
+    // The engine's own words about a file, without its query.
+    const [what] = messageOf(error).split('\n', 1)
+    throw new HoldfastError(
+      'bad-input',
+      `what is stored there cannot be read: ${plain(what ?? '')}`,
+      {},
+      error,
+    )
   }
 }
 
@@ -47,7 +63,7 @@ async function load({ folder, clickHouse, json }: Load, io: CommandIo): Promise<
     inMemory: true,
   })
   const send = clickHouseAt(clickHouse.url, clickHouse.database, io.env)
-  const counts = await loadCollected(send, duck, collected, Date.now)
+  const counts = await loadCollected(send, duck, collected)
   const { hours, rows, unchanged } = counts
   io.stdout.write(
     json
@@ -60,13 +76,14 @@ async function load({ folder, clickHouse, json }: Load, io: CommandIo): Promise<
 async function ask(options: Ask, io: CommandIo): Promise<ExitCode> {
   const { clickHouse, folders, print } = options
   const layer = layerOf(options.question, options.layer)
-  const notes: string[] = []
+  checkLayer(options.question, layer)
   await using store =
     clickHouse === null
-      ? await openFolders(folders, layer, options.memoryMiB, notes)
-      : openClickHouseStore(clickHouseAt(clickHouse.url, clickHouse.database, io.env))
+      ? await openFolders(folders, options.memoryMiB)
+      : await openClickHouseStore(clickHouseAt(clickHouse.url, clickHouse.database, io.env))
   const question = await withAddresses(store, options.question, layer)
   const answer = await store.ask(question, layer)
+  const notes = gapsIn(await store.hours(), question, layer)
   if (answer.exporters > 1 && !question.by.includes('exporter'))
     notes.push(`${answer.exporters} exporters: what several saw counts several times`)
   if (print === 'json')
@@ -74,35 +91,24 @@ async function ask(options: Ask, io: CommandIo): Promise<ExitCode> {
   else if (print === 'csv') io.stdout.write(csv(question, answer))
   else
     io.stdout.write(`${table(question, answer)}\n${plural(answer.total.flows, 'flow')}, ${words[layer]}.\n`)
-  if (print !== 'json') for (const note of notes) io.stderr.write(`note: ${note}\n`)
+  if (print !== 'json') for (const note of notes) io.stderr.write(`note: ${plain(note)}\n`)
   return 0
 }
 
-async function openFolders(
-  folders: readonly string[],
-  layer: Layer,
-  memoryMiB: number,
-  notes: string[],
-): Promise<FlowStore> {
-  const collected = () => Promise.all(folders.map(collectedIn))
-  const first = await collected()
-  if (layer === 'rollup')
-    for (const { name, notRolledUp } of first)
-      if (notRolledUp > 0)
-        notes.push(`${name}: ${plural(notRolledUp, 'hour')} not rolled up yet, and not in this answer`)
-  const files = (all: readonly Collected[], of: Layer) =>
-    all.flatMap(one => one[of].flatMap(({ hour, paths }) => paths.map(path => ({ path, hour }))))
+async function openFolders(folders: readonly string[], memoryMiB: number): Promise<FlowStore> {
+  // The same folder by two names must not count twice.
+  const distinct = new Set<string>()
+  for (const folder of folders) distinct.add(await realpath(folder).catch(() => folder))
+  const list = () => Promise.all([...distinct].map(collectedIn))
+  await list()
   const duck = await Duck.open({ memoryMiB, threads: availableParallelism(), inMemory: true })
-  return openParquetStore(duck, async () => {
-    const now = await collected()
-    return { raw: files(now, 'raw'), rollup: files(now, 'rollup') }
-  })
+  return openParquetStore(duck, list)
 }
 
 function table({ by }: Question, { rows, total, groups }: Answer): string {
   const head = [...by, ...measures]
   const cells = rows.map(row => [
-    ...row.keys.map(key => (key === null ? '-' : String(key))),
+    ...row.keys.map(key => (key === null ? '-' : plain(String(key)))),
     humanBytes(row.bytes),
     humanCount(row.packets),
     humanCount(row.flows),
@@ -125,7 +131,7 @@ function table({ by }: Question, { rows, total, groups }: Answer): string {
 /** Keys need no quotes: they are addresses, numbers, words and times. */
 function csv({ by }: Question, { rows }: Answer): string {
   const lines = rows.map(row =>
-    [...row.keys.map(key => key ?? ''), ...measures.map(name => row[name])].join(','),
+    [...row.keys.map(key => plain(String(key ?? ''))), ...measures.map(name => row[name])].join(','),
   )
   return `${[[...by, ...measures].join(','), ...lines].join('\n')}\n`
 }

@@ -1,9 +1,11 @@
 /** Questions to what a collector has stored, in its folder and in ClickHouse: the same answers. */
+import { cp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { flowsCommand } from '../../src/cli/flows.ts'
 import { collectedIn } from '../../src/flows/ask/collected.ts'
 import { openParquetStore } from '../../src/flows/ask/parquet-store.ts'
+import { readCommit } from '../../src/flows/collect/commit.ts'
 import { hoursOf } from '../../src/flows/collect/folder.ts'
 import { Duck } from '../../src/flows/engine/duck.ts'
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
@@ -161,7 +163,56 @@ describe('a question to a folder', () => {
 
   it('says what roll-ups do not hold yet', async () => {
     const { stderr } = await run(folder.path, '--of', 'rollup')
-    expect(stderr).toContain('1 hour not rolled up yet')
+    expect(stderr).toContain('note: 1 hour (2026-01-15T11) not rolled up yet, and not in this answer\n')
+  })
+
+  it('says what only roll-ups hold, and what came late', async () => {
+    await using other = collectorFolder()
+    await cp(folder.path, other.path, { recursive: true })
+    const early = join(other.path, 'raw', '2026-01-15T10')
+    const [name] = await readdir(early)
+    const { through } = await readCommit(other.path)
+    const last = String(through).padStart(12, '0')
+    await cp(join(early, name!), join(early, `${last}-${last}.parquet`))
+    const late = await run(other.path, '--by', 'dst_country')
+    expect(late.stderr).toContain('records of 1 hour (2026-01-15T10) that came late are not rolled up yet')
+    await rm(early, { recursive: true })
+    const expired = await run(other.path, '--from', '2026-01-15T10:30Z')
+    expect(expired.stdout).toContain('1 flow, single records')
+    expect(expired.stderr).toContain(
+      'of 1 hour (2026-01-15T10) only roll-ups are kept, and not in this answer',
+    )
+    expect((await run(other.path, '--from', '2026-01-15T11:00Z')).stderr).toBe('')
+    await rm(join(other.path, 'commit.json'))
+    await expect(run(other.path)).rejects.toThrow('commit.json is missing')
+  })
+
+  it('takes ports as ranges in single records, and as they are spelt in roll-ups', async () => {
+    const flows = async (...argv: string[]) =>
+      (JSON.parse((await run(folder.path, ...argv, '--json')).stdout) as Asked).total.flows
+    expect(await flows('--where', 'dst_port=400-500')).toBe(6)
+    expect(await flows('--where', 'dst_port=1-442,444-65535')).toBe(0)
+    expect(await flows('--where', 'dst_port=443', '--of', 'rollup')).toBe(5)
+    expect(await flows('--where', 'dst_port=1024-49151', '--of', 'rollup')).toBe(0)
+    await expect(run(folder.path, '--where', 'dst_port=8080', '--of', 'rollup')).rejects.toThrow(
+      'in roll-ups ports from 1024 on are 1024-49151 and 49152-65535',
+    )
+    await expect(run(folder.path, '--where', 'dst_port=500-57')).rejects.toThrow('is never "500-57"')
+  })
+
+  it('counts a folder once, by however many names it is given', async () => {
+    const { stdout } = await run(folder.path, `${folder.path}/`, join(folder.path, 'raw', '..'), '--json')
+    expect((JSON.parse(stdout) as Asked).total.flows).toBe(6)
+  })
+
+  it('says what is damaged without the engine’s query', async () => {
+    await using other = collectorFolder()
+    await cp(folder.path, other.path, { recursive: true })
+    const [name] = await readdir(join(other.path, 'raw', '2026-01-15T11'))
+    await writeFile(join(other.path, 'raw', '2026-01-15T11', name!), 'no Parquet')
+    await expect(run(other.path)).rejects.toThrow(/^what is stored there cannot be read: (?!.*SELECT)[^\n]*$/)
+    await expect(run(join(other.path, 'commit.json'))).rejects.toThrow('is a file: name the folder')
+    await expect(run(join(other.path, 'nowhere'))).rejects.toThrow('no such folder')
   })
 
   it.each([
@@ -175,6 +226,8 @@ describe('a question to a folder', () => {
     [['--where', 'dst_port=443 OR 1'], 'dst_port is never'],
     [['--where', 'hour=1'], '--from and --until'],
     [['--from', 'yesterday'], 'no time in UTC'],
+    [['--from', '2026-02-30'], 'no time in UTC'],
+    [['--database', 'x'], '--database belongs to --clickhouse'],
     [['--of', 'raw', '--by', 'dst_asn'], 'dst_asn is not in single records'],
     [['--order', 'size'], '--order "size" is none of'],
   ])('is refused when it makes no sense: %j', async (argv, message) => {
@@ -182,15 +235,13 @@ describe('a question to a folder', () => {
   })
 
   it('is asked again of the files that there are when a collector has merged some away', async () => {
-    const { raw } = await collectedIn(folder.path)
-    const stored = raw.flatMap(({ hour, paths }) => paths.map(path => ({ path, hour })))
+    const now = await collectedIn(folder.path)
+    const gone = { hour: null, paths: [join(folder.path, 'merged-away.parquet')], through: 1 }
     let asked = 0
     const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
-    await using store = openParquetStore(duck, async () => ({
-      raw:
-        asked++ === 0 ? [...stored, { path: join(folder.path, 'merged-away.parquet'), hour: null }] : stored,
-      rollup: [],
-    }))
+    await using store = openParquetStore(duck, async () => [
+      asked++ === 0 ? { ...now, raw: [...now.raw, gone] } : now,
+    ])
     const question = {
       by: [],
       where: [],
@@ -232,7 +283,7 @@ describeWith('clickhouse-server', 'a question to ClickHouse', () => {
       '0 hours loaded, 0 rows; 3 were there already\n',
     )
     await server.query(
-      "INSERT INTO flows_loads SELECT layer, collector, loaded_hour, 'other', at + 10000000000 FROM flows_loads WHERE layer = 'raw' AND files != ''",
+      "INSERT INTO flows_loads SELECT layer, collector, loaded_hour, 'other', through, at + 1000 FROM flows_loads WHERE layer = 'raw' AND files != ''",
     )
     await run('load', folder.path, '--clickhouse', server.url)
     const { total } = JSON.parse((await run('--clickhouse', server.url, '--json')).stdout) as Asked
@@ -241,10 +292,31 @@ describeWith('clickhouse-server', 'a question to ClickHouse', () => {
 
   it('counts nothing of an hour whose loading was cut off', async () => {
     await server.query(
-      "INSERT INTO flows_loads SELECT 'raw', any(collector), max(loaded_hour), '', toUInt64(20000000000000) FROM flows_loads",
+      "INSERT INTO flows_loads SELECT 'raw', any(collector), max(loaded_hour), '', toUInt64(1), max(at) + 1 FROM flows_loads",
     )
     const { total } = JSON.parse((await run('--clickhouse', server.url, '--json')).stdout) as Asked
     expect(total.flows).toBe(5)
+  })
+
+  it('says what is not there whole, and what is not rolled up', async () => {
+    const { stderr } = await run('--clickhouse', server.url)
+    expect(stderr).toContain(
+      'note: 1 hour (2026-01-15T11) not there whole (loading, or cut off), and not in this answer',
+    )
+  })
+
+  it('loads an hour again after another word on it, whatever the clock says', async () => {
+    await run('load', folder.path, '--clickhouse', server.url)
+    const again = await run('load', folder.path, '--clickhouse', server.url)
+    expect(again.stdout).toBe('0 hours loaded, 0 rows; 3 were there already\n')
+    const { stderr } = await run('--clickhouse', server.url, '--by', 'dst_country')
+    expect(stderr).toContain('note: 1 hour (2026-01-15T11) not rolled up yet, and not in this answer')
+  })
+
+  it('takes a range of many addresses', async () => {
+    const many = Array.from({ length: 30_000 }, (_, i) => `10.20.${i >> 8}.${i & 255}`)
+    const argv = ['--clickhouse', server.url, '--where', `src_addr=${many.join(',')}`, '--json']
+    expect((JSON.parse((await run(...argv)).stdout) as Asked).total.flows).toBe(0)
   })
 
   it('is told clearly when the server refuses or is not there', async () => {
@@ -252,6 +324,15 @@ describeWith('clickhouse-server', 'a question to ClickHouse', () => {
       /ClickHouse refuses: .*nowhere/,
     )
     await expect(run('--clickhouse', 'http://127.0.0.1:1')).rejects.toThrow('cannot be reached')
+    await server.query('CREATE DATABASE empty')
+    await expect(run('--clickhouse', server.url, '--database', 'empty')).rejects.toThrow(
+      'nothing was loaded into',
+    )
+    await expect(run('--clickhouse', 'http://u:50%@127.0.0.1:1')).rejects.toThrow('a % that begins nothing')
+    await expect(run('--clickhouse', 'ftp://user:secret@x')).rejects.toThrow(/^(?!.*secret)/)
+    await expect(run('load', folder.path, '--clickhouse', server.url, '--by', 'hour')).rejects.toThrow(
+      'takes no --by',
+    )
     await expect(run('--clickhouse', server.url, '--database', 'a;b')).rejects.toThrow(
       'is no name of a database',
     )

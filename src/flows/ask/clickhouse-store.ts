@@ -2,6 +2,7 @@
  * Questions to ClickHouse, for fleets of collectors. Hours are loaded whole: one partition each, which counts in answers
  * only when all of it is there. In SQL that version 18.16 knows, which Debian has.
  */
+import { z } from 'zod'
 import { HoldfastError } from '../../core/errors.ts'
 import type { Answer, FlowStore, Layer, Sums } from './question.ts'
 import { beginOf, type Dialect, keySql, sumsSql, whereSql } from './sql.ts'
@@ -62,7 +63,8 @@ export async function createTables(send: ClickHouse): Promise<void> {
     await send(`CREATE TABLE IF NOT EXISTS ${tableOf[layer]} (collector String, loaded_hour Int32, ${list.join(', ')})
       ENGINE = MergeTree() PARTITION BY (collector, loaded_hour) ORDER BY (src_addr, ${beginOf[layer]})`)
   }
-  await send(`CREATE TABLE IF NOT EXISTS ${loads} (layer String, collector String, loaded_hour Int32, files String, at UInt64)
+  await send(`CREATE TABLE IF NOT EXISTS ${loads}
+    (layer String, collector String, loaded_hour Int32, files String, through UInt64, at UInt64)
     ENGINE = MergeTree() ORDER BY (layer, collector, loaded_hour, at)`)
 }
 
@@ -71,17 +73,25 @@ export type LoadedHour = {
   readonly collector: string
   /** Since 1970; 0 for what lies in no hour of its own. */
   readonly hour: number
-  /** Says which files it was made of. */
+  /** Says which files it was made of; empty while it is being loaded, or when that was cut off. */
   readonly files: string
+  /** The last segment in it. */
+  readonly through: number
 }
 
-/** What each hour was loaded from, by `layer collector hour`. Empty for one whose loading was cut off. */
-export async function loadedHours(send: ClickHouse): Promise<Map<string, string>> {
+/** The newest word on each hour. */
+export async function loadedHours(send: ClickHouse): Promise<readonly LoadedHour[]> {
   const { data } = parsed(
-    await send(`SELECT layer, collector, loaded_hour, argMax(files, at) AS files FROM ${loads}
-      GROUP BY layer, collector, loaded_hour FORMAT JSON`),
+    await send(`SELECT layer, collector, loaded_hour, argMax(files, at) AS files, argMax(through, at) AS through
+      FROM ${loads} GROUP BY layer, collector, loaded_hour FORMAT JSON`),
   )
-  return new Map(data.map(row => [`${row.layer} ${row.collector} ${row.loaded_hour}`, String(row.files)]))
+  return data.map(row => ({
+    layer: row.layer === 'rollup' ? 'rollup' : 'raw',
+    collector: String(row.collector),
+    hour: Number(row.loaded_hour),
+    files: String(row.files),
+    through: Number(row.through),
+  }))
 }
 
 /** Replaces an hour by these rows, `count` of them: CSV of collector, hour and the columns of the layer. */
@@ -90,15 +100,17 @@ export async function loadHour(
   loaded: LoadedHour,
   rows: AsyncIterable<Uint8Array>,
   count: number,
-  nowUnixMs: number,
 ): Promise<void> {
-  const { layer, collector, hour, files } = loaded
+  const { layer, collector, hour, files, through } = loaded
   const table = tableOf[layer]
-  const note = (text: string, at: number) =>
+  // A clock may be set back, and the newest word must be the last one.
+  const { data: newest } = parsed(await send(`SELECT max(at) AS at FROM ${loads} FORMAT JSON`))
+  const at = Number(newest[0]?.at ?? 0) + 1
+  const note = (text: string, number: number) =>
     send(
-      `INSERT INTO ${loads} VALUES (${quoted(layer)}, ${quoted(collector)}, ${hour}, ${quoted(text)}, ${at})`,
+      `INSERT INTO ${loads} VALUES (${quoted(layer)}, ${quoted(collector)}, ${hour}, ${quoted(text)}, ${through}, ${number})`,
     )
-  await note('', nowUnixMs)
+  await note('', at)
   await send(`ALTER TABLE ${table} DROP PARTITION (${quoted(collector)}, ${hour})`)
   const names = ['collector', 'loaded_hour', ...columnsOf(layer)].map(name => `"${name}"`)
   await send(`INSERT INTO ${table} (${names.join(', ')}) FORMAT CSV`, rows)
@@ -109,14 +121,16 @@ export async function loadHour(
   )
   const there = Number(data[0]?.count)
   if (there !== count)
-    throw new HoldfastError(
-      'bad-input',
-      `ClickHouse has ${there} rows of an hour of ${count}: is somebody else loading it?`,
-    )
-  await note(files, nowUnixMs + 1)
+    throw bad(`ClickHouse has ${there} rows of an hour of ${count}: is somebody else loading it?`)
+  await note(files, at + 1)
 }
 
-export function openClickHouseStore(send: ClickHouse): FlowStore {
+/** Throws `bad-input` when nothing was ever loaded there. */
+export async function openClickHouseStore(send: ClickHouse): Promise<FlowStore> {
+  const { data: tables } = parsed(await send(`EXISTS TABLE ${loads} FORMAT JSON`))
+  if (Number(tables[0]?.result) !== 1)
+    throw bad('nothing was loaded into this database: holdfast flows load FOLDER --clickhouse URL')
+
   const whole = (layer: Layer) => `(collector, loaded_hour) IN (SELECT collector, loaded_hour FROM
     (SELECT collector, loaded_hour, argMax(files, at) AS files FROM ${loads} WHERE layer = '${layer}'
      GROUP BY collector, loaded_hour) WHERE files != '')`
@@ -157,22 +171,33 @@ export function openClickHouseStore(send: ClickHouse): FlowStore {
       const text = await send(`SELECT DISTINCT ${field} FROM ${tableOf[layer]}${where} FORMAT TabSeparated`)
       return text.split('\n').filter(line => line !== '')
     },
+    async hours() {
+      const held = await loadedHours(send)
+      return held.map(({ layer, collector, hour, files, through }) => ({
+        ...{ layer, collector, through, isPartial: files === '' },
+        hour: hour === 0 ? null : hour,
+      }))
+    },
     async [Symbol.asyncDispose]() {},
   }
 }
 
-type JsonAnswer = {
-  readonly data: readonly Readonly<Record<string, unknown>>[]
-  readonly totals?: Readonly<Record<string, unknown>>
-  readonly rows_before_limit_at_least?: number
-}
+const answerSchema = z.object({
+  data: z.array(z.record(z.string(), z.unknown())),
+  totals: z.record(z.string(), z.unknown()).optional(),
+  rows_before_limit_at_least: z.number().optional(),
+})
 
-function parsed(text: string): JsonAnswer {
+function parsed(text: string): z.infer<typeof answerSchema> {
+  let value: unknown
   try {
-    return JSON.parse(text) as JsonAnswer
+    value = JSON.parse(text)
   } catch {
-    throw new HoldfastError('bad-input', `ClickHouse answered what is no JSON: ${text.slice(0, 200)}`)
+    throw bad('what answers there is no ClickHouse: its answer is no JSON')
   }
+  const answer = answerSchema.safeParse(value)
+  if (!answer.success) throw bad('what answers there is no ClickHouse: its answer has no rows')
+  return answer.data
 }
 
 function sumsOf(row: Readonly<Record<string, unknown>>): Sums {
@@ -184,6 +209,10 @@ function keyOf(field: string, value: unknown): string | number | null {
   if (value === '' || value === null || value === undefined || (field === 'dst_asn' && Number(value) === 0))
     return null
   return typeof value === 'number' ? value : String(value)
+}
+
+function bad(message: string): HoldfastError {
+  return new HoldfastError('bad-input', message)
 }
 
 const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`

@@ -23,14 +23,14 @@ const selects = {
 
 export type LoadCounts = { readonly hours: number; readonly rows: number; readonly unchanged: number }
 
-export async function loadCollected(
-  send: ClickHouse,
-  duck: Duck,
-  collected: Collected,
-  now: () => number,
-): Promise<LoadCounts> {
+export async function loadCollected(send: ClickHouse, duck: Duck, collected: Collected): Promise<LoadCounts> {
   await createTables(send)
-  const loaded = await loadedHours(send)
+  const loaded = new Map(
+    (await loadedHours(send)).map(({ layer, collector, hour, files }) => [
+      `${layer} ${collector} ${hour}`,
+      files,
+    ]),
+  )
   const work = await mkdtemp(join(tmpdir(), 'holdfast-load-'))
   const counts = { hours: 0, rows: 0, unchanged: 0 }
   try {
@@ -47,8 +47,9 @@ export async function loadCollected(
           `COPY (SELECT ${sqlText(collected.name)}, ${hour}, ${selects[layer]} FROM ${parquetFiles(part.paths)}) TO ${sqlText(path)} (FORMAT csv, HEADER false)`,
         )
         const rows = Number(written!.Count)
-        const target = { layer, collector: collected.name, hour, files }
-        await loadHour(send, target, createReadStream(path), rows, now())
+        const { through } = part
+        const target = { layer, collector: collected.name, hour, files, through }
+        await loadHour(send, target, createReadStream(path), rows)
         counts.hours += 1
         counts.rows += rows
       }

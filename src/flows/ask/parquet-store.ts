@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { type Hour, hourMs } from '../collect/folder.ts'
 import type { Duck } from '../engine/duck.ts'
 import { parquetFiles } from '../engine/parquet-files.ts'
+import { type Collected, storedHours } from './collected.ts'
 import type { Answer, FlowStore, Layer, Question } from './question.ts'
 import { beginOf, type Dialect, keySql, sumsSql, whereSql } from './sql.ts'
 
-export type StoredFile = { readonly path: string; readonly hour: Hour }
-type Files = Readonly<Record<Layer, readonly StoredFile[]>>
+type StoredFile = { readonly path: string; readonly hour: Hour }
 
 const formats = { hour: '%Y-%m-%dT%H:00Z', day: '%Y-%m-%d' }
 const moment = (unixMs: number) => `make_timestamp(${Math.round(unixMs * 1000)})`
@@ -26,7 +26,7 @@ const dialect: Dialect = {
 const mostAttempts = 5
 
 /** Takes `duck` over. `list` is asked again when a collector has merged files away under a question. */
-export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowStore {
+export function openParquetStore(duck: Duck, list: () => Promise<readonly Collected[]>): FlowStore {
   const nothing: Answer = { rows: [], total: { bytes: 0, packets: 0, flows: 0 }, groups: 0, exporters: 0 }
 
   const withFiles = async <Found>(
@@ -35,7 +35,7 @@ export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowSt
     ask: (files: readonly StoredFile[]) => Promise<Found>,
   ) => {
     for (let attempt = 1; ; attempt++) {
-      const files = (await list())[layer].filter(({ hour }) => mayHold(hour, question))
+      const files = filesOf(await list(), layer).filter(({ hour }) => mayHold(hour, question))
       try {
         return await ask(files)
       } catch (error) {
@@ -58,8 +58,15 @@ export function openParquetStore(duck: Duck, list: () => Promise<Files>): FlowSt
         for await (const batch of duck.texts(sql)) for (const [text] of batch) found.push(text)
         return found
       }),
+    hours: async () => (await list()).flatMap(storedHours),
     [Symbol.asyncDispose]: () => duck[Symbol.asyncDispose](),
   }
+}
+
+function filesOf(collected: readonly Collected[], layer: Layer): StoredFile[] {
+  return collected.flatMap(one =>
+    one[layer].flatMap(({ hour, paths }) => paths.map(path => ({ path, hour }))),
+  )
 }
 
 /** What lies in no hour of its own may begin at any time. */

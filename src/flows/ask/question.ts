@@ -57,6 +57,19 @@ export type FlowStore = AsyncDisposable & {
   readonly ask: (question: Question, layer: Layer) => Promise<Answer>
   /** Every different value of an address field in that time. */
   readonly addresses: (field: Field, question: Question, layer: Layer) => Promise<readonly string[]>
+  /** Which hours it has, so that it can be said what an answer lacks. */
+  readonly hours: () => Promise<readonly StoredHour[]>
+}
+
+export type StoredHour = {
+  readonly collector: string
+  readonly layer: Layer
+  /** Since 1970; `null` for what lies in no hour of its own. */
+  readonly hour: number | null
+  /** The last segment in it. */
+  readonly through: number
+  /** It is being brought there, or was cut off. */
+  readonly isPartial: boolean
 }
 
 /** The layer that has every field that is named. Throws `bad-input` when none has. */
@@ -91,11 +104,38 @@ export function spelling(field: Field, text: string): string {
       : kind === 'number'
         ? /^\d{1,10}$/.test(value)
         : kind === 'port'
-          ? /^\d{1,5}(?:-\d{1,5})?$/.test(value)
+          ? isPorts(value)
           : kind === 'text' && /^[\w.:/-]{1,64}$/.test(value)
   if (!isRight) throw bad(`${field} is never "${text}"`)
   if (field === 'dst_country') return value.toUpperCase()
   return kind === 'address' ? (canonicalAddress(value) ?? value) : value
+}
+
+const largestPort = 65_535
+
+function isPorts(text: string): boolean {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text)
+  if (match === null) return false
+  const [from, to] = [Number(match[1]), Number(match[2] ?? match[1])]
+  return from <= to && to <= largestPort
+}
+
+/** How roll-ups spell the ports that a connection's own side chooses. */
+const portRanges = ['1024-49151', '49152-65535']
+
+/** Throws `bad-input` for a condition that no row of this layer can meet by its spelling alone. */
+export function checkLayer({ where }: Question, layer: Layer): void {
+  if (layer === 'raw') return
+  for (const { field, values } of where)
+    for (const value of values)
+      if (
+        fields[field].kind === 'port' &&
+        (Number(value) >= 1024 || value.includes('-')) &&
+        !portRanges.includes(value)
+      )
+        throw bad(
+          `in ${words.rollup} ports from 1024 on are ${portRanges.join(' and ')}, so ${field} is never ${value}`,
+        )
 }
 
 const mostAddresses = 50_000

@@ -27,11 +27,19 @@ export function whereSql(dialect: Dialect, question: Question, layer: Layer): st
   const conditions = [
     ...(fromUnixMs === null ? [] : [`${begin} >= ${dialect.moment(fromUnixMs)}`]),
     ...(untilUnixMs === null ? [] : [`${begin} < ${dialect.moment(untilUnixMs)}`]),
-    ...where.map(({ field, values }) => {
-      const isNumber = fields[field].kind === 'number' || (fields[field].kind === 'port' && layer === 'raw')
-      const literals = values.map(value => (isNumber ? value : `'${value}'`))
-      return literals.length === 0 ? '1 = 0' : `${field} IN (${literals.join(', ')})`
-    }),
+    ...where.map(({ field, values }) => oneOfSql(field, values, layer)),
   ]
   return conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+}
+
+/** Values are what `spelling` let pass: none can end its literal. */
+function oneOfSql(field: Field, values: readonly string[], layer: Layer): string {
+  const { kind } = fields[field]
+  const isNumber = kind === 'number' || (kind === 'port' && layer === 'raw')
+  const ranges = isNumber ? values.filter(value => value.includes('-')) : []
+  const single = values.filter(value => !ranges.includes(value))
+  const parts = ranges.map(range => `${field} BETWEEN ${range.replace('-', ' AND ')}`)
+  if (single.length > 0)
+    parts.push(`${field} IN (${single.map(value => (isNumber ? value : `'${value}'`)).join(', ')})`)
+  return parts.length === 0 ? '1 = 0' : `(${parts.join(' OR ')})`
 }

@@ -1,5 +1,6 @@
 import type { Comparison } from './compare.ts'
 import { plural } from './findings.ts'
+import { plain } from './plain-text.ts'
 import type { AuditReport, ServerReport } from './report-types.ts'
 import { nameLines, serviceLines } from './terminal-services.ts'
 import { humanBytes, humanCount, placeName } from './units.ts'
@@ -138,9 +139,4 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
   if (used.length > 0)
     lines.push(`Places by ${used.map(({ name, date }) => `${name} of ${date}`).join(', ')}.`)
   return lines
-}
-
-/** Without control characters, escape sequences among them, and without marks that turn the direction of text. */
-function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\uFFFD')
 }

@@ -1,0 +1,4 @@
+/** Without control characters, escape sequences among them, and without marks that turn the direction of text. */
+export function plain(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\uFFFD')
+}
