@@ -1,4 +1,6 @@
+import { createSocket } from 'node:dgram'
 import { writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { statusOf } from '../../../src/flows/collect/status-report.ts'
@@ -13,6 +15,7 @@ import {
   storedLines,
   templateSet,
   templateSetV9,
+  until,
   v9Data,
 } from '../../support/collector.ts'
 import { ipfix, netflowV9, u } from '../../support/export-messages.ts'
@@ -22,6 +25,8 @@ import { flowSample, sflow } from '../../support/sflow-messages.ts'
 const folders = new AsyncDisposableStack()
 afterAll(() => folders.disposeAsync())
 const folder = () => folders.use(collectorFolder()).path
+
+const hasIpv6 = (networkInterfaces().lo ?? []).some(({ family }) => family === 'IPv6')
 
 const listen = [
   { host: '127.0.0.1', port: 0 },
@@ -134,6 +139,25 @@ describe('a collector', () => {
     await collector.stop()
     expect(await storedLines(path)).toEqual([lineOf(1)])
     expect((await statusOf(path, exportedUnixMs)).stored.raw).toEqual([])
+  })
+
+  it.skipIf(!hasIpv6)('receives over IPv6, and from IPv4 at the same socket', async () => {
+    const path = folder()
+    const collector = await collectInto(path, { listen: [{ host: '::', port: 0 }] })
+    const socket = createSocket('udp6')
+    const { port } = collector.listening[0]!
+    for (const datagram of [ipfix(0, 1, templateSet), ipfixData(0, 1)])
+      await new Promise<void>(done => socket.send(datagram, port, '::1', () => done()))
+    socket.close()
+    await until(() => collector.counts().received === 2)
+    await deliver(collector, [ipfix(0, 1, templateSet), ipfixData(0, 2)])
+    await collector.stop()
+    const { exporters, lost } = await statusOf(path, exportedUnixMs)
+    expect(exporters.map(({ exporter, records }) => [exporter, records])).toEqual([
+      ['::1', 1],
+      ['127.0.0.1', 1],
+    ])
+    expect(lost.kernelDrops).toBe(0)
   })
 
   it('has its folder to itself', async () => {
