@@ -71,6 +71,7 @@ const { report } = await auditFlows({
     expected: null,
     canaries: null,
     services: [],
+    mapping: null,
     statements: [],
     home: 'IN',
   },

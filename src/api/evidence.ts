@@ -14,7 +14,11 @@ const schema = z.strictObject({
   files: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(200),
+        name: z
+          .string()
+          .min(1)
+          .max(200)
+          .refine(isPlain, 'must be text without control characters and half characters'),
         sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits'),
         bytes: z.int().min(0),
       }),
@@ -22,6 +26,10 @@ const schema = z.strictObject({
     .min(1)
     .max(1000),
 })
+
+function isPlain(name: string): boolean {
+  return name.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(name)
+}
 
 export function evidenceRoutes(regions: ReadonlyMap<RegionId, EvidenceRegion>): ApiRoute[] {
   return [

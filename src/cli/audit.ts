@@ -104,7 +104,8 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
             text: textOf(options.services[i]!, content),
           })),
         )
-  const mapping = options.csvMap === null ? null : await readMapping(options.csvMap)
+  const mappingFile = options.csvMap === null ? null : await readInputFile(options.csvMap)
+  const mapping = mappingFile === null ? null : mappingOf(options.csvMap!, mappingFile.content)
   const signer = options.sign === null ? null : await loadSigner(options.sign, options.signer)
   const { books, statements, trusts } = await verifiedBooks(options, io.env)
   const entries = distinctEntries(books)
@@ -127,6 +128,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       expected: expectedFile?.input ?? null,
       canaries: canaryFile?.input ?? null,
       services: serviceFiles.map(({ input }) => input),
+      mapping: mappingFile?.input ?? null,
       statements,
       home: options.home,
     },
@@ -181,8 +183,7 @@ async function flowInputs(paths: readonly string[]): Promise<{ flows: FlowSource
   return { flows, accounts }
 }
 
-async function readMapping(path: string): Promise<CsvMapping> {
-  const { content } = await readInputFile(path)
+function mappingOf(path: string, content: Uint8Array): CsvMapping {
   try {
     return parseCsvMapping(textOf(path, content))
   } catch (error) {

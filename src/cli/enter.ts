@@ -8,8 +8,10 @@ import { basename } from 'node:path'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { distinctEntries } from '../flows/reconcile/books.ts'
 import { enteredFiles } from '../flows/reconcile/entered-files.ts'
+import { plain } from '../flows/report/plain-text.ts'
 import { orderApi } from './api-client.ts'
 import { loadCredentials } from './customer-folder.ts'
+import { statOf } from './input-file.ts'
 import { type CommandIo, type ExitCode, UsageError } from './io.ts'
 import { parseOptions } from './options.ts'
 import { folderOf, whoseOptions } from './user.ts'
@@ -34,6 +36,8 @@ export async function enterCommand(argv: string[], io: CommandIo): Promise<ExitC
     throw new UsageError(`name the files to enter, at most ${mostFiles}`)
   const files: FileHash[] = []
   for (const path of positionals) files.push(await hashOf(path))
+  if (values.trust !== undefined && values.check === undefined)
+    throw new UsageError('--trust belongs to --check')
   if (values.check !== undefined)
     return await check(
       files,
@@ -61,10 +65,7 @@ async function check(
   io: CommandIo,
 ): Promise<ExitCode> {
   const entries = distinctEntries((await verifiedBooks(books, io.env)).books)
-  const found = enteredFiles(
-    entries,
-    files.map(({ sha256 }) => sha256),
-  )
+  const found = enteredFiles(entries, files).filter(({ isSame }) => isSame)
   const rows = files.map(file => ({
     ...file,
     entered: found.find(({ sha256 }) => sha256 === file.sha256) ?? null,
@@ -79,6 +80,8 @@ async function check(
 }
 
 async function hashOf(path: string): Promise<FileHash> {
+  const found = await statOf(path)
+  if (found.isDirectory()) throw new HoldfastError('bad-input', `${path} is a folder: name a file`)
   const hash = createHash('sha256')
   let bytes = 0
   try {
@@ -89,5 +92,17 @@ async function hashOf(path: string): Promise<FileHash> {
   } catch (error) {
     throw new HoldfastError('bad-input', `${path}: ${messageOf(error)}`)
   }
-  return { name: basename(path).slice(0, 200), sha256: hash.digest('hex'), bytes }
+  return { name: nameOf(path), sha256: hash.digest('hex'), bytes }
+}
+
+const longestName = 200
+
+/** The file's own name as it may stand in an entry, cut between characters. */
+function nameOf(path: string): string {
+  let name = ''
+  for (const character of plain(basename(path).toWellFormed())) {
+    if (name.length + character.length > longestName) break
+    name += character
+  }
+  return name
 }

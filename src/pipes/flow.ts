@@ -135,7 +135,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     servers,
     services: found.services?.report(attributed.names) ?? null,
     coverage,
-    inputs: { flows, ...sources.inputs, entered: enteredFiles(entries, hashesOf(flows, sources.inputs)) },
+    inputs: { flows, ...sources.inputs, entered: enteredFiles(entries, filesOf(flows, sources.inputs)) },
     databases,
     method,
     comparison: sources.earlier == null ? null : compareReports({ coverage, servers }, sources.earlier),
@@ -143,10 +143,11 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
   return { report, evidence }
 }
 
-function hashesOf(flows: readonly ReadInput[], inputs: AuditSources['inputs']): string[] {
-  const { inventory, places, ranges, expected, canaries, services } = inputs
-  const files = [...flows, inventory, places, ...ranges, expected, canaries, ...services]
-  return files.flatMap(file => (file === null ? [] : [file.sha256]))
+function filesOf(flows: readonly ReadInput[], inputs: AuditSources['inputs']) {
+  const { inventory, places, ranges, expected, canaries, services, mapping } = inputs
+  return [...flows, inventory, places, ...ranges, expected, canaries, ...services, mapping].filter(
+    file => file !== null,
+  )
 }
 
 /** The records' time; without records, no time at all. */

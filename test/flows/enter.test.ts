@@ -90,11 +90,47 @@ describe('files that are entered', () => {
       expect.objectContaining({ sha256: report.inputs.inventory.sha256, region: 'in-mumbai' }),
     ])
     expect((await run(auditCommand, ...argv)).stdout).toContain(
-      'inventory.csv is as in-mumbai entered it on 20',
+      'inventory.csv is as it was entered in in-mumbai on 20',
     )
     const page = file('report.html')
     await run(auditCommand, ...argv, '--html', page)
     expect(readFileSync(page, 'utf8')).toContain('as entered in in-mumbai on 20')
+  })
+
+  it('are missed by an audit that goes by others of their names', async () => {
+    const flows = file('eni.log')
+    const changed = `cidr,server,country\n${ends.indianServer},app-1,IN\n10.9.9.9,forgotten,IN\n`
+    const argv = [flows, '--servers', file('inventory.csv', changed), '--statement', statement]
+    const report = JSON.parse((await run(auditCommand, ...argv, '--json')).stdout) as AuditReport
+    expect(report.inputs.entered).toEqual([
+      expect.objectContaining({ name: 'inventory.csv', isSame: false, region: 'in-mumbai' }),
+    ])
+    expect((await run(auditCommand, ...argv)).stdout).toContain(
+      'inventory.csv IS NOT the file of this name that was entered in in-mumbai on 20',
+    )
+  })
+
+  it('have names that a terminal and a ledger can bear', async () => {
+    const odd = file(`${'a'.repeat(199)}\u{1f600}`, 'x')
+    const { stdout } = await run(
+      enterCommand,
+      odd,
+      file('\u001b[31m', 'y'),
+      '--region',
+      'in-mumbai',
+      '--json',
+    )
+    const names = (JSON.parse(stdout) as { files: { name: string }[] }).files.map(({ name }) => name)
+    expect(names).toEqual(['a'.repeat(199), '\ufffd[31m'])
+    const { api, apiToken } = acme.credentials
+    for (const name of ['\ud83d', 'a\nb', '']) {
+      const response = await fetch(`${api}/api/v1/evidence`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${apiToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ region: 'in-mumbai', files: [{ name, sha256: '0'.repeat(64), bytes: 1 }] }),
+      })
+      expect(response.status).toBe(400)
+    }
   })
 
   it('are refused when they are none', async () => {
@@ -102,6 +138,8 @@ describe('files that are entered', () => {
     await expect(run(enterCommand, file('marks.yaml'), '--region', 'nowhere')).rejects.toThrow(
       'there is no region nowhere',
     )
+    await expect(run(enterCommand, app.folder)).rejects.toThrow('is a folder')
+    await expect(run(enterCommand, file('marks.yaml'), '--trust', 'x')).rejects.toThrow('--trust belongs')
     await expect(run(enterCommand)).rejects.toThrow('name the files')
   })
 })

@@ -42,6 +42,7 @@ export async function auditFleet(
       expected: null,
       canaries: null,
       services: [],
+      mapping: null,
       statements: [],
       home: 'IN',
     },

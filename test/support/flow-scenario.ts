@@ -158,6 +158,7 @@ export async function auditScenario(options: {
       expected: null,
       canaries: null,
       services: [],
+      mapping: null,
       statements: [],
       home: 'IN',
     },

@@ -15,7 +15,7 @@ export function parseCsvTable(name: string, text: string, required: readonly str
     if (raw.trim() === '' || raw.startsWith('#')) continue
     const line = index + 1
     const cells = splitRow(raw)
-    if (cells === null) throw new HoldfastError('bad-input', `${name}:${line}: a quote is not closed`)
+    if (typeof cells === 'string') throw new HoldfastError('bad-input', `${name}:${line}: ${cells}`)
     if (header === null) {
       const columns: ReadonlyMap<string, number> = new Map(cells.map((cell, i) => [cell.toLowerCase(), i]))
       header = new Map(columns)
@@ -42,7 +42,8 @@ export function parseCsvTable(name: string, text: string, required: readonly str
   return rows
 }
 
-function splitRow(line: string): string[] | null {
+/** The cells, or what is wrong with the quotes. */
+function splitRow(line: string): string[] | string {
   const cells: string[] = []
   let at = 0
   for (;;) {
@@ -51,7 +52,7 @@ function splitRow(line: string): string[] | null {
       let from = at + 1
       for (;;) {
         const end = line.indexOf('"', from)
-        if (end < 0) return null
+        if (end < 0) return 'a quote is not closed'
         cell += line.slice(from, end)
         at = end + 1
         if (line[at] !== '"') break
@@ -59,6 +60,8 @@ function splitRow(line: string): string[] | null {
         from = at + 1
       }
       const comma = line.indexOf(',', at)
+      if (line.slice(at, comma < 0 ? line.length : comma).trim() !== '')
+        return 'something stands between a closed quote and the comma'
       cells.push(cell.trim())
       if (comma < 0) return cells
       at = comma + 1

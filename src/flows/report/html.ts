@@ -91,7 +91,7 @@ function coverageSection(coverage: Coverage): Markup {
       : []),
     ...(coverage.toUnplacedPrivate.ipBytes > 0
       ? [
-          `${humanBytes(coverage.toUnplacedPrivate.ipBytes)} to private addresses that neither the inventory nor an override places (most: ${coverage.toUnplacedPrivate.servers.map(({ server, ipBytes }) => `${server} ${humanBytes(ipBytes)}`).join(', ')}): a line of one’s own into another country would not show`,
+          `${humanBytes(coverage.toUnplacedPrivate.ipBytes)} to private, link-local, multicast and loopback addresses that neither the inventory nor an override places (most: ${coverage.toUnplacedPrivate.servers.map(({ server, ipBytes }) => `${server} ${humanBytes(ipBytes)}`).join(', ')}): a line of one’s own into another country would not show`,
         ]
       : []),
     ...(coverage.silentServers.length > 0
@@ -133,6 +133,7 @@ function inputSection(inputs: Inputs): Markup {
     ...inputs.ranges.flatMap(input => fileRow('Provider’s ranges', input)),
     ...fileRow('Marks', inputs.expected),
     ...inputs.services.flatMap(input => fileRow('Services', input)),
+    ...fileRow('Mapping of columns', inputs.mapping),
     ...fileRow('Reads made on purpose', inputs.canaries),
     ...inputs.statements.map(({ name, region, entries, sha256 }) => ({
       kind: 'Statement',
@@ -153,9 +154,9 @@ ${inputs.statements.length === 0 ? markup`<p>No statement was given, so nothing 
 
 function enteredText({ entered }: Inputs, hash: string): Markup | null {
   const found = entered.find(({ sha256 }) => sha256 === hash)
-  return found === undefined
-    ? null
-    : markup`<small>as entered in ${found.region} on ${minute(found.time)} UTC, ${found.entry}</small>`
+  if (found === undefined) return null
+  const what = found.isSame ? 'as entered' : 'NOT the file of this name that was entered'
+  return markup`<small>${what} in ${found.region} on ${minute(found.time)} UTC, ${found.entry}</small>`
 }
 
 function minute(isoTime: string): string {

@@ -184,7 +184,7 @@ export type Coverage = {
   /** Sources that the inventory does not hold. */
   readonly outsideInventory: { readonly records: number; readonly ipBytes: number }
   /**
-   * Sent to private addresses that neither inventory nor overrides place: never abroad, and blind to a line of one's own
+   * Sent to private, link-local, multicast and loopback addresses that neither inventory nor overrides place: never abroad, and blind to a line of one's own
    * into another country. `servers`: the largest senders.
    */
   readonly toUnplacedPrivate: {
@@ -228,7 +228,9 @@ export type Inputs = {
   /** Lists of services. */
   readonly services: readonly FileInput[]
   readonly statements: readonly StatementInput[]
-  /** Of all these files those whose hashes stand in the books, so that they are what they were then. */
+  /** How a table of one's own was read. */
+  readonly mapping: FileInput | null
+  /** Of all these files those that stand in the books, by hash: what they were then; or by name alone: another one. */
   readonly entered: readonly EnteredFile[]
   readonly home: string | null
 }

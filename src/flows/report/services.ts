@@ -25,7 +25,7 @@ type Group = {
  */
 export function createServices() {
   const tags = new Map<string, Group>()
-  const services = new Map<string, { readonly group: Group; readonly tags: readonly string[] }>()
+  const services = new Map<string, { readonly group: Group; readonly tags: Set<string> }>()
   const bySource = new Map<NameSource, number>()
   let namedBytes = 0
   return {
@@ -42,8 +42,9 @@ export function createServices() {
       let known = services.get(named.service)
       if (known === undefined) {
         if (services.size >= mostServices) return
-        services.set(named.service, (known = { group: createGroup(), tags: named.tags }))
+        services.set(named.service, (known = { group: createGroup(), tags: new Set() }))
       }
+      for (const tag of named.tags) known.tags.add(tag)
       addTo(known.group, server, connection, named, named.name)
     },
     report: (pages: NamePages): ServicesReport => ({
@@ -56,7 +57,7 @@ export function createServices() {
         .sort((a, b) => b.bytes - a.bytes || (a.tag < b.tag ? -1 : 1)),
       byService: [...services]
         .map(([service, { group, tags: its }]) => ({
-          ...{ service, tags: its, ...sumsOf(group), names: [...group.members].sort() },
+          ...{ service, tags: [...its].sort(), ...sumsOf(group), names: [...group.members].sort() },
         }))
         .sort((a, b) => b.bytes - a.bytes || (a.service < b.service ? -1 : 1)),
       namesForgotten: pages.forgotten,

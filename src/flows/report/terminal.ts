@@ -126,11 +126,13 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
     const most = servers
       .map(({ server, ipBytes: bytes }) => `${plain(server)} ${humanBytes(bytes)}`)
       .join(', ')
-    lines.push(`  to private addresses that nobody places: ${humanBytes(ipBytes)} (most: ${most})`)
+    lines.push(
+      `  to private and other local addresses that nobody places: ${humanBytes(ipBytes)} (most: ${most})`,
+    )
   }
-  for (const { sha256, region, time } of inputs.entered) {
-    const { name } = [inputs.inventory, inputs.expected].find(file => file?.sha256 === sha256) ?? {}
-    if (name !== undefined) lines.push(`  ${plain(name)} is as ${plain(region)} entered it on ${plain(time)}`)
+  for (const { name, region, time, isSame } of inputs.entered) {
+    const what = isSame ? 'is as it was entered' : 'IS NOT the file of this name that was entered'
+    lines.push(`  ${plain(name)} ${what} in ${plain(region)} on ${plain(time)}`)
   }
   if (coverage.silentServers.length > 0) {
     lines.push(`  no record of: ${coverage.silentServers.slice(0, 20).map(plain).join(', ')}`)
