@@ -1,10 +1,11 @@
 /** Flow records in Parquet, as clouds and people store them. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { textOfWords } from '../../src/flows/address-words.ts'
+import { type CsvMapping, parseCsvMapping } from '../../src/flows/decode/csv-mapping.ts'
 import type { ReadInput } from '../../src/flows/decode/read-input.ts'
 import { isParquet, readParquet } from '../../src/flows/engine/parquet.ts'
 import { createObserverBook } from '../../src/flows/observer.ts'
@@ -22,9 +23,9 @@ async function write(name: string, sql: string): Promise<string> {
   return path
 }
 
-async function read(path: string) {
+async function read(path: string, mapping: CsvMapping | null = null) {
   const observers = createObserverBook()
-  const reading = readParquet('x.parquet', path, null, observers, { memoryMiB: 200, threads: 1 })
+  const reading = readParquet('x.parquet', path, mapping, observers, { memoryMiB: 200, threads: 1 })
   const records: object[] = []
   for (;;) {
     const step = await reading.next()
@@ -138,6 +139,96 @@ describe('Parquet', () => {
     ])
   })
 
+  it('takes no time that there cannot be for an end, a start or a duration', async () => {
+    const start = 1_768_471_200_000
+    const row = (bytes: number, times: string) =>
+      `SELECT ${bytes} AS bytes, '10.0.0.1' AS sa, '9.9.9.9' AS da, 1 AS packets, ${times}`
+    const until = async (name: string, ...rows: readonly string[]) => {
+      const { records } = await read(await write(`${name}.parquet`, rows.join(' UNION ALL ')))
+      return (records as { ipBytes: number; from: number; until: number }[])
+        .toSorted((a, b) => a.ipBytes - b.ipBytes)
+        .map(record => [record.from - start, record.until - start])
+    }
+    const end = (value: string) => `1768471200::DOUBLE AS first, ${value}::DOUBLE AS last`
+    expect(
+      await until(
+        'ends',
+        row(1, end('1768471260')),
+        row(2, end(`'nan'`)),
+        row(3, end(`'inf'`)),
+        row(4, end('1e300')),
+        row(5, end('0')),
+        row(6, end('1768471100')),
+        row(7, end('-1')),
+        row(8, '0::DOUBLE AS first, 1768471260::DOUBLE AS last'),
+      ),
+    ).toEqual([[0, 60_000], ...Array.from({ length: 6 }, () => [0, 0]), [60_000, 60_000]])
+    const whole = (first: string, last: string) => `${first}::BIGINT AS first, ${last}::BIGINT AS last`
+    expect(
+      await until(
+        'whole',
+        row(1, whole('1768471200', '1768471260')),
+        row(2, whole('1768471200', '0')),
+        row(3, whole('1768471200', '9e18')),
+        row(4, whole('0', '1768471260')),
+      ),
+    ).toEqual([
+      [0, 60_000],
+      [0, 0],
+      [0, Number(9_000_000_000_000) - start],
+      [60_000, 60_000],
+    ])
+    const lasts = (value: string) => `1768471200 AS ts, ${value} AS duration`
+    expect(
+      await until(
+        'durations',
+        row(1, lasts('1.5::DOUBLE')),
+        row(2, lasts(`'nan'::DOUBLE`)),
+        row(3, lasts('1e300')),
+        row(4, lasts('-5')),
+      ),
+    ).toEqual([[0, 1500], ...Array.from({ length: 3 }, () => [0, 0])])
+    const dated = (last: string) => `TIMESTAMP '2026-01-15 10:00:00' AS first, ${last}::TIMESTAMP AS last`
+    expect(
+      await until(
+        'dated',
+        row(1, dated(`'2026-01-15 10:01'`)),
+        row(2, dated(`'infinity'`)),
+        row(3, dated(`'1960-01-01'`)),
+      ),
+    ).toEqual([
+      [0, 60_000],
+      [0, 0],
+      [0, 0],
+    ])
+  })
+
+  it('tries the next column where the first says nothing that can be read', async () => {
+    const mapping = parseCsvMapping(
+      'columns: {srcAddr: a, dstAddr: b, bytes: [n, m], start: [t, u], packets: [p, q]}',
+    )
+    const path = await write(
+      'turns.parquet',
+      `SELECT '10.0.0.1' AS a, '9.9.9.9' AS b, 'many' AS n, 70 AS m, 'today' AS t, 1768471200 AS u, 'nan'::DOUBLE AS p, 3 AS q`,
+    )
+    expect((await read(path, mapping)).records).toMatchObject([
+      { ipBytes: 70, packets: 3, from: 1_768_471_200_000 },
+    ])
+  })
+
+  it('reads addresses of both families, whichever column has zeros in it', async () => {
+    const row = (...addresses: readonly string[]) =>
+      `SELECT 1768471200 AS first, 1768471260 AS last, 60 AS bytes, ${['ipv4_src_addr', 'ipv6_src_addr', 'ipv4_dst_addr', 'ipv6_dst_addr'].map((name, i) => `'${addresses[i]}' AS ${name}`).join()}`
+    const path = await write(
+      'families.parquet',
+      `${row('0.0.0.0', '2001:db8::1', '0.0.0.0', '2001:db8::2')} UNION ALL ${row('10.0.0.1', '::', '9.9.9.9', '::')}`,
+    )
+    const { records } = await read(path)
+    expect(records).toHaveLength(2)
+    expect(records).toContainEqual(expect.objectContaining({ src: '2001:db8::1 0', dst: '2001:db8::2 0' }))
+    expect(records).toContainEqual(expect.objectContaining({ src: '10.0.0.1 0', dst: '9.9.9.9 0' }))
+  })
+
   it('brings payload to IP bytes by the headers that there must be', async () => {
     const path = await write(
       'payload.parquet',
@@ -150,6 +241,13 @@ describe('Parquet', () => {
     const cut = join(folder, 'cut.parquet')
     writeFileSync(cut, 'PAR1 and no more')
     await expect(read(cut)).rejects.toThrow(/Parquet that cannot be read/)
+    await expect(read(cut)).rejects.not.toThrow(/SELECT/)
+    const whole = await write(
+      'whole.parquet',
+      `SELECT 1768471200 AS ts, '10.0.0.1' AS sa, '9.9.9.9' AS da, 5 AS bytes`,
+    )
+    writeFileSync(cut, readFileSync(whole).subarray(0, 300))
+    await expect(read(cut)).rejects.toThrow(/^x\.parquet is Parquet that cannot be read: [^\n]*$/)
     const people = await write('people.parquet', `SELECT 'Asha' AS name, 30 AS age`)
     await expect(read(people)).rejects.toThrow(/columns name no flows/)
   })
