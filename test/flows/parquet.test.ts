@@ -203,6 +203,30 @@ describe('Parquet', () => {
     ])
   })
 
+  it('reads sums of both ways, durations and protocols as a table of text is read', async () => {
+    const row = `'10.0.0.1' AS sa, '9.9.9.9' AS da, 1768471200 AS first`
+    const both = await write(
+      'both.parquet',
+      `SELECT ${row}, 6.0::DOUBLE AS proto, 191 AS bytes, 4 AS packets, 1691 AS total_bytes, 7 AS total_packets, INTERVAL '1 minute' AS duration`,
+    )
+    const times = { protocol: 6, from: 1_768_471_200_000, until: 1_768_471_260_000 }
+    const { records } = await read(both)
+    expect(records).toHaveLength(2)
+    expect(records).toContainEqual(
+      expect.objectContaining({ ...times, src: '10.0.0.1 0', ipBytes: 191, packets: 4 }),
+    )
+    expect(records).toContainEqual(
+      expect.objectContaining({ ...times, src: '9.9.9.9 0', ipBytes: 1500, packets: 3 }),
+    )
+    const one = await write(
+      'one.parquet',
+      `SELECT ${row}, '6.0' AS proto, 1691 AS total_bytes, 7 AS total_packets, '0:01:00' AS duration`,
+    )
+    const sum = await read(one)
+    expect(sum.records).toMatchObject([{ ...times, src: '10.0.0.1 0', ipBytes: 1691, packets: 7 }])
+    expect(sum.input.remarks).toEqual([expect.stringMatching(/both directions in one number/)])
+  })
+
   it('tries the next column where the first says nothing that can be read', async () => {
     const mapping = parseCsvMapping(
       'columns: {srcAddr: a, dstAddr: b, bytes: [n, m], start: [t, u], packets: [p, q]}',

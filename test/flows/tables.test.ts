@@ -147,6 +147,25 @@ describe('tables whose columns are known', () => {
     expect(input.remarks).toEqual(['rows are dated by one moment: those of one connection are summed'])
   })
 
+  it('is no log of a cloud for names like those: what came back is counted', async () => {
+    const header = 'srcaddr,dstaddr,srcport,dstport,protocol,packets,bytes,start,end'
+    const row = '10.0.0.5,203.0.113.9,443.0,40740.0,6.0,4,191,1768471200,1768471260'
+    const lines = ['10.0.0.5:443>203.0.113.9:40740/6 4/191', '203.0.113.9:40740>10.0.0.5:443/6 3/1500']
+    for (const [more, cells] of [
+      ['total_bytes,total_packets', '1691,7'],
+      ['bytes_received,packets_received', '1500,3'],
+    ]) {
+      const csv = await readFlows(text(`${header},${more}`, `${row},${cells}`))
+      expect(csv.records.map(flowLine).toSorted()).toEqual(lines)
+      const names = `${header},${more}`.split(',')
+      const object = Object.fromEntries(`${row},${cells}`.split(',').map((cell, i) => [names[i]!, cell]))
+      const json = await readFlows(text(JSON.stringify(object)))
+      expect(json.records.map(flowLine).toSorted()).toEqual(lines)
+    }
+    const alone = await readFlows(text(header, row.replaceAll('.0,', ',')))
+    expect(alone.input.formats).toEqual(['aws'])
+  })
+
   it('counts rows that it cannot read', async () => {
     const { records, input } = await readFlows(
       text(

@@ -44,6 +44,7 @@ const numbers: Readonly<Record<string, number>> = {
 export function protocolNumber(text: string | number | null | undefined): number {
   if (typeof text === 'number') return Number.isInteger(text) && text >= 0 && text <= 255 ? text : 0
   if (text === null || text === undefined) return 0
-  if (/^\d{1,3}$/.test(text)) return protocolNumber(Number(text))
+  // Tools that know a column's numbers only as fractions write 6.0.
+  if (/^\d{1,3}(?:\.0+)?$/.test(text)) return protocolNumber(Number(text))
   return numbers[text.toLowerCase().replace(/[-_\s]/g, '')] ?? 0
 }

@@ -5,7 +5,8 @@ import { gcpPayload } from './gcp.ts'
 import { type JsonRow, parseRow } from './json-rows.ts'
 import { isNfdumpListing } from './nfdump-text.ts'
 import { isEveEvent } from './suricata.ts'
-import { isFlowRow, tableLayoutOf } from './table.ts'
+import { isFlowRow, rowCountsBack, tableLayoutOf } from './table.ts'
+import { countsBack } from './table-plan.ts'
 import { headerOf, jsonFields, splitCells } from './vpc-log.ts'
 import { zeekPath } from './zeek.ts'
 
@@ -39,7 +40,10 @@ export function sniffText(head: Buffer, mapping: CsvMapping | null): TextFormat 
   if (isNfdumpListing(line)) return 'nfdump'
   // An explicit mapping comes first: whoever gave it knows the table.
   if (mapping !== null && tableLayoutOf(text, mapping) !== null) return 'csv'
-  return vpcLogFormat(line.trim()) ?? (tableLayoutOf(text, null) === null ? null : 'csv')
+  const layout = tableLayoutOf(text, null)
+  // A cloud's log counts one way only: this is a table with names like those, and more to say.
+  if (layout?.hasHeader && countsBack(layout.plan) && !/log[-_]status/i.test(line)) return 'csv'
+  return vpcLogFormat(line.trim()) ?? (layout === null ? null : 'csv')
 }
 
 function vpcLogFormat(line: string): 'aws' | 'alibaba' | null {
@@ -73,6 +77,7 @@ function rowFormat(row: JsonRow, mapping: CsvMapping | null): TextFormat | null 
   if (isEveEvent(row)) return 'suricata'
   const get = jsonFields(row)
   if ((get('srcaddr') ?? get('pkt-srcaddr')) !== null && get('start') !== null) {
+    if (rowCountsBack(row) && get('log-status') === null) return 'json'
     return get('eni-id') !== null || get('vswitch-id') !== null ? 'alibaba' : 'aws'
   }
   return isFlowRow(row, null) ? 'json' : null

@@ -18,6 +18,10 @@ export type TablePlan = {
   readonly rowIsPacket: boolean
 }
 
+/** Does a row say what came back, by a column of its own or as what a sum of both leaves? */
+export const countsBack = ({ at }: TablePlan): boolean =>
+  at.backBytes.length > 0 || (at.bytes.length > 0 && at.bothBytes.length > 0)
+
 /** Does a header name what a flow needs? `null` when it does not, for then this is a table of something else. */
 export function planTable(header: readonly string[], mapping: CsvMapping | null): TablePlan | null {
   const names = mapping === null ? header.map(plainName) : header.map(name => name.trim().toLowerCase())

@@ -13,6 +13,10 @@ import { addTwoWay, type WayCounts } from './two-way-record.ts'
 /** No flow was recorded before; seconds since a capture's start look like dates of 1970. */
 const earliestUnixMs = Date.UTC(1990, 0, 1)
 
+/** What a reader of the report must know of rows such as these. */
+export const countsBoth =
+  'the table counts both directions in one number: all of it is taken as sent by the source'
+
 const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
 
 /** One row of a table of flows, by the plan that its header gave. Rows that are dated by one moment go to `moments`. */
@@ -51,7 +55,7 @@ export function readTableRow(
     notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
   }
   if (there?.isBoth === true) {
-    notes.remark('the table counts both directions in one number: all of it is taken as sent by the source')
+    notes.remark(countsBoth)
   }
   const rate = countOf(get('samplingRate')) ?? mapping?.samplingRate ?? 0
   const rows = isMoment ? [] : into
@@ -172,6 +176,6 @@ function exporterOf(text: string | null): string | null {
 
 /** tshark prints the ports of a tunnel's packets with commas between; the outer one is first. */
 function portOf(text: string | null): number {
-  const value = text !== null && /^\d{1,5}(?:,|$)/.test(text) ? Number.parseInt(text, 10) : 0
+  const value = text !== null && /^\d{1,5}(?:,|\.0+$|$)/.test(text) ? Number.parseInt(text, 10) : 0
   return value > 65_535 ? 0 : value
 }

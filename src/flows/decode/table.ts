@@ -6,7 +6,7 @@ import type { CsvMapping } from './csv-mapping.ts'
 import { type JsonRow, readJsonRows } from './json-rows.ts'
 import { MomentFlows } from './moment-flows.ts'
 import type { Notes } from './notes.ts'
-import { planTable, type TablePlan } from './table-plan.ts'
+import { countsBack, planTable, type TablePlan } from './table-plan.ts'
 import { readTableRow } from './table-row.ts'
 import { readLines } from './text-lines.ts'
 
@@ -147,6 +147,12 @@ export async function* readJsonTable(
 /** Does this row name what a flow needs? */
 export function isFlowRow(row: JsonRow, mapping: CsvMapping | null): boolean {
   return planTable(flattened(row).names, mapping) !== null
+}
+
+/** Does this row name what came back, too? */
+export function rowCountsBack(row: JsonRow): boolean {
+  const plan = planTable(flattened(row).names, null)
+  return plan !== null && countsBack(plan)
 }
 
 function flattened(row: JsonRow): { names: string[]; cells: string[] } {

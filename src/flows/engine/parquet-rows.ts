@@ -85,14 +85,24 @@ function timesOf(of: Of, mapping: CsvMapping | null): string {
     duration IS NULL AND (statedStart IS NULL OR statedEnd IS NULL) AS isMoment`
 }
 
+/** Each way, by its own columns or as what the sum of both leaves: as `countsThere` and `countsBack` of a table's rows. */
 function countsOf(
   plan: TablePlan,
   first: (field: TableField, read: (column: ColumnFacts) => Cell) => string,
 ): string {
+  const { at } = plan
   const [bytes, packets] = [first('bytes', number), first('packets', number)]
+  const [both, bothPackets] = [first('bothBytes', number), first('bothPackets', number)]
+  const [back, backPackets] = [first('backBytes', number), `coalesce(${first('backPackets', number)}, 0)`]
+  if (at.bytes.length === 0)
+    return `${both} AS bytes, coalesce(${bothPackets}, ${packets}, 0) AS packets,
+    ${back} AS backBytes, ${backPackets} AS backPackets`
   const packetsThere = `coalesce(${packets}, ${plan.rowIsPacket ? 1 : 0})`
-  return `${bytes} AS bytes, ${packetsThere} AS packets,
-    ${first('backBytes', number)} AS backBytes, coalesce(${first('backPackets', number)}, 0) AS backPackets`
+  const there = `${bytes} AS bytes, ${packetsThere} AS packets`
+  if (at.backBytes.length > 0 || at.bothBytes.length === 0)
+    return `${there}, ${back} AS backBytes, ${backPackets} AS backPackets`
+  return `${there}, CASE WHEN ${both} > ${bytes} THEN ${both} - ${bytes} END AS backBytes,
+    greatest(${backPackets}, coalesce(${bothPackets} - ${packetsThere}, 0)) AS backPackets`
 }
 
 function rateOf(rate: string, mapping: CsvMapping | null): string {

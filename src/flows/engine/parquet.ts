@@ -9,7 +9,8 @@ import { HoldfastError, messageOf } from '../../core/errors.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { Notes } from '../decode/notes.ts'
 import type { ReadInput } from '../decode/read-input.ts'
-import { planTable, type TablePlan } from '../decode/table-plan.ts'
+import { countsBack, planTable, type TablePlan } from '../decode/table-plan.ts'
+import { countsBoth } from '../decode/table-row.ts'
 import { type FlowBatch, flowSpecs } from '../flow-columns.ts'
 import type { ObserverBook } from '../observer.ts'
 import { Duck, type DuckOptions } from './duck.ts'
@@ -59,6 +60,7 @@ export async function* readParquet(
     const facts = await factsOf(duck, path, columns, plan)
     await duck.run(`CREATE VIEW stored AS ${selectRows(facts, plan, mapping, path)}`)
     await openRows(duck, notes)
+    if (plan.at.bytes.length === 0) notes.remark(countsBoth)
     await addParquetNotes(duck, path, notes)
     await nameAddresses(duck, notes)
     await nameObservers(duck, observers, name)
@@ -107,13 +109,13 @@ function way(
     FROM rows JOIN named AS src ON src.text = srcText JOIN named AS dst ON dst.text = dstText
     JOIN seen ON seen.exporter = coalesce(rows.exporter, '') AND seen.way = ${wayOf}
     ${isNumbered ? '' : "JOIN numbered ON numbered.text = coalesce(rows.protocol, '')"}
-    WHERE ${bytes} IS NOT NULL AND ${bytes} + ${packets} > 0`
+    WHERE ${bytes} + ${packets} > 0`
 }
 
 async function* streamRows(duck: Duck, plan: TablePlan, isNumbered: boolean) {
   const there = way({ from: 'src', to: 'dst' }, 'bytes', 'packets', 'observer', isNumbered)
   const back = way({ from: 'dst', to: 'src' }, 'backBytes', 'backPackets', 'back', isNumbered)
-  const sql = plan.at.backBytes.length === 0 ? there : `${there} UNION ALL ${back}`
+  const sql = countsBack(plan) ? `${there} UNION ALL ${back}` : there
   let records = 0
   let fromUnixMs = Number.POSITIVE_INFINITY
   let untilUnixMs = Number.NEGATIVE_INFINITY
