@@ -45,6 +45,9 @@ async function read(path: string, mapping: CsvMapping | null = null) {
   }
 }
 
+const byBytes = (a: object, b: object) =>
+  (a as { ipBytes: number }).ipBytes - (b as { ipBytes: number }).ipBytes
+
 describe('Parquet', () => {
   let aws = ''
   beforeAll(async () => {
@@ -142,7 +145,7 @@ describe('Parquet', () => {
   it('takes no time that there cannot be for an end, a start or a duration', async () => {
     const start = 1_768_471_200_000
     const row = (bytes: number, times: string) =>
-      `SELECT ${bytes} AS bytes, '10.0.0.1' AS sa, '9.9.9.9' AS da, 1 AS packets, ${times}`
+      `SELECT ${bytes} AS bytes, ${bytes} AS sp, '10.0.0.1' AS sa, '9.9.9.9' AS da, 1 AS packets, ${times}`
     const until = async (name: string, ...rows: readonly string[]) => {
       const { records } = await read(await write(`${name}.parquet`, rows.join(' UNION ALL ')))
       return (records as { ipBytes: number; from: number; until: number }[])
@@ -225,6 +228,24 @@ describe('Parquet', () => {
     const sum = await read(one)
     expect(sum.records).toMatchObject([{ ...times, src: '10.0.0.1 0', ipBytes: 1691, packets: 7 }])
     expect(sum.input.remarks).toEqual([expect.stringMatching(/both directions in one number/)])
+  })
+
+  it('sums rows that are dated by one moment, alike or not, and only those', async () => {
+    const packet = (after: number) =>
+      `SELECT 1768471200 + ${after} AS ts, '10.0.0.1' AS sa, '9.9.9.9' AS da, 6 AS proto, 1500 AS bytes, 1 AS packets`
+    const packets = [0, 0, 0, 0, 0, 60].map(packet).join(' UNION ALL ')
+    const alone = await read(await write('moments.parquet', packets))
+    expect(alone.records.map(record => ({ ...record })).toSorted(byBytes)).toMatchObject([
+      { ipBytes: 1500, packets: 1, from: 1_768_471_260_000, until: 1_768_471_260_000 },
+      { ipBytes: 7500, packets: 5, from: 1_768_471_200_000, until: 1_768_471_200_000 },
+    ])
+    expect(alone.input.remarks).toEqual([expect.stringMatching(/one moment/)])
+    const ended = `SELECT *, NULL::BIGINT AS te FROM (${packets}) UNION ALL SELECT *, 1768471260 AS te FROM (${packet(0)} UNION ALL ${packet(0)})`
+    const mixed = await read(await write('some-moments.parquet', ended))
+    expect(mixed.records.map(record => ({ ...record })).toSorted(byBytes)).toMatchObject([
+      ...[{ until: 1_768_471_260_000 }, { until: 1_768_471_260_000 }, { until: 1_768_471_260_000 }],
+      { ipBytes: 7500, packets: 5, until: 1_768_471_200_000 },
+    ])
   })
 
   it('tries the next column where the first says nothing that can be read', async () => {

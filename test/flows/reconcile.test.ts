@@ -305,6 +305,9 @@ describe('exporters and clocks', () => {
     const { server, report } = await serverOf([[row, row]], transferBooks(megabyte).books())
     expect(server.unexplained).toBe(0)
     expect(report.coverage.repeatedRecords).toBe(1)
+    expect(terminalReport(report, false)).toContain(
+      '  1 record came twice, to the last number, and count once\n',
+    )
   })
 
   it('sums a connection that the exporter split', async () => {

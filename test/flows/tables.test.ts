@@ -147,6 +147,30 @@ describe('tables whose columns are known', () => {
     expect(input.remarks).toEqual(['rows are dated by one moment: those of one connection are summed'])
   })
 
+  it('makes no two sums that are alike, though rows are out of order: one would be taken for a copy', async () => {
+    const row = (seconds: number) => `${1_700_000_000 + seconds},10.0.0.5,203.0.113.9,443,40740,6,1500`
+    const rows = Array.from({ length: 40 }, (_, i) => row((i % 2) * 4000))
+    const table = text('frame.time_epoch,ip.src,ip.dst,tcp.srcport,tcp.dstport,ip.proto,ip.len', ...rows)
+    const { records } = await readFlows(table)
+    const told = records.map(record => `${record.startUnixMs} ${record.endUnixMs} ${record.ipBytes}`)
+    expect(new Set(told).size).toBe(told.length)
+    expect(records.reduce((sum, { ipBytes }) => sum + ipBytes, 0)).toBe(40 * 1500)
+    // Given twice, it counts once.
+    expect((await readFlows(table)).records).toEqual(records)
+  })
+
+  it('takes a zero for a time that nobody knew', async () => {
+    const { records } = await readFlows(
+      text(
+        'sa,da,bytes,first,last,td',
+        '10.0.0.1,9.9.9.9,5,0,1700000060,60',
+        '10.0.0.1,9.9.9.9,5,1700000000,0,60',
+      ),
+    )
+    const times = { startUnixMs: 1_700_000_000_000, endUnixMs: 1_700_000_060_000 }
+    expect(records).toMatchObject([times, times])
+  })
+
   it('is no log of a cloud for names like those: what came back is counted', async () => {
     const header = 'srcaddr,dstaddr,srcport,dstport,protocol,packets,bytes,start,end'
     const row = '10.0.0.5,203.0.113.9,443.0,40740.0,6.0,4,191,1768471200,1768471260'

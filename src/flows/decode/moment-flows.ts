@@ -1,20 +1,26 @@
 import { type FlowRecord, MAX_RECORD_BYTES } from '../flow-record.ts'
+import { SeenTexts } from './seen-texts.ts'
 
 /** As for packets (`packet-flows.ts`). */
 const idleMs = 60_000
 const activeMs = 300_000
 const maxFlows = 100_000
+/** A sum that is alike another this many times is let go. */
+const mostMoves = 1000
 
 type Sum = { -readonly [Field in keyof FlowRecord]: FlowRecord[Field] }
 
 /**
  * Sums rows that are dated by one moment, such as packets, into flows: two of them may be alike to the last number and
- * both be true, while of two flows that are alike one is a copy.
+ * both be true, while of two flows that are alike one is a copy (`reconcile/dedupe.ts`). Rows that are out of order can
+ * make one sum twice, so a sum that may be alike an earlier one ends a millisecond later, and is the same whenever the
+ * same rows are read.
  */
 export class MomentFlows {
   readonly #flows = new Map<string, Sum>()
   #done: FlowRecord[] = []
   #sweepAtMs = 0
+  readonly #ended = new SeenTexts()
 
   add(row: FlowRecord): void {
     const { srcAddr, dstAddr, srcPort, dstPort, protocol, direction, exporter, sampling, original } = row
@@ -73,6 +79,14 @@ export class MomentFlows {
 
   #end(key: string, flow: Sum): void {
     this.#flows.delete(key)
+    for (let moves = 0; moves < mostMoves && this.#ended.note(likeness(flow)); moves++) flow.endUnixMs += 1
     this.#done.push(flow)
   }
+}
+
+/** All that `dedupe` and `conversation` compare. */
+function likeness(flow: FlowRecord): string {
+  const { srcAddr, dstAddr, srcPort, dstPort, protocol, direction, exporter } = flow
+  const { startUnixMs, endUnixMs, ipBytes, packets } = flow
+  return `${srcAddr} ${srcPort} ${dstAddr} ${dstPort} ${protocol} ${startUnixMs} ${endUnixMs} ${ipBytes} ${packets} ${direction} ${exporter}`
 }

@@ -13,9 +13,11 @@ import { addTwoWay, type WayCounts } from './two-way-record.ts'
 /** No flow was recorded before; seconds since a capture's start look like dates of 1970. */
 const earliestUnixMs = Date.UTC(1990, 0, 1)
 
-/** What a reader of the report must know of rows such as these. */
+/** What a reader of the report must know of rows such as these, here and in Parquet. */
 export const countsBoth =
   'the table counts both directions in one number: all of it is taken as sent by the source'
+
+export const datedByMoment = 'rows are dated by one moment: those of one connection are summed'
 
 const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
 
@@ -42,15 +44,17 @@ export function readTableRow(
   const back = countsBack(get, plan, there)
   const unit = mapping?.time ?? 'auto'
   const durationMs = durationOf(get('duration'), mapping?.durationUnit ?? 's')
-  const statedStart = timeOf(get('start'), unit)
-  const statedEnd = timeOf(get('end'), unit)
+  // A zero beside a time of the other kind is one that nobody knew.
+  const statedEnd = timeOf(get('end'), unit) || null
+  const startOrZero = timeOf(get('start'), unit)
+  const statedStart = startOrZero === 0 && statedEnd !== null ? null : startOrZero
   const start = statedStart ?? (statedEnd === null ? null : statedEnd - (durationMs ?? 0))
   if (srcAddr === null || dstAddr === null || (there === null && back === null) || start === null) {
     notes.unread('table: row without addresses, bytes or times that can be read')
     return
   }
   const isMoment = durationMs === null && (statedEnd === null || statedStart === null)
-  if (isMoment) notes.remark('rows are dated by one moment: those of one connection are summed')
+  if (isMoment) notes.remark(datedByMoment)
   if (start < earliestUnixMs) {
     notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
   }

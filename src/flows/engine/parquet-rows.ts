@@ -3,6 +3,7 @@ import type { CsvMapping } from '../decode/csv-mapping.ts'
 import type { Notes } from '../decode/notes.ts'
 import { plainName, type TableField } from '../decode/table-fields.ts'
 import type { TablePlan } from '../decode/table-plan.ts'
+import { datedByMoment } from '../decode/table-row.ts'
 import { latestUnixMs } from '../decode/timestamps.ts'
 import { MAX_RECORD_BYTES } from '../flow-record.ts'
 import type { Duck } from './duck.ts'
@@ -134,13 +135,18 @@ const passed = "status NOT IN ('NODATA', 'SKIPDATA') AND action NOT IN ('REJECT'
 const readable = `srcText IS NOT NULL AND dstText IS NOT NULL AND (bytes IS NOT NULL OR backBytes IS NOT NULL) AND startMs BETWEEN 0 AND ${latestUnixMs}`
 const believable = `greatest(coalesce(bytes, 0), coalesce(backBytes, 0), packets, backPackets) * rate <= ${MAX_RECORD_BYTES} AND least(coalesce(bytes, 0), coalesce(backBytes, 0), packets, backPackets) >= 0`
 
+/** Of which rows one moment is all that is known of their time. */
+export type Moments = 'none' | 'some' | 'all'
+
 /** Makes the view `rows` of `stored`: what is no traffic, or cannot be read, is counted and left out. */
-export async function openRows(duck: Duck, notes: Notes): Promise<void> {
+export async function openRows(duck: Duck, notes: Notes): Promise<Moments> {
   const [row] = await duck.rows(`SELECT
     CAST(count_if(status = 'NODATA') AS DOUBLE) AS nodata, CAST(count_if(status = 'SKIPDATA') AS DOUBLE) AS skipped,
     CAST(count_if(status NOT IN ('NODATA', 'SKIPDATA') AND action IN ('REJECT', 'DROP')) AS DOUBLE) AS rejected,
     CAST(count_if(${passed} AND NOT coalesce(${readable}, false)) AS DOUBLE) AS unreadable,
-    CAST(count_if(${passed} AND ${readable} AND NOT (${believable})) AS DOUBLE) AS huge FROM stored`)
+    CAST(count_if(${passed} AND ${readable} AND NOT (${believable})) AS DOUBLE) AS huge,
+    bool_or(isMoment) FILTER (${passed} AND ${readable}) AS moments,
+    bool_and(isMoment) FILTER (${passed} AND ${readable}) AS momentsOnly FROM stored`)
   const of = (name: string) => Number(row?.[name] ?? 0)
   if (of('nodata') > 0) notes.setAside('NODATA: a window without traffic', of('nodata'))
   if (of('skipped') > 0) notes.lost('SKIPDATA: windows that the cloud did not record', of('skipped'))
@@ -152,4 +158,7 @@ export async function openRows(duck: Duck, notes: Notes): Promise<void> {
   const isClean = ['nodata', 'skipped', 'rejected', 'unreadable', 'huge'].every(name => of(name) === 0)
   const wanted = isClean ? '' : ` WHERE ${passed} AND ${readable} AND ${believable}`
   await duck.run(`CREATE VIEW rows AS SELECT * FROM stored${wanted}`)
+  if (row?.moments !== true) return 'none'
+  notes.remark(datedByMoment)
+  return row.momentsOnly === true ? 'all' : 'some'
 }

@@ -17,7 +17,7 @@ import { Duck, type DuckOptions } from './duck.ts'
 import { columnsIn, factsOf } from './parquet-columns.ts'
 import { nameAddresses, nameObservers, nameProtocols, wayOf } from './parquet-names.ts'
 import { addParquetNotes } from './parquet-notes.ts'
-import { hasNumericProtocol, openRows, selectRows } from './parquet-rows.ts'
+import { hasNumericProtocol, type Moments, openRows, selectRows } from './parquet-rows.ts'
 
 const magic = 'PAR1'
 
@@ -59,14 +59,14 @@ export async function* readParquet(
   try {
     const facts = await factsOf(duck, path, columns, plan)
     await duck.run(`CREATE VIEW stored AS ${selectRows(facts, plan, mapping, path)}`)
-    await openRows(duck, notes)
+    const moments = await openRows(duck, notes)
     if (plan.at.bytes.length === 0) notes.remark(countsBoth)
     await addParquetNotes(duck, path, notes)
     await nameAddresses(duck, notes)
     await nameObservers(duck, observers, name)
     const isNumbered = hasNumericProtocol(columns, plan)
     if (!isNumbered) await nameProtocols(duck)
-    const { records, times } = yield* streamRows(duck, plan, isNumbered)
+    const { records, times } = yield* streamRows(duck, flowsSql(plan, isNumbered, moments))
     return { ...notes.summary(), name, formats: ['parquet'], bytes, sha256, records, ...times }
   } catch (error) {
     return unreadable(error)
@@ -101,21 +101,38 @@ function way(
   packets: string,
   observer: string,
   isNumbered: boolean,
+  wanted: string,
 ): string {
-  return `SELECT ${from}.words, ${to}.words, ${port(`${from}Port`)}, ${port(`${to}Port`)}, number,
-    ${double('startMs')}, ${double('untilMs')},
-    ${double(`round((${ipBytes(bytes, packets)}) * rate)`)}, ${double(`round(${packets} * rate)`)},
-    ${double('-1')}, ${observer}, ${double(packets)}, ${double('rate')}
+  return `SELECT ${from}.words AS sender, ${to}.words AS receiver, ${port(`${from}Port`)} AS senderPort,
+    ${port(`${to}Port`)} AS receiverPort, number, ${double('startMs')} AS startMs, ${double('untilMs')} AS untilMs,
+    ${double(`round((${ipBytes(bytes, packets)}) * rate)`)} AS ipBytes, ${double(`round(${packets} * rate)`)} AS counted,
+    ${double('-1')} AS payload, ${observer} AS observer, ${double(packets)} AS sampled, ${double('rate')} AS rate
     FROM rows JOIN named AS src ON src.text = srcText JOIN named AS dst ON dst.text = dstText
     JOIN seen ON seen.exporter = coalesce(rows.exporter, '') AND seen.way = ${wayOf}
     ${isNumbered ? '' : "JOIN numbered ON numbered.text = coalesce(rows.protocol, '')"}
-    WHERE ${bytes} + ${packets} > 0`
+    WHERE ${bytes} + ${packets} > 0${wanted}`
 }
 
-async function* streamRows(duck: Duck, plan: TablePlan, isNumbered: boolean) {
-  const there = way({ from: 'src', to: 'dst' }, 'bytes', 'packets', 'observer', isNumbered)
-  const back = way({ from: 'dst', to: 'src' }, 'backBytes', 'backPackets', 'back', isNumbered)
-  const sql = countsBack(plan) ? `${there} UNION ALL ${back}` : there
+/** In the order of `flowSpecs`. */
+function flowsSql(plan: TablePlan, isNumbered: boolean, moments: Moments): string {
+  const flows = (wanted: string) => {
+    const there = way({ from: 'src', to: 'dst' }, 'bytes', 'packets', 'observer', isNumbered, wanted)
+    if (!countsBack(plan)) return there
+    const back = way({ from: 'dst', to: 'src' }, 'backBytes', 'backPackets', 'back', isNumbered, wanted)
+    return `${there} UNION ALL ${back}`
+  }
+  if (moments === 'none') return flows('')
+  if (moments === 'all') return summedByMoment(flows(''))
+  return `${flows(' AND NOT isMoment')} UNION ALL ${summedByMoment(flows(' AND isMoment'))}`
+}
+
+/** As `MomentFlows`: of two packets that are alike both are true, while of two flows one is a copy. */
+const summedByMoment = (
+  flows: string,
+) => `SELECT sender, receiver, senderPort, receiverPort, number, startMs, untilMs,
+  sum(ipBytes), sum(counted), payload, observer, sum(sampled), rate FROM (${flows}) GROUP BY ALL`
+
+async function* streamRows(duck: Duck, sql: string) {
   let records = 0
   let fromUnixMs = Number.POSITIVE_INFINITY
   let untilUnixMs = Number.NEGATIVE_INFINITY

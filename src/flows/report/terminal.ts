@@ -105,6 +105,10 @@ function coverageLines({ coverage, inputs, databases }: AuditReport): string[] {
   for (const { input, reason, count } of coverage.setAside) {
     lines.push(`  set aside: ${plain(input)}: ${humanCount(count)} × ${plain(reason)}`)
   }
+  if (coverage.repeatedRecords > 0)
+    lines.push(
+      `  ${plural(coverage.repeatedRecords, 'record')} came twice, to the last number, and count once`,
+    )
   for (const { input, remark } of coverage.remarks) lines.push(`  note: ${plain(input)}: ${plain(remark)}`)
   if (coverage.canaries !== null) {
     const { made, seen, missed } = coverage.canaries
