@@ -13,11 +13,11 @@ import { createObserverBook } from '../../src/flows/observer.ts'
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-parquet-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function write(name: string, sql: string): Promise<string> {
+async function write(name: string, sql: string, more = ''): Promise<string> {
   const path = join(folder, name)
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
-  await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet)`)
+  await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet${more})`)
   connection.closeSync()
   instance.closeSync()
   return path
@@ -246,6 +246,40 @@ describe('Parquet', () => {
       ...[{ until: 1_768_471_260_000 }, { until: 1_768_471_260_000 }, { until: 1_768_471_260_000 }],
       { ipBytes: 7500, packets: 5, until: 1_768_471_200_000 },
     ])
+  })
+
+  it('counts each row that names no address', async () => {
+    const row = (from: string, to: string) =>
+      `SELECT 1768471200 AS ts, ${from} AS sa, ${to} AS da, 5 AS bytes, 1 AS packets`
+    const rows = [
+      ...Array.from({ length: 3 }, () => row(`'here'`, `'9.9.9.9'`)),
+      row(`'here'`, `'there'`),
+      row(`'10.0.0.1'`, `'9.9.9.9'`),
+    ]
+    const { records, input } = await read(await write('nowhere.parquet', rows.join(' UNION ALL ')))
+    expect(records).toHaveLength(1)
+    expect(input.unread.map(({ count }) => count)).toEqual([4])
+  })
+
+  it('keeps what a file says of itself apart from what is found in it', async () => {
+    const reason = 'Parquet: row without addresses, bytes or times that can be read'
+    const noted = (notes: unknown) => `, KV_METADATA {holdfast_notes: '${JSON.stringify(notes)}'}`
+    const rows = `SELECT 1768471200 AS ts, '10.0.0.1' AS sa, NULL AS da, 5 AS bytes`
+    const notes = (count: number) => ({
+      unread: [{ reason, count, bytes: 0 }],
+      setAside: [],
+      lost: [],
+      remarks: Array.from({ length: 300 }, (_, i) => `remark ${i}`),
+    })
+    const own = { reason, count: 1, bytes: 0 }
+    const honest = await read(await write('noted.parquet', rows, noted(notes(7))))
+    expect(honest.input.unread).toEqual([own, { reason: `the file says: ${reason}`, count: 7, bytes: 0 }])
+    expect(honest.input.remarks).toHaveLength(256)
+    for (const count of [-1, 1.5, 2 ** 60]) {
+      const { input } = await read(await write('cancels.parquet', rows, noted(notes(count))))
+      expect(input.unread).toEqual([own])
+      expect(input.remarks).toEqual([])
+    }
   })
 
   it('tries the next column where the first says nothing that can be read', async () => {

@@ -12,12 +12,12 @@ export async function nameAddresses(duck: Duck, notes: Notes): Promise<void> {
   await duck.run(`CREATE TABLE texts AS SELECT text, CAST(row_number() OVER () AS UINTEGER) AS id FROM
     (SELECT srcText AS text FROM rows UNION SELECT dstText FROM rows)`)
   const into = (await duck.table('addresses', namedSpecs)).filler()
-  let unread = 0
+  let isUnread = false
   for await (const batch of duck.texts('SELECT text, id FROM texts'))
     for (const [text, id] of batch) {
       const words = wordsOf(text)
       if (words === null) {
-        unread += 1
+        isUnread = true
         continue
       }
       const row = into.next()
@@ -27,11 +27,20 @@ export async function nameAddresses(duck: Duck, notes: Notes): Promise<void> {
   into.end()
   duck.flush()
   await duck.run('CREATE TABLE named AS SELECT text, words FROM texts JOIN addresses USING (id)')
-  if (unread > 0)
-    notes.unread('Parquet: what stands for an address is none; its rows are left out', 0, unread)
+  if (!isUnread) return
+  const [row] = await duck.rows(`SELECT CAST(count(*) AS DOUBLE) AS rows FROM rows
+    LEFT JOIN named AS src ON src.text = srcText LEFT JOIN named AS dst ON dst.text = dstText
+    WHERE src.text IS NULL OR dst.text IS NULL`)
+  notes.unread(
+    'Parquet: what stands for an address is none; its rows are left out',
+    0,
+    Number(row?.rows ?? 0),
+  )
 }
 
 const observerSpecs = { id: 'u32', observer: 'f64', back: 'f64' } as const satisfies ColumnSpecs
+/** What stands in the column of an exporter that nobody knows. */
+const nobody: ReadonlySet<string> = new Set(['', '0.0.0.0', '::'])
 const isIn = "direction IN ('in', 'i', 'ingress', 'inbound', '0')"
 const isOut = "direction IN ('out', 'o', 'egress', 'outbound', '1')"
 export const wayOf = `CASE WHEN ${isIn} THEN 'in' WHEN ${isOut} THEN 'out' ELSE '' END`
@@ -43,7 +52,8 @@ export async function nameObservers(duck: Duck, observers: ObserverBook, inputNa
   for await (const batch of duck.texts("SELECT way || ' ' || exporter, id FROM watchers"))
     for (const [text, id] of batch) {
       const space = text.indexOf(' ')
-      const exporter = text.slice(space + 1) || inputName
+      const named = text.slice(space + 1)
+      const exporter = nobody.has(named) ? inputName : named
       const way = (text.slice(0, space) || null) as Direction
       const row = into.next()
       into.columns.id[row] = id

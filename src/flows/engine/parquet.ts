@@ -16,7 +16,7 @@ import type { ObserverBook } from '../observer.ts'
 import { Duck, type DuckOptions } from './duck.ts'
 import { columnsIn, factsOf } from './parquet-columns.ts'
 import { nameAddresses, nameObservers, nameProtocols, wayOf } from './parquet-names.ts'
-import { addParquetNotes } from './parquet-notes.ts'
+import { withParquetNotes } from './parquet-notes.ts'
 import { hasNumericProtocol, type Moments, openRows, selectRows } from './parquet-rows.ts'
 
 const magic = 'PAR1'
@@ -61,13 +61,13 @@ export async function* readParquet(
     await duck.run(`CREATE VIEW stored AS ${selectRows(facts, plan, mapping, path)}`)
     const moments = await openRows(duck, notes)
     if (plan.at.bytes.length === 0) notes.remark(countsBoth)
-    await addParquetNotes(duck, path, notes)
     await nameAddresses(duck, notes)
     await nameObservers(duck, observers, name)
     const isNumbered = hasNumericProtocol(columns, plan)
     if (!isNumbered) await nameProtocols(duck)
     const { records, times } = yield* streamRows(duck, flowsSql(plan, isNumbered, moments))
-    return { ...notes.summary(), name, formats: ['parquet'], bytes, sha256, records, ...times }
+    const noted = await withParquetNotes(duck, path, notes.summary())
+    return { ...noted, name, formats: ['parquet'], bytes, sha256, records, ...times }
   } catch (error) {
     return unreadable(error)
   }
