@@ -282,6 +282,17 @@ describe('Parquet', () => {
     }
   })
 
+  it('counts a row without a time, and says so when times look relative', async () => {
+    const row = (ts: string) =>
+      `SELECT ${ts} AS ts, '10.0.0.1' AS sa, '9.9.9.9' AS da, 5 AS bytes, 1 AS packets`
+    const none = await read(await write('untimed.parquet', `${row('1768471200')} UNION ALL ${row('NULL')}`))
+    expect(none.records).toMatchObject([{ from: 1_768_471_200_000 }])
+    expect(none.input.unread).toMatchObject([{ count: 1 }])
+    const relative = await read(await write('relative.parquet', `${row('0')} UNION ALL ${row('7.5')}`))
+    expect(relative.records).toHaveLength(2)
+    expect(relative.input.remarks).toContainEqual(expect.stringMatching(/before 1990/))
+  })
+
   it('tries the next column where the first says nothing that can be read', async () => {
     const mapping = parseCsvMapping(
       'columns: {srcAddr: a, dstAddr: b, bytes: [n, m], start: [t, u], packets: [p, q]}',

@@ -11,12 +11,13 @@ import { numberUnixMs, textUnixMs } from './timestamps.ts'
 import { addTwoWay, type WayCounts } from './two-way-record.ts'
 
 /** No flow was recorded before; seconds since a capture's start look like dates of 1970. */
-const earliestUnixMs = Date.UTC(1990, 0, 1)
+export const earliestUnixMs = Date.UTC(1990, 0, 1)
 
 /** What a reader of the report must know of rows such as these, here and in Parquet. */
 export const countsBoth =
   'the table counts both directions in one number: all of it is taken as sent by the source'
 
+export const beforeEarliest = 'the table has dates before 1990: are its times relative, or in another unit?'
 export const datedByMoment = 'rows are dated by one moment: those of one connection are summed'
 
 const nothing = new Set(['', '-', 'null', 'none', 'n/a', 'nan'])
@@ -56,7 +57,7 @@ export function readTableRow(
   const isMoment = durationMs === null && (statedEnd === null || statedStart === null)
   if (isMoment) notes.remark(datedByMoment)
   if (start < earliestUnixMs) {
-    notes.remark('the table has dates before 1990: are its times relative, or in another unit?')
+    notes.remark(beforeEarliest)
   }
   if (there?.isBoth === true) {
     notes.remark(countsBoth)

@@ -81,7 +81,9 @@ function timesOf(of: Of, mapping: CsvMapping | null): string {
   const [start, end] = [firstOf(of('start').map(time(unit))), firstOf(of('end').map(time(unit)))]
   if (start.isSure && end.isSure)
     return 'statedStart AS startMs, greatest(statedStart, statedEnd) AS untilMs, false AS isMoment'
-  return `coalesce(statedStart, greatest(statedEnd - coalesce(duration, 0), 0), startOrZero) AS startMs,
+  // `greatest` passes over what is NULL.
+  const began = 'CASE WHEN statedEnd IS NOT NULL THEN greatest(statedEnd - coalesce(duration, 0), 0) END'
+  return `coalesce(statedStart, ${began}, startOrZero) AS startMs,
     least(greatest(startMs, coalesce(statedEnd, startMs + coalesce(duration, 0))), ${latestUnixMs}) AS untilMs,
     duration IS NULL AND (statedStart IS NULL OR statedEnd IS NULL) AS isMoment`
 }

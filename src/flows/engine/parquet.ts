@@ -10,7 +10,7 @@ import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { Notes } from '../decode/notes.ts'
 import type { ReadInput } from '../decode/read-input.ts'
 import { countsBack, planTable, type TablePlan } from '../decode/table-plan.ts'
-import { countsBoth } from '../decode/table-row.ts'
+import { beforeEarliest, countsBoth, earliestUnixMs } from '../decode/table-row.ts'
 import { type FlowBatch, flowSpecs } from '../flow-columns.ts'
 import type { ObserverBook } from '../observer.ts'
 import { Duck, type DuckOptions } from './duck.ts'
@@ -66,6 +66,7 @@ export async function* readParquet(
     const isNumbered = hasNumericProtocol(columns, plan)
     if (!isNumbered) await nameProtocols(duck)
     const { records, times } = yield* streamRows(duck, flowsSql(plan, isNumbered, moments))
+    if (times.fromUnixMs !== null && times.fromUnixMs < earliestUnixMs) notes.remark(beforeEarliest)
     const noted = await withParquetNotes(duck, path, notes.summary())
     return { ...noted, name, formats: ['parquet'], bytes, sha256, records, ...times }
   } catch (error) {
