@@ -293,6 +293,14 @@ describe('Parquet', () => {
     expect(relative.input.remarks).toContainEqual(expect.stringMatching(/before 1990/))
   })
 
+  it('sets aside a row that counts nothing', async () => {
+    const row = (bytes: number) =>
+      `SELECT 1768471200 AS ts, '10.0.0.1' AS sa, '9.9.9.9' AS da, ${bytes} AS bytes, 0 AS packets`
+    const { records, input } = await read(await write('empty.parquet', `${row(0)} UNION ALL ${row(5)}`))
+    expect(records).toHaveLength(1)
+    expect(input.setAside).toEqual([{ reason: 'record of no bytes', count: 1, bytes: 0 }])
+  })
+
   it('tries the next column where the first says nothing that can be read', async () => {
     const mapping = parseCsvMapping(
       'columns: {srcAddr: a, dstAddr: b, bytes: [n, m], start: [t, u], packets: [p, q]}',

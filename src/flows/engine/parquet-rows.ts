@@ -137,19 +137,28 @@ const passed = "status NOT IN ('NODATA', 'SKIPDATA') AND action NOT IN ('REJECT'
 const readable = `srcText IS NOT NULL AND dstText IS NOT NULL AND (bytes IS NOT NULL OR backBytes IS NOT NULL) AND startMs BETWEEN 0 AND ${latestUnixMs}`
 const believable = `greatest(coalesce(bytes, 0), coalesce(backBytes, 0), packets, backPackets) * rate <= ${MAX_RECORD_BYTES} AND least(coalesce(bytes, 0), coalesce(backBytes, 0), packets, backPackets) >= 0`
 
+/** What a row is: the first of these that holds, else a flow. */
+const kinds = [
+  ['nodata', "status = 'NODATA'"],
+  ['skipped', "status = 'SKIPDATA'"],
+  ['rejected', "action IN ('REJECT', 'DROP')"],
+  ['unreadable', `NOT coalesce(${readable}, false)`],
+  ['huge', `NOT (${believable})`],
+  ['empty', 'coalesce(bytes + packets, 0) = 0 AND coalesce(backBytes + backPackets, 0) = 0'],
+  ['moment', 'isMoment'],
+] as const
+
 /** Of which rows one moment is all that is known of their time. */
 export type Moments = 'none' | 'some' | 'all'
 
 /** Makes the view `rows` of `stored`: what is no traffic, or cannot be read, is counted and left out. */
 export async function openRows(duck: Duck, notes: Notes): Promise<Moments> {
-  const [row] = await duck.rows(`SELECT
-    CAST(count_if(status = 'NODATA') AS DOUBLE) AS nodata, CAST(count_if(status = 'SKIPDATA') AS DOUBLE) AS skipped,
-    CAST(count_if(status NOT IN ('NODATA', 'SKIPDATA') AND action IN ('REJECT', 'DROP')) AS DOUBLE) AS rejected,
-    CAST(count_if(${passed} AND NOT coalesce(${readable}, false)) AS DOUBLE) AS unreadable,
-    CAST(count_if(${passed} AND ${readable} AND NOT (${believable})) AS DOUBLE) AS huge,
-    bool_or(isMoment) FILTER (${passed} AND ${readable}) AS moments,
-    bool_and(isMoment) FILTER (${passed} AND ${readable}) AS momentsOnly FROM stored`)
-  const of = (name: string) => Number(row?.[name] ?? 0)
+  const cases = kinds.map(([, condition], kind) => `WHEN ${condition} THEN ${kind}`).join(' ')
+  const counts = new Map<string, number>()
+  for (const { kind, count } of await duck.rows(`SELECT kind, CAST(count(*) AS DOUBLE) AS count FROM
+    (SELECT CAST(CASE ${cases} ELSE ${kinds.length} END AS UTINYINT) AS kind FROM stored) GROUP BY kind`))
+    counts.set(kinds[Number(kind)]?.[0] ?? 'flow', Number(count))
+  const of = (kind: (typeof kinds)[number][0] | 'flow') => counts.get(kind) ?? 0
   if (of('nodata') > 0) notes.setAside('NODATA: a window without traffic', of('nodata'))
   if (of('skipped') > 0) notes.lost('SKIPDATA: windows that the cloud did not record', of('skipped'))
   if (of('rejected') > 0)
@@ -157,10 +166,13 @@ export async function openRows(duck: Duck, notes: Notes): Promise<Moments> {
   if (of('unreadable') > 0)
     notes.unread('Parquet: row without addresses, bytes or times that can be read', 0, of('unreadable'))
   if (of('huge') > 0) notes.unread('Parquet: counter too large to be true', 0, of('huge'))
-  const isClean = ['nodata', 'skipped', 'rejected', 'unreadable', 'huge'].every(name => of(name) === 0)
+  if (of('empty') > 0) notes.setAside('record of no bytes', of('empty'))
+  const isClean = (['nodata', 'skipped', 'rejected', 'unreadable', 'huge'] as const).every(
+    kind => of(kind) === 0,
+  )
   const wanted = isClean ? '' : ` WHERE ${passed} AND ${readable} AND ${believable}`
   await duck.run(`CREATE VIEW rows AS SELECT * FROM stored${wanted}`)
-  if (row?.moments !== true) return 'none'
+  if (of('moment') === 0) return 'none'
   notes.remark(datedByMoment)
-  return row.momentsOnly === true ? 'all' : 'some'
+  return of('flow') === 0 ? 'all' : 'some'
 }
