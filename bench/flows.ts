@@ -143,7 +143,7 @@ async function besidePeer(records: number): Promise<void> {
   const peer = [1, 2, 3]
     .map(() => {
       const began = performance.now()
-      const { stdout } = spawnSync('nfdump', ['-R', folders.peer, '-A', 'srcip', '-O', 'bytes', '-c', '10'], {
+      const { stdout } = spawnSync('nfdump', ['-R', folders.peer, '-A', 'srcip', '-O', 'bytes'], {
         encoding: 'utf8',
       })
       peerFlows = Number(/Total flows processed: (\d+)/.exec(stdout)?.[1] ?? 0)
