@@ -1,4 +1,6 @@
 import { createReadStream } from 'node:fs'
+import { HoldfastError } from '../../core/errors.ts'
+import { isMissing } from '../../store/durable-file.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { type ReadInput, readColumns } from '../decode/read-input.ts'
 import type { DuckOptions } from '../engine/duck.ts'
@@ -45,7 +47,7 @@ export function createInputReader(
     async read(input: FlowInput, turn: (records: number) => Promise<void> | void): Promise<ReadInput> {
       const { name } = input
       const reading =
-        'path' in input && (await isParquet(input.path))
+        'path' in input && (await isParquet(input.path).catch(gone(name)))
           ? readParquet(name, input.path, mapping, observers, engine)
           : readColumns(name, bytesOf(input), mapping, observers, sink)
       let records = 0
@@ -66,6 +68,17 @@ export function createInputReader(
         names: names.pages(),
       }
     },
+  }
+}
+
+/** Files were there when they were listed; a collector merges those of an hour that is over. */
+function gone(name: string): (error: unknown) => never {
+  return error => {
+    if (!isMissing(error)) throw error
+    throw new HoldfastError(
+      'bad-input',
+      `${name} is gone since the audit began: when its folder is a collector's, which merges files, run the audit again`,
+    )
   }
 }
 

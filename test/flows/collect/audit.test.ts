@@ -5,7 +5,11 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { auditCommand } from '../../../src/cli/audit.ts'
+import type { CountryCode } from '../../../src/core/ids.ts'
+import { createInputReader } from '../../../src/flows/attribute/attribute-inputs.ts'
 import { listenForFlows } from '../../../src/flows/collect/listen.ts'
+import { openAbroadStore } from '../../../src/flows/engine/abroad-store.ts'
+import { openDirectory } from '../../../src/flows/locate/directory.ts'
 import type { AuditReport } from '../../../src/flows/report/report-types.ts'
 import {
   collectInto,
@@ -110,6 +114,24 @@ describe('an audit of a collector’s folder', () => {
       ['collector: datagrams that the kernel threw away', 5],
     ])
     expect(account.sha256).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('says what to do when a file has been merged away since it was listed', async () => {
+    const engine = { memoryMiB: 256, threads: 1 }
+    const inventory = { name: 'inventory.csv', text: 'cidr,server\n10.0.0.1,a\n' }
+    const directory = openDirectory({
+      inventory,
+      places: null,
+      ranges: [],
+      home: 'IN' as CountryCode,
+      databases: 'none',
+    })
+    await using store = await openAbroadStore(engine)
+    const reader = createInputReader(directory, { mapping: null, engine }, store.rows)
+    const gone = { name: 'raw/2026-01-15T10/1-1.parquet', path: '/nowhere/1-1.parquet' }
+    await expect(reader.read(gone, () => {})).rejects.toThrow(
+      /^raw\S+ is gone since the audit began: .*run the audit again$/,
+    )
   })
 
   it('is refused of any other folder', async () => {
