@@ -99,10 +99,8 @@ async function openFolders(folders: readonly string[], memoryMiB: number): Promi
   // The same folder by two names must not count twice.
   const distinct = new Set<string>()
   for (const folder of folders) distinct.add(await realpath(folder).catch(() => folder))
-  const list = () => Promise.all([...distinct].map(collectedIn))
-  await list()
   const duck = await Duck.open({ memoryMiB, threads: availableParallelism(), inMemory: true })
-  return openParquetStore(duck, list)
+  return openParquetStore(duck, () => Promise.all([...distinct].map(collectedIn)))
 }
 
 function table({ by }: Question, { rows, total, groups }: Answer): string {

@@ -29,17 +29,20 @@ const mostAttempts = 5
 export function openParquetStore(duck: Duck, list: () => Promise<readonly Collected[]>): FlowStore {
   const nothing: Answer = { rows: [], total: { bytes: 0, packets: 0, flows: 0 }, groups: 0, exporters: 0 }
 
+  let held: readonly Collected[] | null = null
   const withFiles = async <Found>(
     question: Question,
     layer: Layer,
     ask: (files: readonly StoredFile[]) => Promise<Found>,
   ) => {
     for (let attempt = 1; ; attempt++) {
-      const files = filesOf(await list(), layer).filter(({ hour }) => mayHold(hour, question))
+      held ??= await list()
+      const files = filesOf(held, layer).filter(({ hour }) => mayHold(hour, question))
       try {
         return await ask(files)
       } catch (error) {
         if (attempt === mostAttempts || files.every(({ path }) => existsSync(path))) throw error
+        held = null
       }
     }
   }
@@ -58,7 +61,10 @@ export function openParquetStore(duck: Duck, list: () => Promise<readonly Collec
         for await (const batch of duck.texts(sql)) for (const [text] of batch) found.push(text)
         return found
       }),
-    hours: async () => (await list()).flatMap(storedHours),
+    async hours() {
+      held ??= await list()
+      return held.flatMap(storedHours)
+    },
     [Symbol.asyncDispose]: () => duck[Symbol.asyncDispose](),
   }
 }
