@@ -75,10 +75,14 @@ describe('an instruction of kind key', () => {
       .toBe(2)
     const made = (await entriesOf('bucketkey.created')).filter(({ bucket }) => bucket === 'records')
     expect(made[1]).toMatchObject({ instruction: ended.id })
-    const puts = (await entriesOf('object.put')).filter(({ bucket }) => bucket === 'records')
-    expect(new Set(puts.map(({ bucketKeyId }) => bucketKeyId))).toEqual(
-      new Set(made.map(({ bucketKeyId }) => bucketKeyId)),
-    )
+    // The write is answered before its entry is published.
+    const keysOfPuts = async () => {
+      const puts = (await entriesOf('object.put')).filter(({ bucket }) => bucket === 'records')
+      return new Set(puts.map(({ bucketKeyId }) => bucketKeyId))
+    }
+    await expect
+      .poll(keysOfPuts, { timeout: 10_000 })
+      .toEqual(new Set(made.map(({ bucketKeyId }) => bucketKeyId)))
     const journal = readFileSync(customerFiles(acme.folder).journal, 'utf8')
     expect(journal).toContain('bucket-rekeyed')
     expect(journal).toContain(ended.id)
