@@ -24,6 +24,8 @@ export function canonicalJson(value: Json): string {
       return value ? 'true' : 'false'
     case 'object': {
       if (value === null) return 'null'
+      const printed = isOrdered(value) ? JSON.stringify(value) : null
+      if (printed !== null && !printed.includes('\\ud')) return printed
       if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
       let out = ''
       for (const key of Object.keys(value).sort()) {
@@ -71,9 +73,9 @@ function isShallow(value: Json | undefined, depth: number): boolean {
 
 /** Keys in order, and no number outside the subset, all the way down, which is not too far. */
 function isOrdered(value: Json | undefined, depth = 0): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   if (typeof value === 'number') return Number.isSafeInteger(value)
-  if (typeof value !== 'object' || value === null) return true
-  if (depth === maxDepth) return false
+  if (typeof value !== 'object' || depth === maxDepth) return false
   if (isArray(value)) {
     for (const element of value) if (!isOrdered(element, depth + 1)) return false
     return true

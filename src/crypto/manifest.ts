@@ -58,8 +58,8 @@ export function readManifest(bytes: Uint8Array): Manifest {
   for (let at = headBytes; parts.length < count; at += rowBytes) {
     parts.push({
       partNumber: view.readUInt32BE(at),
-      plainBytes: Number(view.readBigUInt64BE(at + 4)),
-      cipherBytes: Number(view.readBigUInt64BE(at + 12)),
+      plainBytes: readU64(view, at + 4),
+      cipherBytes: readU64(view, at + 12),
       headerTag: bytes.slice(at + 20, at + 52),
       sha256: bytes.slice(at + 52, at + 84),
     })
@@ -69,6 +69,11 @@ export function readManifest(bytes: Uint8Array): Manifest {
     origin: view.toString('hex', 48, 64) as OriginId,
     parts,
   }
+}
+
+/** As a number: what is too long for one is too long for any store. */
+function readU64(view: Buffer, at: number): number {
+  return view.readUInt32BE(at) * 2 ** 32 + view.readUInt32BE(at + 4)
 }
 
 /** Authenticates before anything of it is believed: who changes the store cannot cut, add or reorder parts. */

@@ -13,7 +13,7 @@ import {
   tables,
 } from './catalog.ts'
 import { isDiskFull, syncUpwards } from './durable-file.ts'
-import { createGroup, type DbOf } from './lmdb-group.ts'
+import { createGroup, type DbOf, leastKey } from './lmdb-group.ts'
 
 const formatKey = utf8('format')
 const format = 'holdfast/catalog/v1'
@@ -27,6 +27,30 @@ export interface LmdbCatalog extends Catalog {
   /** Processes other than this one that have it open and are alive. */
   otherUsers(): number[]
 }
+
+/** Into a pooled buffer, which costs less than one of its own to make and to collect. */
+function pooledCopy(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  bytes.copy(copy, 0, start, end)
+  return copy
+}
+
+/** Keys and values as bytes. The library's own `binary` makes a buffer for each that a scan reads. */
+const tableEncoding = {
+  encoding: 'binary',
+  encoder: {
+    encode: (value: Uint8Array) => value,
+    // `length` of the library's buffer is the value's; its type does not say so.
+    decode: (bytes: Buffer, length = bytes.length) => pooledCopy(bytes, 0, length),
+  },
+  keyEncoder: {
+    writeKey(key: Uint8Array, target: Buffer, start: number): number {
+      target.set(key, start)
+      return start + key.length
+    },
+    readKey: pooledCopy,
+  },
+} as const
 
 interface Pending {
   readonly batch: CatalogBatch
@@ -58,12 +82,7 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     // Address space, not memory or disk: the map is grown by the library up to this.
     mapSize: 2 ** 40,
   })
-  const dbs = new Map(
-    tables.map(name => [
-      name,
-      root.openDB<Uint8Array, Uint8Array>(name, { keyEncoding: 'binary', encoding: 'binary' }),
-    ]),
-  )
+  const dbs = new Map(tables.map(name => [name, root.openDB<Uint8Array, Uint8Array>(name, tableEncoding)]))
   const db = (table: Table): Database<Uint8Array, Uint8Array> => dbs.get(table)!
   await claimFormat(root, db('meta'))
   // LMDB syncs the file and never its name.
@@ -104,13 +123,9 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
   return {
     async get(table, key) {
       refresh()
-      // The library's one buffer for values, good until the next read; copied into a pooled one, which costs less than
-      // one of its own.
+      // The library's one buffer for values, good until the next read.
       const value = db(table).getBinaryFast(key) as Buffer | undefined
-      if (value === undefined) return null
-      const copy = Buffer.allocUnsafe(value.length)
-      value.copy(copy, 0, 0, copy.length)
-      return copy
+      return value === undefined ? null : pooledCopy(value, 0, value.length)
     },
 
     async scan(table, range) {
@@ -196,12 +211,12 @@ function scanRows(db: Database<Uint8Array, Uint8Array>, range: ScanRange): Row[]
   const rows: Row[] = []
   if (limit <= 0) return rows
   if (!reverse) {
-    const options = { limit, ...(from && { start: from }), ...(to && { end: to }), snapshot: true }
+    const options = { limit, start: from ?? leastKey, ...(to && { end: to }), snapshot: true }
     for (const { key, value } of db.getRange(options as never)) rows.push({ key, value })
     return rows
   }
   // In reverse, lmdb's `start` is the upper bound and inclusive; ours is exclusive, so one more row may be read.
-  const options = { limit: limit + 1, reverse: true, ...(to && { start: to }), ...(from && { end: from }) }
+  const options = { limit: limit + 1, reverse: true, ...(to && { start: to }), end: from ?? leastKey }
   for (const { key, value } of db.getRange(options as never)) {
     if (to !== undefined && Buffer.compare(key, to) >= 0) continue
     if (rows.length < limit) rows.push({ key, value })

@@ -16,6 +16,9 @@ import {
 export type Db = Database<Uint8Array, Uint8Array>
 export type DbOf = (table: Table) => Db
 
+/** Before every key. The library's own default, of a range without bounds, is for keys of its own encoding. */
+export const leastKey = new Uint8Array([0])
+
 export interface Group {
   /** False, and nothing changed, when a check or a limit does not hold. */
   apply(batch: CatalogBatch): boolean
@@ -32,7 +35,8 @@ export function createGroup(db: DbOf): Group {
     let number = nextNumbers.get(table)
     if (number === undefined) {
       number = 0
-      for (const key of db(table).getKeys({ reverse: true, limit: 1 })) number = readU64be(key) + 1
+      for (const key of db(table).getKeys({ reverse: true, end: leastKey, limit: 1 } as never))
+        number = readU64be(key) + 1
     }
     nextNumbers.set(table, number + 1)
     return number

@@ -247,10 +247,15 @@ export function encodeRow(row: { readonly v: 1 }): Uint8Array {
   return Buffer.from(JSON.stringify(row))
 }
 
+function utf8Of(bytes: Uint8Array): string {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return buffer.toString('utf8')
+}
+
 export function decodeRow<Row extends { readonly v: 1 }>(bytes: Uint8Array): Row {
-  const row = JSON.parse(
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
-  ) as Row
+  const row = JSON.parse(utf8Of(bytes)) as Row
   if (row.v !== 1)
     throw new HoldfastError('format-unknown', `a catalog row has version ${row.v}; this version reads 1`)
   return row
