@@ -31,6 +31,7 @@ import { createInstructionBook } from './instructions/instruction-book.ts'
 import { startReminders } from './instructions/reminders.ts'
 import { createHolders } from './key-holders.ts'
 import { makeBucketKey } from './keys/leases.ts'
+import { knownPeers } from './known-peers.ts'
 import { startClosing } from './ledger/closing.ts'
 import { plainAddress } from './ledger/connections.ts'
 import { declareEngines, type Engines } from './ledger/own-books.ts'
@@ -38,6 +39,8 @@ import { startSequencerThread } from './ledger/sequencer-thread.ts'
 import { closeServer, listenOn } from './listen.ts'
 import { mirrorDepots, startLogMirrors } from './log-mirrors.ts'
 import { openRegion, type Region } from './open-region.ts'
+import { type HearingRegion, startPeerFace } from './peer-face.ts'
+import { type PeerThread, startPeerThread } from './peer-thread.ts'
 import { createAccountPipe } from './pipes/account.ts'
 import { createInstructionPipe, type InstructionRegion } from './pipes/instruction.ts'
 import { loadPackBook, packsFolder } from './policy/packs/load-packs.ts'
@@ -51,9 +54,6 @@ import { findApiToken } from './store/tenants.ts'
 import { createFindDestination } from './transfers/ask-destination.ts'
 import { createExecutor } from './transfers/executor.ts'
 import { createKnowledgeExchange } from './transfers/knowledge.ts'
-import { createPeerServer } from './transfers/peer-server.ts'
-import type { Peer, Peers } from './transfers/peers.ts'
-import { createReceiver } from './transfers/receiver.ts'
 import { startWitnessing } from './witness/witness-client.ts'
 import { startWorkers, type WorkerPool } from './worker-pool.ts'
 
@@ -85,6 +85,8 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
   const writers = new Set([writer])
   const metrics = createAppMetrics()
   let workers: WorkerPool | null = null
+  let peerThread: PeerThread | null = null
+  const witnessedUnixS = new Map<RegionId, number>()
 
   const sequencers = stack.use(startSequencerThread())
   const regions = new Map<RegionId, Region>()
@@ -113,6 +115,10 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
         metrics.count('holdfast_compaction_moved_bytes_total', labels, movedBytes)
       },
       witnesses: config.witnesses,
+      onWitnessed: timeUnixS => {
+        witnessedUnixS.set(regionConfig.id, timeUnixS)
+        peerThread?.witnessed(regionConfig.id, timeUnixS)
+      },
       onRefusedCosignatures: reasons => {
         metrics.count('holdfast_cosignatures_refused_total', { region: regionConfig.id }, reasons.length)
         for (const reason of reasons) log('warn', 'cosignature-refused', { region: regionConfig.id, reason })
@@ -184,10 +190,11 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     metrics.gauge('holdfast_disk_free_bytes', free.help, () => region.room.freeBytes(), free.labels)
   }
 
-  const peers = createPeers(regions, config.peers)
+  const peers = knownPeers(regions.values(), config.peers)
   const packs = loadPackBook(config.packsFolder ?? packsFolder)
   const countries = new Map([...peers.values()].map(({ id, country }) => [id, country] as const))
   const working = new Map<RegionId, InstructionRegion>()
+  const hearing: HearingRegion[] = []
   for (const region of regions.values()) {
     const { id, catalog, drafts } = region
     const { lawfulNow } = region
@@ -230,23 +237,15 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
     stack.use(startReminders({ region: transferRegion, everyMs, isHalted: () => faults.has(id), clock, log }))
     const asking = { region: transferRegion, peers, door, clock, randomBytes, log }
     working.set(id, { ...transferRegion, executor, findDestination: createFindDestination(asking) })
-    const receiver = createReceiver(transferRegion, knowledge, clock, randomBytes)
-    const { server, settle } = createPeerServer({
-      region: transferRegion,
-      identity: region.identity,
-      peers,
-      receiver,
-      knowledge,
-      clock,
-      randomBytes,
-      log,
-    })
-    await listenOn(server as unknown as Server, region.peer.host, region.peer.port)
-    stack.defer(async () => {
-      await closeServer(server as unknown as Server)
-      await settle()
-    })
+    const { identity, peer: listensOn } = region
+    hearing.push({ region: transferRegion, identity, listensOn, knowledge })
   }
+  if (config.workers > 0) {
+    const wake = (id: RegionId, instruction: InstructionId): void =>
+      working.get(id)?.executor.wake(instruction)
+    peerThread = stack.use(await startPeerThread({ config, writers, wake, clock, randomBytes, log }))
+    for (const [id, timeUnixS] of witnessedUnixS) peerThread.witnessed(id, timeUnixS)
+  } else stack.use(await startPeerFace(hearing, { peers, clock, randomBytes, log }))
   const instructions = createInstructionPipe(working)
 
   const listen = async (server: Server, port: number): Promise<number> => {
@@ -343,15 +342,6 @@ export function reloadCertificate(app: App, log: Log): void {
   } catch (error) {
     log('error', 'certificate-not-reloaded', { error: messageOf(error) })
   }
-}
-
-/** The regions of this process know each other by what they opened with; nothing is learnt over the network. */
-function createPeers(regions: ReadonlyMap<RegionId, Region>, others: Config['peers']): Peers {
-  const peers = new Map<RegionId, Peer>(others.map(peer => [peer.id, peer]))
-  for (const { id, country, operator, peer, identity, logKey } of regions.values()) {
-    peers.set(id, { id, country, operator, ...peer, certificate: identity.certificate, log: logKey.log })
-  }
-  return peers
 }
 
 /** As the configuration says it: what a region stores in, all of it in its own country, and whom it sends something. */

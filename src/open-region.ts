@@ -93,6 +93,8 @@ export interface RegionDeps extends RegionAccessDeps {
   readonly trashGraceMs: number
   readonly witnesses: readonly WitnessConfig[]
   readonly onEntered: (count: number) => void
+  /** POSIX seconds: a witness has put a later time to the log. */
+  readonly onWitnessed: (timeUnixS: number) => void
   /** Cosignatures that were not taken, and why. */
   readonly onRefusedCosignatures: (reasons: readonly string[]) => void
   readonly mirrorsOf: (config: RegionConfig, door: Door) => readonly Depot[]
@@ -180,8 +182,11 @@ export async function openRegion(config: RegionConfig, deps: RegionDeps): Promis
         onMessage: message => {
           if (message.kind === 'tick') {
             deps.onEntered(message.entered)
-            if (message.witnessed !== undefined) time.witnessed(message.witnessed.timeUnixS)
-            if (message.witnessed !== undefined) deps.onRefusedCosignatures(message.witnessed.refused)
+            if (message.witnessed !== undefined) {
+              time.witnessed(message.witnessed.timeUnixS)
+              deps.onWitnessed(message.witnessed.timeUnixS)
+              deps.onRefusedCosignatures(message.witnessed.refused)
+            }
           }
           if (message.kind === 'retry')
             log('warn', 'sequencer-retries', { region: id, reason: message.reason })
