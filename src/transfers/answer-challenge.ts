@@ -1,6 +1,5 @@
 /** SHA-256 of ranges that a source could not foresee asking for, read from where the bytes rest. */
 import { createHash } from 'node:crypto'
-import { toHex } from '../core/bytes.ts'
 import { type Manifest, readManifest } from '../crypto/manifest.ts'
 import { contentOf } from '../store/content.ts'
 import { noncurrentVersions, originIdOf, readCurrent } from '../store/key-versions.ts'
@@ -98,5 +97,5 @@ export async function hashCiphertext(
     }
     partStart += part.cipherBytes
   }
-  return toHex(hash.digest())
+  return hash.digest('hex')
 }

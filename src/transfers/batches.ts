@@ -101,6 +101,32 @@ export async function itemsOf(
   return row === null ? [] : (decodeRow<BatchRow & Partial<ItemsRow>>(row).items ?? [])
 }
 
+/** Of batches that are under way, without reading them again for each request: what was announced does not change. */
+export interface ItemsCache {
+  of(id: InstructionId, batch: number): Promise<readonly TransferItem[]>
+  forget(id: InstructionId): void
+}
+
+const cachedBatches = 16
+
+export function createItemsCache(catalog: Catalog): ItemsCache {
+  const cached = new Map<string, readonly TransferItem[]>()
+  return {
+    async of(id, batch) {
+      const name = `${id}/${batch}`
+      const items = cached.get(name) ?? (await itemsOf(catalog, id, batch))
+      // The one that was asked for longest ago is the first.
+      cached.delete(name)
+      if (items.length > 0) cached.set(name, items)
+      if (cached.size > cachedBatches) cached.delete(cached.keys().next().value!)
+      return items
+    },
+    forget(id) {
+      for (const name of cached.keys()) if (name.startsWith(`${id}/`)) cached.delete(name)
+    },
+  }
+}
+
 /** Of one batch that is done: a standing transfer goes on for months. What is known of it is in the entries. */
 export const removeBatch = (id: InstructionId, batch: number): Remove[] => [
   { table: 'batches', key: itemsKey(id, batch) },

@@ -1,9 +1,9 @@
 /** What a source says, held against what it has entered: nothing of it is taken on its word. */
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { RegionId } from '../core/ids.ts'
 import { ciphertextSha256, type Manifest, readManifest } from '../crypto/manifest.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
+import { sha256Hex } from '../crypto/sigv4.ts'
 import type { KnownTransfer } from '../instructions/instruction-book.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import { openPeerProof } from '../verify/peer-proof.ts'
@@ -83,7 +83,7 @@ export function checkHead(head: ObjectHead, item: TransferItem, { row }: KnownTr
     )
   }
   const bytes = Buffer.from(head.manifest, 'base64')
-  if (createHash('sha256').update(bytes).digest('hex') !== item.manifestSha256) refuse('another manifest')
+  if (sha256Hex(bytes) !== item.manifestSha256) refuse('another manifest')
   let manifest: Manifest
   try {
     manifest = readManifest(bytes)

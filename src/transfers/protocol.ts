@@ -1,8 +1,8 @@
 /** What regions say to each other, over TLS with pinned certificates at both ends (docs/formats/transfer.md). */
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { InstructionId, OriginId } from '../core/ids.ts'
+import { sha256Hex } from '../crypto/sigv4.ts'
 
 /**
  * A batch: short enough for its departure, arrival and voids to be an entry each (a mebibyte), for the request that
@@ -13,13 +13,16 @@ export const batchLimits = { objects: 2048, bytes: 256 * 2 ** 20, keyBytes: 2 **
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const originId = z.string().regex(/^[0-9a-f]{32}$/)
 
-/** A version as a departure names it, and as the destination must find it. */
+/**
+ * A version as a departure names it, and as the destination must find it. Here and in rows fields stand in canonical
+ * order: what is parsed is hashed next, and needs no sorting.
+ */
 export const itemSchema = z.strictObject({
-  key: z.string().min(1).max(1024),
-  originId,
   ciphertextBytes: z.int().min(0),
   ciphertextSha256: sha256,
+  key: z.string().min(1).max(1024),
   manifestSha256: sha256,
+  originId,
   rowSha256: sha256,
 })
 export type TransferItem = Omit<z.infer<typeof itemSchema>, 'originId'> & { readonly originId: OriginId }
@@ -72,33 +75,16 @@ const grantee = z.union([
 ])
 
 const objectRowSchema = z.strictObject({
-  originId,
-  sizeBytes: z.int().min(0),
-  ciphertextBytes: z.int().min(0),
-  etag: z.string().max(100),
-  modifiedUnixMs: z.int(),
-  headers: z.record(z.string(), z.string()),
-  metadata: z.record(z.string(), z.string()),
+  acl: z.array(z.strictObject({ grantee, permission })).max(100).readonly().optional(),
+  bucketKeyId: z.string().max(100),
   checksum: z
     .strictObject({
       algorithm: z.enum(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']),
-      value: z.string(),
       type: z.enum(['FULL_OBJECT', 'COMPOSITE']),
+      value: z.string(),
     })
     .nullable(),
-  bucketKeyId: z.string().max(100),
-  wrappedDataKey: z.base64().max(200),
-  partCount: z.int().min(1).max(10_000),
-  partChecksums: z.array(z.string().max(100)).max(10_000).optional(),
-  tags: z
-    .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
-    .max(10)
-    .readonly()
-    .optional(),
-  retention: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), untilUnixMs: z.int() }).optional(),
-  legalHold: z.enum(['ON', 'OFF']).optional(),
-  owner: sha256.optional(),
-  acl: z.array(z.strictObject({ grantee, permission })).max(100).readonly().optional(),
+  ciphertextBytes: z.int().min(0),
   encryption: z
     .union([
       z.strictObject({
@@ -110,11 +96,28 @@ const objectRowSchema = z.strictObject({
       z.strictObject({ algorithm: z.literal('customer') }),
     ])
     .optional(),
+  etag: z.string().max(100),
+  headers: z.record(z.string(), z.string()),
+  legalHold: z.enum(['ON', 'OFF']).optional(),
+  metadata: z.record(z.string(), z.string()),
+  modifiedUnixMs: z.int(),
+  originId,
+  owner: sha256.optional(),
+  partChecksums: z.array(z.string().max(100)).max(10_000).optional(),
+  partCount: z.int().min(1).max(10_000),
+  retention: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), untilUnixMs: z.int() }).optional(),
+  sizeBytes: z.int().min(0),
+  tags: z
+    .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
+    .max(10)
+    .readonly()
+    .optional(),
+  wrappedDataKey: z.base64().max(200),
 })
 export type SentObjectRow = z.infer<typeof objectRowSchema>
 
 /** A delete marker has a place among the versions of its key, and no bytes. */
-const markerRowSchema = z.strictObject({ originId, marker: z.literal(true), modifiedUnixMs: z.int() })
+const markerRowSchema = z.strictObject({ marker: z.literal(true), modifiedUnixMs: z.int(), originId })
 export type SentRow = SentObjectRow | z.infer<typeof markerRowSchema>
 
 const bucketKeySchema = z.strictObject({
@@ -151,12 +154,12 @@ export function isMarkerHead(head: Head): head is MarkerHead {
 
 /** Binds the departure entry to exactly these versions under exactly these keys. */
 export function itemsDigest(items: readonly TransferItem[]): string {
-  return createHash('sha256').update(canonicalJson(items)).digest('hex')
+  return sha256Hex(canonicalJson(items))
 }
 
 /** Binds what the manifest does not say of a version (ETag, headers, metadata, locks, wrapped key) to its departure. */
 export function rowDigest(row: SentRow): string {
-  return createHash('sha256').update(canonicalJson(row)).digest('hex')
+  return sha256Hex(canonicalJson(row))
 }
 
 const start = '/v2/transfers'

@@ -26,9 +26,9 @@ import { answerChallenge } from './answer-challenge.ts'
 import {
   type BatchRow,
   batchKey,
+  createItemsCache,
   findBatch,
   forgetItems,
-  itemsOf,
   type KnownBatch,
   listStaged,
   putItems,
@@ -96,6 +96,7 @@ export function createReceiver(
   randomBytes: RandomBytes,
 ): Receiver {
   const { catalog, book, drafts } = region
+  const announced = createItemsCache(catalog)
 
   /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
   const known = async (peer: Peer, id: InstructionId): Promise<KnownTransfer> => {
@@ -210,7 +211,7 @@ export function createReceiver(
         throw new TransferRefused('instruction-out-of-scope', `The batch is closed: ${batch}.`)
       const { expiresUnixMs, to } = instruction
       const of = { catalog, id, bucket: to.bucket, expiresUnixMs, lawfulNow: region.lawfulNow }
-      const items = new Map((await itemsOf(catalog, id, batch)).map(item => [item.originId as string, item]))
+      const items = new Map((await announced.of(id, batch)).map(item => [item.originId as string, item]))
       const standing = createStanding(of, () => authorize(peer, id, []))
       return takeObjects({ region, clock, randomBytes, id, batch: opened, items, standing }, frames)
     },
@@ -226,7 +227,7 @@ export function createReceiver(
         const staged = new Map(
           (await listStaged(catalog, id, batch)).map(each => [each.staged.row.originId as string, each]),
         )
-        const items = await itemsOf(catalog, id, batch)
+        const items = await announced.of(id, batch)
         const arrived = items.filter(({ originId }) => staged.has(originId))
         const check = { table: 'batches', key: batchKey(id, batch), expected: opened.bytes } as const
         // What is taken back between the judgement and the transaction makes it judge again.
@@ -322,7 +323,7 @@ export function createReceiver(
       const bucket = await findBucket(catalog, instruction.to.bucket)
       if (bucket === null) return ranges.map(() => null)
       const keys = new Map(
-        (await itemsOf(catalog, id, batch)).map(({ originId, key }) => [originId as string, key]),
+        (await announced.of(id, batch)).map(({ originId, key }) => [originId as string, key]),
       )
       return answerChallenge(region, bucket.row, originId => keys.get(originId) ?? null, ranges)
     },
@@ -332,6 +333,7 @@ export function createReceiver(
       if (current.row.state === 'running' || current.row.state === 'approved')
         await book.move(current, { state, reason })
       await forgetItems(catalog, id)
+      announced.forget(id)
     },
   }
 

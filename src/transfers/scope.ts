@@ -126,18 +126,18 @@ export async function itemOf(
   if (isMarker(row)) {
     const nothing = sha256Hex('')
     return {
-      ...{ key, originId, ciphertextBytes: 0, ciphertextSha256: nothing, manifestSha256: nothing },
+      ...{ ciphertextBytes: 0, ciphertextSha256: nothing, key, manifestSha256: nothing, originId },
       rowSha256: rowDigest(sentRow(bucketId, key, row, null)),
     }
   }
   const content = await contentOf(catalog, row)
   if (content === null) return null
   return {
-    key,
-    originId,
     ciphertextBytes: row.ciphertextBytes,
     ciphertextSha256: ciphertextSha256(readManifest(content.manifest).parts),
+    key,
     manifestSha256: sha256Hex(content.manifest),
+    originId,
     rowSha256: rowDigest(sentRow(bucketId, key, row, content.partChecksums)),
   }
 }
@@ -150,18 +150,25 @@ export function sentRow(
   partChecksums: readonly string[] | null,
 ): SentRow {
   const { modifiedUnixMs } = row
-  if (isMarker(row)) return { originId: originIdOf(bucketId, key, row), marker: true, modifiedUnixMs }
-  const { originId, sizeBytes, ciphertextBytes, etag, headers, metadata, checksum, acl } = row
-  const { bucketKeyId, wrappedDataKey, partCount, tags, encryption, retention, legalHold, owner } = row
+  if (isMarker(row)) return { marker: true, modifiedUnixMs, originId: originIdOf(bucketId, key, row) }
+  const { acl, bucketKeyId, checksum, ciphertextBytes, encryption, etag, headers, legalHold, metadata } = row
+  const { originId, owner, partCount, retention, sizeBytes, tags, wrappedDataKey } = row
+  // In canonical order: it is hashed.
   return {
-    ...{ originId, sizeBytes, ciphertextBytes, etag, modifiedUnixMs, headers, metadata },
-    ...{ checksum, bucketKeyId, wrappedDataKey, partCount },
-    ...(partChecksums && { partChecksums: [...partChecksums] }),
-    ...(tags && { tags }),
-    ...(encryption && { encryption }),
-    ...(retention && { retention }),
-    ...(legalHold && { legalHold }),
-    ...(owner && { owner }),
     ...(acl && { acl }),
+    bucketKeyId,
+    checksum: checksum && { algorithm: checksum.algorithm, type: checksum.type, value: checksum.value },
+    ciphertextBytes,
+    ...(encryption && { encryption }),
+    ...{ etag, headers },
+    ...(legalHold && { legalHold }),
+    ...{ metadata, modifiedUnixMs, originId },
+    ...(owner && { owner }),
+    ...(partChecksums && { partChecksums: [...partChecksums] }),
+    partCount,
+    ...(retention && { retention }),
+    sizeBytes,
+    ...(tags && { tags }),
+    wrappedDataKey,
   }
 }

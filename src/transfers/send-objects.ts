@@ -29,7 +29,6 @@ export type SentItem = TransferItem & Partial<Pick<DepartingItem, 'versionId'>>
 
 const shortBytes = 8 * 2 ** 20
 const requestBytes = 16 * 2 ** 20
-const requestObjects = 512
 const requestsAtOnce = 4
 const pausedMs = 500
 const chunkBytes = 256 * 1024
@@ -58,7 +57,7 @@ function requestsOf(items: readonly SentItem[]): SentItem[][] {
     // A long one goes alone: others go on beside it.
     const isLong = item.ciphertextBytes > shortBytes
     bytes += item.ciphertextBytes
-    if (isLong || bytes > requestBytes || last.length >= requestObjects) {
+    if (isLong || bytes > requestBytes) {
       last = []
       requests.push(last)
       bytes = isLong ? requestBytes : item.ciphertextBytes

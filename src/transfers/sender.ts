@@ -89,6 +89,8 @@ async function offer({ deps, peer, client, id }: Run): Promise<Keeping> {
   return keeping
 }
 
+const verifiedAtOnce = 3
+
 /** The walk has come to its end, and every batch of it has been answered for. */
 async function isSent({ deps, id }: Run): Promise<boolean> {
   const row = await transferRow(deps, id)
@@ -101,24 +103,30 @@ async function finish(run: Run): Promise<void> {
   const { catalog } = deps.region
   const { batches } = await transferRow(deps, id)
   const { instruction } = await known(deps, id)
+  const isMove = instruction.mode === 'move'
   const wrong: string[] = []
-  for (let number = 0; number < batches; number++) {
-    const batch = (await findBatch(catalog, id, number))?.row
-    if (batch?.state !== 'arrived') continue
-    if (instruction.mode === 'move') await waitForUndo(run, batch)
-    const { bucket } = await run.deleting()
-    const arrived = new Set(batch.arrived)
-    const items = (await itemsOf(catalog, id, number)).filter(({ originId }) => arrived.has(originId))
-    const answered = await challengeItems(run, number, bucket.row, items)
-    wrong.push(...answered.wrong)
-    if (instruction.mode === 'move') {
-      // One object that is not there is reason enough to keep all the others.
-      demandVerified(wrong, peer.id)
-      const verified = await markVerified(run, batch, answered.verified, 'arrived')
-      await deleteArrived(run, items)
-      await markVerified(run, verified, 0, 'done')
-    } else if (answered.wrong.length === 0) await markVerified(run, batch, answered.verified, 'done')
+  let next = 0
+  const verify = async (): Promise<void> => {
+    for (let number = next++; number < batches; number = next++) {
+      const batch = (await findBatch(catalog, id, number))?.row
+      if (batch?.state !== 'arrived') continue
+      if (isMove) await waitForUndo(run, batch)
+      const { bucket } = await run.deleting()
+      const arrived = new Set(batch.arrived)
+      const items = (await itemsOf(catalog, id, number)).filter(({ originId }) => arrived.has(originId))
+      const answered = await challengeItems(run, number, bucket.row, items)
+      wrong.push(...answered.wrong)
+      if (isMove) {
+        // One object that is not there is reason enough to keep all the others.
+        demandVerified(wrong, peer.id)
+        const verified = await markVerified(run, batch, answered.verified, 'arrived')
+        await deleteArrived(run, items)
+        await markVerified(run, verified, 0, 'done')
+      } else if (answered.wrong.length === 0) await markVerified(run, batch, answered.verified, 'done')
+    }
   }
+  // While one waits for its answer, the next is asked; not where the answer decides whether the next may be deleted.
+  await Promise.all(Array.from({ length: isMove ? 1 : verifiedAtOnce }, verify))
   demandVerified(wrong, peer.id)
   const { verified } = await progressOf(catalog, id)
   for (;;) {

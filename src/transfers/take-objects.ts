@@ -6,10 +6,11 @@
  * rows are one transaction, conditional on the batch being open.
  */
 import { createHash } from 'node:crypto'
-import { equalBytes, utf8 } from '../core/bytes.ts'
+import { equalBytes, toHex, utf8 } from '../core/bytes.ts'
 import { type InstructionId, newSortableId, type OriginId, type RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import type { Manifest } from '../crypto/manifest.ts'
+import { sha256Hex } from '../crypto/sigv4.ts'
 import type { KnownTransfer } from '../instructions/instruction-book.ts'
 import type { BlobId } from '../store/blob-store.ts'
 import type { Check, Put } from '../store/catalog.ts'
@@ -42,7 +43,7 @@ interface Taken {
   readonly claims: readonly Put[]
 }
 
-const groupObjects = 256
+const groupObjects = 512
 const groupBytes = 8 * 2 ** 20
 /** Of a long object, as much at a time goes to the disk. */
 const writeBytes = 2 ** 20
@@ -123,7 +124,7 @@ function createGroups(taking: Taking, refused: RefusedObject[]): Groups {
       if (only === undefined) group.push(Promise.resolve({ item, head, places: [], claims: [] }))
       else if (others.length === 0 && only.cipherBytes <= packedBytes) {
         const content = await frames.readWhole(only.cipherBytes)
-        if (!createHash('sha256').update(content).digest().equals(only.sha256)) {
+        if (sha256Hex(content) !== toHex(only.sha256)) {
           refused.push(refusedAs(item.originId, otherBytes()))
           return
         }

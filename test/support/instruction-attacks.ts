@@ -1624,7 +1624,7 @@ const arrivals: readonly PathAttack[] = [
   {
     check: 'that the bytes are those that departed',
     file: 'transfers/take-objects.ts',
-    find: "!createHash('sha256').update(content).digest().equals(only.sha256)",
+    find: 'sha256Hex(content) !== toHex(only.sha256)',
     replace: 'false',
     attack: async w => {
       const of = await offered(w)
@@ -1646,7 +1646,7 @@ const arrivals: readonly PathAttack[] = [
   ...(
     [
       [
-        "createHash('sha256').update(bytes).digest('hex') !== item.manifestSha256",
+        'sha256Hex(bytes) !== item.manifestSha256',
         'another manifest',
         async (w: World) => {
           const of = await offered(w)
@@ -1810,8 +1810,8 @@ const departures: readonly PathAttack[] = [
   {
     check: 'that nothing is deleted here that is not there',
     file: 'transfers/sender.ts',
-    find: "if (instruction.mode === 'move') { // One object that is not there is reason enough to keep all the others. demandVerified(wrong, peer.id)",
-    replace: "wrong.length = 0\n    if (instruction.mode === 'move') {",
+    find: 'if (isMove) { // One object that is not there is reason enough to keep all the others. demandVerified(wrong, peer.id)',
+    replace: 'wrong.length = 0\n      if (isMove) {',
     attack: answering(/challenge$/, ({ digests }) => ({ digests: digests.map(() => null) }), {
       mode: 'move',
     }),
