@@ -22,6 +22,8 @@ interface TransferAnswer {
 }
 
 const followMs = 500
+/** The other end is told that it is over a moment later; one that cannot be told is not waited for. */
+const otherEndMs = 5000
 const running = ['drafted', 'approved', 'running']
 
 export async function transfersCommand(argv: string[], io: CommandIo): Promise<ExitCode> {
@@ -45,10 +47,15 @@ export async function transfersCommand(argv: string[], io: CommandIo): Promise<E
     io.stdout.write(values.json ? `${JSON.stringify(answer)}\n` : `${id}: ${stateText(answer)}\n`)
     return 0
   }
+  let overSinceMs: number | null = null
   for (;;) {
     const answer = await fetchInstruction(credentials, first)
     const transfer = await askTransfer(credentials, 'GET', first, '').catch(() => null)
-    const goesOn = values.follow === true && running.includes(answer.state)
+    const isOver = !running.includes(answer.state)
+    if (isOver) overSinceMs ??= performance.now()
+    const isOverEverywhere = isOver && answer.ends.every(({ state }) => !running.includes(state))
+    const isWaitedFor = overSinceMs === null || performance.now() - overSinceMs < otherEndMs
+    const goesOn = values.follow === true && !isOverEverywhere && isWaitedFor
     if (!goesOn) {
       if (io.isTty && values.follow && !values.json) io.stderr.write('\n')
       io.stdout.write(values.json ? `${JSON.stringify(jsonOf(answer, transfer))}\n` : text(answer, transfer))
