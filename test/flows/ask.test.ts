@@ -1,5 +1,5 @@
 /** Questions to what a collector has stored, in its folder and in ClickHouse: the same answers. */
-import { cp, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { flowsCommand } from '../../src/cli/flows.ts'
@@ -252,6 +252,52 @@ describe('a question to a folder', () => {
     } as const
     expect((await store.ask(question, 'raw')).total.flows).toBe(6)
     expect(asked).toBe(2)
+  })
+
+  it.each([
+    ['one rate in all files', [[1, 'a']], [[1, 'a']], 2, 1],
+    ['a rate in one file', [[1, 'a']], [[10, 'b']], 11, 2],
+    [
+      'rates beside each other in a file',
+      [
+        [1, 'a'],
+        [100, 'a'],
+        [1, 'c'],
+      ],
+      [[1, 'b']],
+      103,
+      3,
+    ],
+    ['the same rate everywhere, and not 1', [[4, 'a']], [[4, 'a']], 8, 1],
+  ] as const)('multiplies what was sampled: %s', async (_, first, second, bytes, exporters) => {
+    await using some = collectorFolder()
+    await mkdir(some.path, { recursive: true })
+    const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
+    const paths: string[] = []
+    for (const rows of [first, second]) {
+      const path = join(some.path, `${paths.length}.parquet`)
+      const values = rows.map(([rate, exporter]) => `(${rate}::DOUBLE, '${exporter}')`).join(', ')
+      await duck.run(`COPY (SELECT TIMESTAMP '2026-01-15 10:00:00' AS "start", 1::UBIGINT AS bytes, 1::UBIGINT AS packets,
+          sampling_rate, exporter FROM (VALUES ${values}) AS rows(sampling_rate, exporter))
+        TO '${path}' (FORMAT parquet)`)
+      paths.push(path)
+    }
+    const collected = { name: 'some', raw: [{ hour: null, paths, through: 2 }], rollup: [] }
+    await using store = openParquetStore(duck, async () => [collected])
+    const question = {
+      by: [],
+      where: [],
+      fromUnixMs: null,
+      untilUnixMs: null,
+      order: 'bytes',
+      top: 1,
+    } as const
+    const flows = first.length + second.length
+    for (const fromUnixMs of [null, 0])
+      expect(await store.ask({ ...question, fromUnixMs }, 'raw')).toMatchObject({
+        total: { bytes, packets: bytes, flows },
+        exporters,
+      })
   })
 
   it('is refused where no collector was', async () => {

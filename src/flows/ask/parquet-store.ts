@@ -1,7 +1,7 @@
 /** Questions to the Parquet files of collectors, by DuckDB. */
 import { existsSync } from 'node:fs'
 import { type Hour, hourMs } from '../collect/folder.ts'
-import type { Duck } from '../engine/duck.ts'
+import { type Duck, sqlText } from '../engine/duck.ts'
 import { parquetFiles } from '../engine/parquet-files.ts'
 import { type Collected, storedHours } from './collected.ts'
 import type { Answer, FlowStore, Layer, Question } from './question.ts'
@@ -115,7 +115,10 @@ async function answer(
 ): Promise<Answer> {
   const relation = relationOf(files, layer)
   const where = whereSql(dialect, question, layer)
-  const { exporters, sums } = await factsOf(duck, relation, where, layer)
+  const facts =
+    (where === '' && layer === 'raw' ? await factsAhead(duck, files) : null) ??
+    (await factsOf(duck, relation, where, layer))
+  const { exporters, sums } = facts
   const keys = question.by.map((field, index) => `${keySql(dialect, field, layer)} AS key_${index}`)
   const names = question.by.map((_, index) => `key_${index}`)
   await duck.run(`CREATE OR REPLACE TEMP TABLE answer AS SELECT ${[...keys, sums].join(', ')}
@@ -135,8 +138,27 @@ async function answer(
   }
 }
 
+type Facts = { readonly exporters: number; readonly sums: string }
+
+/**
+ * What the files say of themselves, without a row being read: the least and the greatest value of a column in each group
+ * of rows. `null` where that does not settle it.
+ */
+async function factsAhead(duck: Duck, files: readonly StoredFile[]): Promise<Facts | null> {
+  const paths = files.map(({ path }) => sqlText(path)).join(', ')
+  const columns = await duck.rows(
+    `SELECT path_in_schema AS name, count(DISTINCT stats_min_value) AS values, any_value(stats_min_value) AS value,
+       bool_and(coalesce(stats_min_value = stats_max_value, false)) AS settled
+     FROM parquet_metadata([${paths}]) WHERE path_in_schema IN ('exporter', 'sampling_rate') GROUP BY path_in_schema`,
+  )
+  const [exporter, rate] = ['exporter', 'sampling_rate'].map(name => columns.find(each => each.name === name))
+  if (exporter?.settled !== true || rate?.settled !== true) return null
+  const isWhole = Number(rate.values) === 1 && Number(rate.value) === 1
+  return { exporters: Number(exporter.values), sums: isWhole ? unsampledSums : sumsSql.raw }
+}
+
 /** Most exporters do not sample, and then no row need be multiplied. */
-async function factsOf(duck: Duck, relation: string, where: string, layer: Layer) {
+async function factsOf(duck: Duck, relation: string, where: string, layer: Layer): Promise<Facts> {
   const rates =
     layer === 'raw' ? ', count(DISTINCT sampling_rate) AS rates, any_value(sampling_rate) AS rate' : ''
   const [facts] = await duck.rows(
