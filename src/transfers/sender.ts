@@ -126,7 +126,14 @@ async function finish(run: Run): Promise<void> {
     }
   }
   // While one waits for its answer, the next is asked; not where the answer decides whether the next may be deleted.
-  await Promise.all(Array.from({ length: isMove ? 1 : verifiedAtOnce }, verify))
+  const verifying = Array.from({ length: isMove ? 1 : verifiedAtOnce }, () =>
+    verify().catch((error: unknown) => {
+      next = batches
+      throw error
+    }),
+  )
+  // All have stopped before it fails: one that went on would count what the next run counts too.
+  for (const ended of await Promise.allSettled(verifying)) if (ended.status === 'rejected') throw ended.reason
   demandVerified(wrong, peer.id)
   const { verified } = await progressOf(catalog, id)
   for (;;) {

@@ -2,7 +2,7 @@
  * Whether an instruction still stands, asked at every object. To judge it means opening signatures, which costs a
  * millisecond; so a judgement is kept for as long as the rows that it was made from are the same bytes, the instruction
  * has not expired, and no longer than a second (what else bears on it: the chain of approvers, dates of the law). A
- * revocation is such a row, so it is seen at the next object.
+ * revocation is such a row, so it is seen at the next object after the turn of the event loop in which it was committed.
  */
 import { equalBytes, utf8 } from '../core/bytes.ts'
 import type { BucketName, InstructionId } from '../core/ids.ts'

@@ -64,6 +64,15 @@ async function run(...argv: string[]) {
   return { code, stdout, stderr }
 }
 
+const everything = {
+  by: [],
+  where: [],
+  fromUnixMs: null,
+  untilUnixMs: null,
+  order: 'bytes',
+  top: 1,
+} as const
+
 let folder: TestFolder
 beforeAll(async () => {
   folder = collectorFolder()
@@ -242,15 +251,7 @@ describe('a question to a folder', () => {
     await using store = openParquetStore(duck, async () => [
       asked++ === 0 ? { ...now, raw: [...now.raw, gone] } : now,
     ])
-    const question = {
-      by: [],
-      where: [],
-      fromUnixMs: null,
-      untilUnixMs: null,
-      order: 'bytes',
-      top: 1,
-    } as const
-    expect((await store.ask(question, 'raw')).total.flows).toBe(6)
+    expect((await store.ask(everything, 'raw')).total.flows).toBe(6)
     expect(asked).toBe(2)
   })
 
@@ -284,17 +285,9 @@ describe('a question to a folder', () => {
     }
     const collected = { name: 'some', raw: [{ hour: null, paths, through: 2 }], rollup: [] }
     await using store = openParquetStore(duck, async () => [collected])
-    const question = {
-      by: [],
-      where: [],
-      fromUnixMs: null,
-      untilUnixMs: null,
-      order: 'bytes',
-      top: 1,
-    } as const
     const flows = first.length + second.length
     for (const fromUnixMs of [null, 0])
-      expect(await store.ask({ ...question, fromUnixMs }, 'raw')).toMatchObject({
+      expect(await store.ask({ ...everything, fromUnixMs }, 'raw')).toMatchObject({
         total: { bytes, packets: bytes, flows },
         exporters,
       })
