@@ -146,7 +146,11 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
       })
     },
 
-    snapshot: file => root.backup(file, true),
+    async snapshot(file) {
+      // Asked of a closed environment, the library takes the process down.
+      if (closed) throw new HoldfastError('shutting-down', 'the catalog is closed')
+      await root.backup(file, true)
+    },
 
     otherUsers() {
       // Those who died without a word are taken off the list first.

@@ -152,6 +152,17 @@ for (const [name, make] of Object.entries(adapters)) {
   })
 }
 
+it('an LMDB catalog that is closed refuses whatever it is asked', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-closed-'))
+  const catalog = await openLmdbCatalog(folder)
+  await catalog[Symbol.asyncDispose]()
+  await expect(catalog.get('objects', utf8('key'))).rejects.toThrow(/closed/)
+  await expect(catalog.scan('objects', { limit: 1 })).rejects.toThrow(/closed/)
+  await expect(catalog.commit({ puts: [] })).rejects.toThrow(/closed/)
+  await expect(catalog.snapshot(join(folder, 'snapshot'))).rejects.toThrow(/closed/)
+  rmSync(folder, { recursive: true })
+})
+
 it('prefixEnd leaves a prefix that is a Buffer as it is', () => {
   const prefix = Buffer.from('abc')
   expect(Buffer.from(prefixEnd(prefix)!).toString()).toBe('abd')

@@ -138,8 +138,10 @@ describe('a region’s own books', () => {
       )
     await test.restart({ witnesses: [witness] })
     await new Promise(resolve => setTimeout(resolve, 2500))
+    const since = new Date().toISOString()
     await test.restart({ ...abroad, witnesses: [witness] })
-    expect(await connections()).toEqual([])
+    // Not those of the new start, of which a slow machine may have entered one by now.
+    expect((await connections()).filter(({ body }) => (body.start as string) < since)).toEqual([])
     await new Promise(resolve => setTimeout(resolve, 2500))
     await test.restart(abroad)
     await expect.poll(async () => (await connections()).length, { timeout: 10_000 }).toBeGreaterThan(0)
