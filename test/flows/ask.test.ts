@@ -80,6 +80,36 @@ beforeAll(async () => {
 })
 afterAll(() => folder[Symbol.asyncDispose]())
 
+type StoredRow = { readonly rate?: number; readonly exporter?: string; readonly bytes?: string }
+
+/** Files of single records, of no hour of their own. */
+async function storeOf(files: readonly (readonly StoredRow[])[]) {
+  const some = collectorFolder()
+  await mkdir(some.path, { recursive: true })
+  const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
+  const paths: string[] = []
+  for (const rows of files) {
+    const path = join(some.path, `${paths.length}.parquet`)
+    const values = rows.map(
+      ({ rate = 1, exporter = 'a', bytes = '1' }) => `(${rate}::DOUBLE, '${exporter}', ${bytes}::UBIGINT)`,
+    )
+    await duck.run(`COPY (SELECT TIMESTAMP '2026-01-15 10:00:00' AS "start", bytes, 1::UBIGINT AS packets,
+        sampling_rate, exporter FROM (VALUES ${values.join(', ')}) AS rows(sampling_rate, exporter, bytes))
+      TO '${path}' (FORMAT parquet)`)
+    paths.push(path)
+  }
+  const store = openParquetStore(duck, async () => [
+    { name: 'some', raw: [{ hour: null, paths, through: 2 }], rollup: [] },
+  ])
+  return {
+    ask: store.ask,
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]()
+      await some[Symbol.asyncDispose]()
+    },
+  }
+}
+
 type Asked = {
   rows: { keys: (string | number | null)[]; bytes: number; packets: number; flows: number }[]
 } & {
@@ -214,6 +244,14 @@ describe('a question to a folder', () => {
     expect((JSON.parse(stdout) as Asked).total.flows).toBe(6)
   })
 
+  it('takes a folder by its very name', async () => {
+    await using other = collectorFolder()
+    const odd = join(other.path, 'a[1]*?')
+    await cp(folder.path, odd, { recursive: true })
+    const { stdout } = await run(odd, '--by', 'hour', '--json')
+    expect(keysAndBytes(JSON.parse(stdout) as Asked)).toHaveLength(2)
+  })
+
   it('says what is damaged without the engine’s query', async () => {
     await using other = collectorFolder()
     await cp(folder.path, other.path, { recursive: true })
@@ -271,20 +309,9 @@ describe('a question to a folder', () => {
     ],
     ['the same rate everywhere, and not 1', [[4, 'a']], [[4, 'a']], 8, 1],
   ] as const)('multiplies what was sampled: %s', async (_, first, second, bytes, exporters) => {
-    await using some = collectorFolder()
-    await mkdir(some.path, { recursive: true })
-    const duck = await Duck.open({ memoryMiB: 256, threads: 1 })
-    const paths: string[] = []
-    for (const rows of [first, second]) {
-      const path = join(some.path, `${paths.length}.parquet`)
-      const values = rows.map(([rate, exporter]) => `(${rate}::DOUBLE, '${exporter}')`).join(', ')
-      await duck.run(`COPY (SELECT TIMESTAMP '2026-01-15 10:00:00' AS "start", 1::UBIGINT AS bytes, 1::UBIGINT AS packets,
-          sampling_rate, exporter FROM (VALUES ${values}) AS rows(sampling_rate, exporter))
-        TO '${path}' (FORMAT parquet)`)
-      paths.push(path)
-    }
-    const collected = { name: 'some', raw: [{ hour: null, paths, through: 2 }], rollup: [] }
-    await using store = openParquetStore(duck, async () => [collected])
+    await using store = await storeOf(
+      [first, second].map(rows => rows.map(([rate, exporter]) => ({ rate, exporter }))),
+    )
     const flows = first.length + second.length
     for (const fromUnixMs of [null, 0])
       expect(await store.ask({ ...everything, fromUnixMs }, 'raw')).toMatchObject({
@@ -292,6 +319,28 @@ describe('a question to a folder', () => {
         exporters,
       })
   })
+
+  it('counts the exporters of the rows that are asked about', async () => {
+    await using store = await storeOf([[{ exporter: 'a' }, { exporter: 'b' }], [{ exporter: 'c' }]])
+    const exporters = async (...values: string[]) =>
+      (await store.ask({ ...everything, where: [{ field: 'exporter', values }] }, 'raw')).exporters
+    expect([await exporters('a', 'c'), await exporters('b'), await exporters('d')]).toEqual([2, 1, 0])
+    await using one = await storeOf([[{ exporter: 'a' }]])
+    const later = { ...everything, fromUnixMs: Date.UTC(2026, 1, 1) }
+    expect(await one.ask(later, 'raw')).toMatchObject({ exporters: 0, total: { flows: 0 } })
+  })
+
+  it.each(['9223372036854775807', '9223372036854775808', '18446744073709551615'])(
+    'adds up counters as large as an exporter can state: %s',
+    async bytes => {
+      await using store = await storeOf([
+        [{ bytes }, { bytes }],
+        [{ bytes }, { bytes: '1' }],
+      ])
+      const { total } = await store.ask(everything, 'raw')
+      expect(total).toEqual({ bytes: Number(3n * BigInt(bytes) + 1n), packets: 4, flows: 4 })
+    },
+  )
 
   it('is refused where no collector was', async () => {
     await using empty = collectorFolder()
