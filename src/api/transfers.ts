@@ -104,6 +104,7 @@ async function shown({ catalog, executor }: InstructionRegion, known: KnownTrans
     bytesPerSecond,
     remainingSeconds: left !== null && isMoving ? Math.ceil(left / bytesPerSecond) : null,
     limitBytesPerSecond: limit,
+    waitingFor: isMoving ? null : executor.waitingFor(id),
     lagSeconds: await lagOf(catalog, known),
   }
 }

@@ -1,8 +1,8 @@
 /** ClickHouse over HTTP: one statement a request. */
 import { Readable } from 'node:stream'
 import { HoldfastError, messageOf } from '../core/errors.ts'
+import { plain } from '../core/plain-text.ts'
 import type { ClickHouse } from '../flows/ask/clickhouse-store.ts'
-import { plain } from '../flows/report/plain-text.ts'
 import { limitedBody } from './limited-body.ts'
 
 const mostQueryBytes = 16 * 1024 * 1024

@@ -1,5 +1,6 @@
 /** `instruct`, `instructions`: what was ordered and what became of it. */
 import type { Json } from '../core/canonical-json.ts'
+import { plain } from '../core/plain-text.ts'
 import { parseEnvelope, printEnvelope } from '../crypto/dsse.ts'
 import type { Instruction } from '../instructions/instruction.ts'
 import type { DryRun } from '../transfers/dry-run.ts'
@@ -169,5 +170,5 @@ export function progressText({
   const places = ends.map(
     end => `  ${end.region.padEnd(16)} ${end.state.padEnd(9)} ${end.objects} objects, ${end.bytes} bytes\n`,
   )
-  return `${id}: ${state}${reason === null || reason === '' ? '' : ` (${reason})`}, ${objects} objects, ${bytes} bytes, ${approvals} of ${quorum} approvals\n${places.join('')}`
+  return `${id}: ${state}${reason === null || reason === '' ? '' : ` (${plain(reason)})`}, ${objects} objects, ${bytes} bytes, ${approvals} of ${quorum} approvals\n${places.join('')}`
 }

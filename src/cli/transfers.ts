@@ -1,4 +1,5 @@
 /** `transfers`: how far they are; and `pause`, `resume` and `limit` of one that runs. */
+import { plain } from '../core/plain-text.ts'
 import { callApi } from './api-client.ts'
 import { type CustomerCredentials, customerFolder, loadCredentials } from './customer-folder.ts'
 import { instructionsCommand, progressText } from './instruct.ts'
@@ -17,6 +18,8 @@ interface TransferAnswer {
   readonly bytesPerSecond: number | null
   readonly remainingSeconds: number | null
   readonly limitBytesPerSecond: number | null
+  /** Why it does not go on at the moment. */
+  readonly waitingFor: string | null
   /** Of a standing transfer that follows. */
   readonly lagSeconds: number | null
 }
@@ -97,19 +100,20 @@ function jsonOf(
 }
 
 function text(answer: InstructionAnswer, transfer: TransferAnswer | null): string {
-  const { verified = 0, voided = 0, paused = false, lagSeconds = null } = transfer ?? {}
+  const { verified = 0, voided = 0, paused = false, lagSeconds = null, waitingFor = null } = transfer ?? {}
   const more = [
     ...(verified > 0 ? [`${verified} verified`] : []),
     ...(voided > 0 ? [`${voided} voided`] : []),
     ...(lagSeconds === null ? [] : [`${lagSeconds} s behind`]),
     ...(paused && running.includes(answer.state) ? ['paused'] : []),
+    ...(waitingFor === null ? [] : [`waiting (${plain(waitingFor)})`]),
   ]
   return `${progressText(answer)}${more.length > 0 ? `  ${more.join(', ')}\n` : ''}`
 }
 
 function stateText(transfer: TransferAnswer): string {
   const { objects, ofObjects, bytes, ofBytes, bytesPerSecond, remainingSeconds } = transfer
-  const { paused, voided, limitBytesPerSecond, lagSeconds } = transfer
+  const { paused, voided, limitBytesPerSecond, lagSeconds, waitingFor } = transfer
   const of = (total: number | null): string => (total === null ? '' : ` of ${total}`)
   return [
     `${objects}${of(ofObjects)} objects`,
@@ -120,5 +124,6 @@ function stateText(transfer: TransferAnswer): string {
     ...(limitBytesPerSecond === null ? [] : [`at most ${(limitBytesPerSecond / 1e6).toFixed(1)} MB/s`]),
     ...(remainingSeconds === null || lagSeconds !== null ? [] : [`${remainingSeconds} s to go`]),
     ...(lagSeconds === null ? [] : [`${lagSeconds} s behind`]),
+    ...(waitingFor === null ? [] : [`waiting (${plain(waitingFor)})`]),
   ].join(', ')
 }

@@ -24,6 +24,8 @@ export interface Executor extends AsyncDisposable {
   wake(id: InstructionId): void
   /** Sent of late, while the transfer runs here. */
   bytesPerSecond(id: InstructionId): number | null
+  /** Why what runs here did not go on at the last attempt; another is made. */
+  waitingFor(id: InstructionId): string | null
 }
 
 const idLength = 64
@@ -36,6 +38,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
   const meters = new Map<InstructionId, Meter>()
   /** Cuts the waiting of one short: something was said about it. */
   const nudges = new Map<InstructionId, () => void>()
+  const waiting = new Map<InstructionId, string>()
   /** How many verdicts every region has heard. */
   const told = new Map<InstructionId, number>()
   let stopped = false
@@ -120,10 +123,12 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
             unreachable(kind)
         }
         retryMs = firstRetryMs
+        waiting.delete(id)
       } catch (error) {
         if (stopped) return
-        const level = hasCode(error, 'peer-unavailable') ? 'warn' : 'error'
-        deps.log(level, `${found.instruction.kind}-interrupted`, {
+        const isOfPeer = hasCode(error, 'peer-unavailable')
+        waiting.set(id, isOfPeer ? messageOf(error) : `${deps.region.id}: a fault, which its log has`)
+        deps.log(isOfPeer ? 'warn' : 'error', `${found.instruction.kind}-interrupted`, {
           instruction: id,
           error: messageOf(error),
           retryMs,
@@ -145,6 +150,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
       .finally(() => {
         running.delete(id)
         meters.delete(id)
+        waiting.delete(id)
         nudges.delete(id)
       })
     running.set(id, run1)
@@ -161,6 +167,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
     },
     wake,
     bytesPerSecond: id => meters.get(id)?.bytesPerSecond() ?? null,
+    waitingFor: id => waiting.get(id) ?? null,
     async [Symbol.asyncDispose]() {
       stopped = true
       for (const reject of sleepers) reject(shuttingDown())

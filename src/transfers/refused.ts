@@ -20,9 +20,14 @@ const passing: ReadonlySet<string> = new Set([
   'approvers-stale',
   // Here its time has come; the other end's clock is behind.
   'instruction-not-yet-valid',
+  // Its operator makes room, or the instruction expires first.
+  'store-full',
 ])
 
-/** Nobody has said no: the two ends do not know the same yet, of the tenant's will or of the time. It is tried again. */
+/**
+ * Nobody has said no: the two ends do not know the same yet, of the tenant's will or of the time, or the other has no
+ * room. It is tried again.
+ */
 export function isPassing({ rule }: TransferRefused): boolean {
   return passing.has(rule)
 }

@@ -25,6 +25,8 @@ export interface SiteTerms {
   readonly under?: (command: readonly string[]) => readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly config?: Readonly<Record<string, unknown>>
+  /** Left out, a folder of the sites' own. */
+  readonly data?: string
 }
 
 export interface Site {
@@ -84,7 +86,7 @@ export async function startSites(terms: readonly SiteTerms[], options: SitesOpti
     mkdirSync(own)
     const configFile = join(own, 'holdfast.yaml')
     const config = {
-      data: join(own, 'data'),
+      data: term.data ?? join(own, 'data'),
       host,
       workers: 0,
       loopbackIsHome: true,
@@ -137,18 +139,21 @@ export async function startSites(terms: readonly SiteTerms[], options: SitesOpti
   const [home, ...others] = planned
   const [count, quorum] = options.approvers ?? [1, 1]
   const holder = `${options.holderHost ?? '127.0.0.1'}:${ports[0]}`
-  const tokenOf = (own: string): string[] => ['--operator-token', join(own, 'data', 'operator.token')]
+  const tokenOf = ({ data }: { readonly data: string }): string[] => [
+    '--operator-token',
+    join(data, 'operator.token'),
+  ]
   await mustCli(
     customer,
     ...['tenant', 'create', '--name', 'test', '--home', home!.region, '--customer', customer],
-    ...['--api', home!.api, '--endpoint', home!.endpoint, '--keyholder', holder, ...tokenOf(home!.own)],
+    ...['--api', home!.api, '--endpoint', home!.endpoint, '--keyholder', holder, ...tokenOf(home!.config)],
     ...['--approvers', String(count), '--quorum', String(quorum)],
   )
-  for (const { region, api, endpoint, own } of others)
+  for (const { region, api, endpoint, config } of others)
     await mustCli(
       customer,
       ...['tenant', 'join', '--customer', customer, '--site', region],
-      ...['--api', api, '--endpoint', endpoint, ...tokenOf(own)],
+      ...['--api', api, '--endpoint', endpoint, ...tokenOf(config)],
     )
   const [program, ...args] = wrap([process.execPath, main, 'keyholder']) as [string, ...string[]]
   const keyHolder = await startDaemon(program, args, {

@@ -477,7 +477,7 @@ function doorTo(
     } catch (error) {
       const { rule } = error instanceof TransferRefused ? error : { rule: '' }
       if (rule !== '') return [403, { rule, message: messageOf(error) }]
-      return error instanceof HoldfastError && !['store-damaged', 'store-full'].includes(error.code)
+      return error instanceof HoldfastError && error.code !== 'store-damaged'
         ? [422, { rule: error.code, message: messageOf(error) }]
         : internal(error)
     }

@@ -1,0 +1,87 @@
+/** The destination of a move has no room left: nothing is lost or said to have arrived, and it goes on when there is. */
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeWith } from '../support/program.ts'
+import { type Site, type Sites, startSites } from '../support/sites.ts'
+
+const objects = 40
+
+describeWith('mount', 'a move to a region whose disk is full', () => {
+  const disk = mkdtempSync(join(tmpdir(), 'holdfast-disk-'))
+  let sites: Sites
+  let mumbai: Site
+  let frankfurt: Site
+  beforeAll(async () => {
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'holdfast', disk])
+    expect(String(mounted.stderr)).toBe('')
+    sites = await startSites([
+      { region: 'in-mumbai', country: 'IN' },
+      // Nothing is kept back: it must run into the wall itself.
+      {
+        region: 'de-frankfurt',
+        country: 'DE',
+        data: join(disk, 'data'),
+        config: { diskReserveMiB: 0, staleSeconds: 4 },
+      },
+    ])
+    mumbai = sites.at('in-mumbai')
+    frankfurt = sites.at('de-frankfurt')
+  }, 60_000)
+  afterAll(async () => {
+    await sites?.[Symbol.asyncDispose]()
+    spawnSync('umount', ['-l', disk])
+    rmSync(disk, { recursive: true, force: true })
+  })
+
+  const json = async (...args: string[]): Promise<any> => {
+    const { code, stdout, stderr } = await mumbai.cli(...args, '--json')
+    if (code !== 0) throw new Error(`${args.join(' ')}: ${code} ${stdout} ${stderr}`)
+    return JSON.parse(stdout)
+  }
+
+  it('keeps every object in one place at least, and ends with all of them in the other', async () => {
+    await mumbai.s3.makeBucket('source', 'in-mumbai')
+    await frankfurt.s3.makeBucket('target', 'de-frankfurt')
+    const stored = new Map<string, Buffer>()
+    for (let at = 0; at < objects; at++) {
+      const body = randomBytes(at % 2 === 0 ? 5_000_000 : 100_000)
+      stored.set(`k${at}`, body)
+      await mumbai.s3.put(`/source/k${at}`, body)
+    }
+    const ends = ['--to-bucket', 'target', '--to-region', 'de-frankfurt']
+    const { id } = await json(
+      ...['instruct', 'transfer', '--bucket', 'source', ...ends],
+      ...['--mode', 'move', '--purpose', 'a test of faults'],
+    )
+    await json('approve', id, '--key', sites.approverFiles[0]!)
+    await expect
+      .poll(async () => (await json('transfers', id)).waitingFor, { timeout: 60_000, interval: 500 })
+      .toBe('de-frankfurt: the disk is full')
+    const shown = await mumbai.cli('transfers', id)
+    expect(shown.stdout).toContain('waiting (de-frankfurt: the disk is full)')
+    const { state, objects: arrived, verified } = await json('transfers', id)
+    expect([state, arrived < objects, verified]).toEqual(['running', true, 0])
+    for (const [key, body] of stored) {
+      const here = await mumbai.s3.call('GET', `/source/${key}`)
+      const there = here.status === 200 ? here : await frankfurt.s3.call('GET', `/target/${key}`)
+      expect([there.status, there.body.equals(body)]).toEqual([200, true])
+    }
+    spawnSync('mount', ['-o', 'remount,size=400m', disk])
+    await expect
+      .poll(async () => (await json('transfers', id)).state, { timeout: 90_000, interval: 500 })
+      .toBe('completed')
+    for (const [key, body] of stored) {
+      expect((await frankfurt.s3.get(`/target/${key}`)).body.equals(body)).toBe(true)
+      expect((await mumbai.s3.call('GET', `/source/${key}`)).status).toBe(404)
+    }
+    expect(await json('transfers', id)).toMatchObject({ objects, verified: objects, voided: 0 })
+    for (const site of [mumbai, frankfurt]) {
+      const { stdout } = await site.fsck('--json')
+      expect(JSON.parse(stdout).regions[0].findings).toEqual([])
+    }
+  }, 180_000)
+})
