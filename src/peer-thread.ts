@@ -1,4 +1,5 @@
 /** The thread in which the regions of the process hear their peers (`peer-worker.ts`), seen from the main one. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Config } from './config.ts'
 import { HoldfastError } from './core/errors.ts'
@@ -27,6 +28,8 @@ export interface PeerThreadData {
   readonly config: Config
   readonly writer: string
 }
+
+const mostEndMs = 5000
 
 /**
  * Taking in what a peer sends costs as much as sending it. In a thread of its own it leaves the main one to the
@@ -67,7 +70,14 @@ export async function startPeerThread(options: PeerThreadOptions): Promise<PeerT
     ended.resolve()
     if (!isStopping) throw new Error(`the thread that hears the peers has ended with ${code}`)
   })
-  await ready.promise
+  try {
+    await ready.promise
+  } catch (error) {
+    // What it had opened is closed before others close theirs.
+    await Promise.race([ended.promise, sleep(mostEndMs, undefined, { ref: false })])
+    await worker.terminate()
+    throw error
+  }
   return {
     witnessed: (region, timeUnixS) => tell({ kind: 'witnessed', region, timeUnixS }),
     async [Symbol.asyncDispose]() {

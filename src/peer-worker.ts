@@ -63,6 +63,7 @@ async function openHearing(regionConfig: Config['regions'][number]) {
   const { id, peer } = regionConfig
   const { dataFolder: folder, diskReserveBytes, publicHost, segmentBytes } = config
   const files = regionFiles(folder, id)
+  await using stack = new AsyncDisposableStack()
   const access = await openRegionAccess(regionConfig, {
     folder,
     writer,
@@ -73,19 +74,23 @@ async function openHearing(regionConfig: Config['regions'][number]) {
     randomBytes,
     log,
   })
+  stack.use(access)
   const origin = await logOrigin(files.folder, publicHost, id)
   const logKey = await loadLogKey(files.logKey, origin, nodeVerifyCrypto)
   const witnesses = config.witnesses.map(({ key }) => key)
   const verifier = { log: logKey.log, witnesses, crypto: nodeVerifyCrypto }
   const time = await openLawfulTime(access.catalog, verifier, clock)
   times.set(id, time)
+  const identity = await loadIdentity(files.folder, id, peer.host, clock)
+  const owned = stack.move()
   return {
     ...access,
     peer,
     logKey,
-    identity: await loadIdentity(files.folder, id, peer.host, clock),
+    identity,
     tiles: createFileTileStore(files.tiles),
     lawfulNow: time.now,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 

@@ -166,9 +166,15 @@ const maxKeyBytes = 1900
 const maxValueBytes = 16 << 20
 
 /** For adapters, before a batch touches anything: what does not fit must not fail in its middle. */
-export function demandSizes({ puts, adds }: CatalogBatch): void {
-  for (const { table, key, value } of puts ?? []) demandSize(table, key, value.length)
+export function demandSizes({ checks, removes, puts, adds }: CatalogBatch): void {
+  for (const { table, key, value, unless } of puts ?? []) {
+    demandSize(table, key, value.length)
+    if (unless !== undefined) demandSize(unless.table, unless.key, 0)
+  }
   for (const { table, key } of adds ?? []) demandSize(table, key, 0)
+  for (const { table, key } of removes ?? []) demandSize(table, key, 0)
+  for (const check of checks ?? [])
+    if ('key' in check) demandSize(check.table, check.key, check.expected?.length ?? 0)
 }
 
 function demandSize(table: Table, key: Put['key'], valueBytes: number): void {

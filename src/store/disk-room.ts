@@ -1,10 +1,20 @@
 import { statfsSync } from 'node:fs'
+import { HoldfastError } from '../core/errors.ts'
 
 export interface DiskRoom {
-  /** Why nothing may be added now; `null`: there is room. Cheap: it looks at the disk once a second at most. */
-  full(): string | null
+  /**
+   * Why nothing may be added now; `null`: there is room for `bytes` more, and they count as written. Cheap: it looks at
+   * the disk once a second at most.
+   */
+  full(bytes?: number): string | null
   /** As of the last look. */
   freeBytes(): number
+}
+
+/** Throws `store-full`. */
+export function demandRoom(room: Pick<DiskRoom, 'full'>, bytes = 0): void {
+  const full = room.full(bytes)
+  if (full !== null) throw new HoldfastError('store-full', full)
 }
 
 const lookEveryMs = 1000
@@ -30,11 +40,15 @@ export function createDiskRoom(
     return free
   }
   return {
-    full() {
+    full(bytes = 0) {
       const left = look()
-      if (left >= reserveBytes) return null
-      const mib = (bytes: number): number => Math.floor(bytes / 2 ** 20)
-      return `the disk has ${mib(left)} MiB left, and ${mib(reserveBytes)} MiB are kept for reading, deleting and the ledger`
+      if (left - bytes >= reserveBytes) {
+        free -= bytes
+        return null
+      }
+      const mib = (some: number): string => `${Math.floor(some / 2 ** 20)} MiB`
+      const wanted = left < reserveBytes ? '' : `; this takes ${mib(bytes)}`
+      return `the disk has ${mib(left)} left, and ${mib(reserveBytes)} are kept for reading, deleting and the ledger${wanted}`
     },
     freeBytes: look,
   }

@@ -75,11 +75,10 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
-/** The system's word for it, or (from LMDB, which passes the bare number on) its number. */
 export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code } = error as { code?: unknown }
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 28 || code === 122
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** For `catch` behind a write: what the user is told, and whether another disk would help. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { fromUtf8, utf8 } from '../core/bytes.ts'
@@ -12,7 +12,7 @@ import {
   type Table,
   tables,
 } from './catalog.ts'
-import { isDiskFull, syncUpwards } from './durable-file.ts'
+import { syncUpwards } from './durable-file.ts'
 import { createGroup, type DbOf, leastKey } from './lmdb-group.ts'
 
 const formatKey = utf8('format')
@@ -52,6 +52,13 @@ const tableEncoding = {
   },
 } as const
 
+const pageBytes = 8192
+/**
+ * What LMDB must have left beside what a group can write: its own lists, and whatever else writes to this disk at that
+ * moment. LMDB must not meet the end of a disk (see `endProcess`).
+ */
+const slackBytes = 8 << 20
+
 interface Pending {
   readonly batch: CatalogBatch
   readonly settle: (held: boolean) => void
@@ -71,13 +78,18 @@ interface Pending {
 export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   const isNew = !existsSync(`${path}/catalog.mdb`)
+  const freeBytes = (): number => {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize
+  }
+  if (isNew && freeBytes() < slackBytes) throw noRoom()
   const root = open({
     path: `${path}/catalog.mdb`,
     overlappingSync: false,
     keyEncoding: 'binary',
     encoding: 'binary',
     maxDbs: tables.length + 4,
-    pageSize: 8192,
+    pageSize: pageBytes,
     noMemInit: true,
     // Address space, not memory or disk: the map is grown by the library up to this.
     mapSize: 2 ** 40,
@@ -91,6 +103,7 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
   let queue: Pending[] = []
   let running: Promise<void> | null = null
   let closed = false
+  const snapshots = new Set<Promise<void>>()
 
   const pump = async (): Promise<void> => {
     // Let the requests that this turn of the loop still holds join the first group.
@@ -99,7 +112,7 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
       await writeGroup(root, db, () => {
         const group = queue
         queue = []
-        return group
+        return { group, hasRoom: freeBytes() >= slackBytes + growthOf(group) }
       })
     }
     running = null
@@ -149,7 +162,9 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     async snapshot(file) {
       // Asked of a closed environment, the library takes the process down.
       if (closed) throw new HoldfastError('shutting-down', 'the catalog is closed')
-      await root.backup(file, true)
+      const copying = root.backup(file, true)
+      snapshots.add(copying)
+      await copying.finally(() => snapshots.delete(copying))
     },
 
     otherUsers() {
@@ -162,6 +177,8 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     async [Symbol.asyncDispose]() {
       closed = true
       await running
+      // Closed under it, it takes the process down, too.
+      await Promise.allSettled(snapshots)
       await root.close()
     },
   }
@@ -183,33 +200,66 @@ async function claimFormat(root: RootDatabase, meta: Database<Uint8Array, Uint8A
   }
 }
 
+/** At most: each row may need a page of its own, and one above it. */
+function growthOf(group: readonly Pending[]): number {
+  let bytes = 0
+  for (const { batch } of group) {
+    const { puts = [], removes = [], adds = [] } = batch
+    bytes += (puts.length + removes.length + adds.length) * 2 * pageBytes
+    for (const { value } of puts) bytes += value.length
+  }
+  return bytes
+}
+
+type Group = { readonly group: readonly Pending[]; readonly hasRoom: boolean }
+
 /**
  * One transaction. Its callback runs while this process has LMDB's write lock, so what it reads is what no other
  * process can change before the commit; reads in it see what it wrote so far. The group is taken only then: what came
  * while another process had the lock shares its sync.
  */
-async function writeGroup(root: RootDatabase, db: DbOf, takeGroup: () => readonly Pending[]): Promise<void> {
-  let group: readonly Pending[] = []
+async function writeGroup(root: RootDatabase, db: DbOf, takeGroup: () => Group): Promise<void> {
+  let taken: Group | null = null
   const held: Pending[] = []
   const refused: Pending[] = []
   try {
     await root.transaction(() => {
-      group = takeGroup()
+      taken = takeGroup()
+      // Nothing is written then, and the transaction is none.
+      if (!taken.hasRoom) return
       const applied = createGroup(db)
-      for (const pending of group) (applied.apply(pending.batch) ? held : refused).push(pending)
+      for (const pending of taken.group) (applied.apply(pending.batch) ? held : refused).push(pending)
       applied.finish()
     })
   } catch (error) {
-    const full = isDiskFull(error)
-    const message = full ? 'the disk is full' : 'the catalog could not commit'
-    const failure = new HoldfastError(full ? 'store-full' : 'store-damaged', message, {}, error)
+    if (error instanceof Error && 'commitError' in error) endProcess()
+    const failure = new HoldfastError('store-damaged', 'the catalog could not commit', {}, error)
     // A transaction that could not even begin has taken nobody: whoever waits is told as well.
-    for (const pending of group.length > 0 ? group : takeGroup()) pending.fail(failure)
+    for (const pending of (taken ?? takeGroup()).group) pending.fail(failure)
     return
   }
+  const { group, hasRoom } = taken!
+  if (!hasRoom) for (const pending of group) pending.fail(noRoom())
   for (const pending of held) pending.settle(true)
   for (const pending of refused) pending.settle(false)
 }
+
+function noRoom(): HoldfastError {
+  return new HoldfastError('store-full', 'the disk is full')
+}
+
+/**
+ * After a write that the system refused, LMDB has the transaction undone; but the library prints its message into too
+ * little memory (3.5.6: `malloc(100)`), and nothing in this process can be relied upon from then on. Nobody has been
+ * told that anything was held. As after `kill -9`, the next start finds all of the group or nothing.
+ */
+function endProcess(): never {
+  writeSync(2, 'holdfast: the disk refused a write of the catalog; the process ends, to be started again\n')
+  // Not `exit`, which ends a thread alone, and runs what can no longer be relied upon.
+  process.kill(process.pid, 'SIGKILL')
+  throw new Error('killed')
+}
+
 function scanRows(db: Database<Uint8Array, Uint8Array>, range: ScanRange): Row[] {
   const { from, to, limit, reverse = false } = range
   const rows: Row[] = []

@@ -88,6 +88,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
         await sleep(Math.min(wait, longestRetryMs), id)
         continue
       }
+      const beganMs = performance.now()
       try {
         const { kind } = found.instruction
         if (kind !== 'transfer' && kind !== 'standing-transfer' && deps.isHalted?.())
@@ -98,6 +99,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
             await runTransfer({ ...deps, sleep, isStopped: () => stopped }, id, {
               throttle,
               meter: meterOf(id),
+              onAnswer: () => waiting.delete(id),
             })
             break
           case 'erase':
@@ -126,11 +128,14 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
         waiting.delete(id)
       } catch (error) {
         if (stopped) return
+        // It went on for longer than one waits: this is another matter than the last time.
+        if (performance.now() - beganMs > longestRetryMs) retryMs = firstRetryMs
         const isOfPeer = hasCode(error, 'peer-unavailable')
         waiting.set(id, isOfPeer ? messageOf(error) : `${deps.region.id}: a fault, which its log has`)
         deps.log(isOfPeer ? 'warn' : 'error', `${found.instruction.kind}-interrupted`, {
           instruction: id,
           error: messageOf(error),
+          ...(error instanceof Error && error.cause !== undefined && { cause: messageOf(error.cause) }),
           retryMs,
         })
         await sleep(retryMs, id)

@@ -6,6 +6,8 @@ import { TransferRefused } from './refused.ts'
 export interface Frames {
   /** The next version; `null` when the wire ends between two. What is left of the one before must have been read. */
   next(): Promise<Head | null>
+  /** How long the head is that `next` gave last. */
+  readonly headBytes: number
   /** The next `bytes` bytes of ciphertext; throws when the wire ends before. */
   read(bytes: number): AsyncGenerator<Buffer, void>
   /** The same in one piece. */
@@ -25,6 +27,7 @@ export function openFrames(wire: AsyncIterable<Buffer>): Frames {
   // What has come and is not read yet. Short frames come by the dozen in a chunk: `at` moves, and nothing is copied.
   let held: Buffer = Buffer.alloc(0)
   let at = 0
+  let headBytes = 0
   // Only when all that is held was read.
   const more = async (): Promise<boolean> => {
     const step = await source.next()
@@ -55,10 +58,13 @@ export function openFrames(wire: AsyncIterable<Buffer>): Frames {
   return {
     async next() {
       if (at === held.length && !(await more())) return null
-      const headBytes = (await take(4)).readUInt32BE(0)
+      headBytes = (await take(4)).readUInt32BE(0)
       if (headBytes > maxHeadBytes)
         throw new TransferRefused('instruction-out-of-scope', 'The object’s description is too long.')
       return parseHead(await take(headBytes))
+    },
+    get headBytes() {
+      return headBytes
     },
     async *read(bytes) {
       let left = bytes

@@ -46,13 +46,19 @@ export interface PeerClient {
   end(state: 'completed' | 'failed', reason: string | null): Promise<void>
 }
 
+interface PeerClientEvents {
+  readonly onSocket: (socket: Socket) => void
+  /** It has done what it was asked. */
+  readonly onAnswer: () => void
+}
+
 const idleMs = 30_000
 
 export function createPeerClient(
   door: Door,
   peer: Peer,
   id: InstructionId,
-  onSocket: (socket: Socket) => void,
+  { onSocket, onAnswer }: PeerClientEvents,
 ): PeerClient {
   const call = async (
     method: 'GET' | 'POST',
@@ -73,14 +79,21 @@ export function createPeerClient(
     if (isRefusal(decision)) throw TransferRefused.of(decision)
     // With its length a body is written as it comes; in chunks, TLS copies it together with their marks.
     const headers: Record<string, string> = bytes === undefined ? {} : { 'content-length': String(bytes) }
-    const answer = await door.send(decision, { method, path, headers, body, idleMs, onSocket })
+    const request = { method, path, headers, body, idleMs, onSocket }
+    const answer = await door.send(decision, request).catch(error => {
+      // Where it listens is its operator's matter; the log has it.
+      throw new HoldfastError('peer-unavailable', `${peer.id} cannot be reached`, {}, error)
+    })
     let value: unknown
     try {
       value = JSON.parse(answer.body.toString('utf8'))
     } catch (error) {
       throw new HoldfastError('peer-unavailable', `${peer.id} answered no JSON`, {}, error)
     }
-    if (answer.status === 200) return value
+    if (answer.status === 200) {
+      onAnswer()
+      return value
+    }
     const refusal = refusalSchema.safeParse(value)
     if (answer.status < 500 && refusal.success)
       throw new TransferRefused(refusal.data.rule, `${peer.id}: ${refusal.data.message}`)

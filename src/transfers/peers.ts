@@ -13,6 +13,7 @@ import type { Sums } from '../ledger/sums.ts'
 import { decodeEntryRow, entryIdKey, entryKey } from '../ledger/tables.ts'
 import type { TileStore } from '../ledger/tile-store.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
+import type { DiskRoom } from '../store/disk-room.ts'
 import type { RegionPlace, RegionStores } from '../store/region.ts'
 import type { LogKeys } from '../verify/log-keys.ts'
 import type { PeerProof } from './protocol.ts'
@@ -37,6 +38,7 @@ export interface TransferRegion extends RegionStores {
   readonly lawfulNow: Clock
   /** What this end knows of the law. */
   readonly packs: PackBook
+  readonly room: Pick<DiskRoom, 'full'>
 }
 
 /** An entry of ours as proof for a peer; `null` while it is not under a published checkpoint. */

@@ -19,6 +19,7 @@ import { type Authorized, isRefusal } from '../policy/authorized.ts'
 import { decideTransfer, type TransferStep } from '../policy/decide-transfer.ts'
 import { publishArrivals } from '../store/arrivals.ts'
 import { findBucket } from '../store/buckets.ts'
+import { demandRoom } from '../store/disk-room.ts'
 import type { KnownBucket } from '../store/objects.ts'
 import { releasePlaces } from '../store/places.ts'
 import { encodeRow, isMarker } from '../store/rows.ts'
@@ -187,6 +188,8 @@ export function createReceiver(
         )
       }
       if (before === null) {
+        // What has arrived is published and given up without asking: that takes little, or makes room.
+        demandRoom(region.room)
         const row: BatchRow = {
           ...{ v: 1, batch, itemsSha256, state: 'departed' },
           ...{ departure: null, arrival: null, arrived: [], deleteAfterUnixMs: null },

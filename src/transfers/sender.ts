@@ -8,6 +8,7 @@
  * that is not verified is verified again, deleting names the version. Started again at any point, it goes on at the
  * first step that is not done.
  */
+import type { Socket } from 'node:net'
 import { HoldfastError } from '../core/errors.ts'
 import { type InstructionId, newSortableId } from '../core/ids.ts'
 import { createSlots } from '../core/slots.ts'
@@ -32,18 +33,25 @@ import { challengeItems, demandVerified, markVerified } from './verify-arrived.t
 const requestsAtOnce = 4
 const keepsAll: Keeping = { versions: true, locks: true, acls: true, publicAcls: true }
 
+export interface TransferPace {
+  readonly throttle: Throttle
+  readonly meter: Meter
+  /** The other end has done what it was asked. */
+  readonly onAnswer: () => void
+}
+
 /** Runs until the instruction has ended or a step fails; `peer-unavailable` may be tried again. */
 export async function runTransfer(
   deps: SenderDeps,
   id: InstructionId,
-  { throttle, meter }: { readonly throttle: Throttle; readonly meter: Meter },
+  { throttle, meter, onAnswer }: TransferPace,
 ): Promise<void> {
   const { peers, clock } = deps
   const first = await known(deps, id)
   const peer = peers.get(first.instruction.to.region)
   if (peer === undefined) return fail(deps, id, `no region ${first.instruction.to.region} is known here`, '')
   const connections = trackConnections(deps, peer, id, first.row.tenant)
-  const client = createPeerClient(deps.door, peer, id, connections.onSocket)
+  const client = createPeerClient(deps.door, peer, id, { onSocket: connections.onSocket, onAnswer })
   let keeping = keepsAll
   const run: Run = {
     ...{ deps, peer, client, id, throttle, meter },
@@ -61,14 +69,19 @@ export async function runTransfer(
     }
     await finish(run)
   } catch (error) {
-    if (!(error instanceof TransferRefused)) throw error
-    if (isPassing(error)) throw new HoldfastError('peer-unavailable', error.message, {}, error)
+    if (!(error instanceof TransferRefused) || isPassing(error)) throw again(error)
     await stop(run, error)
   } finally {
     connections[Symbol.dispose]()
     // Closing them is what has them entered, at this end and at the other.
     deps.door.release(id)
   }
+}
+
+/** For the executor, which tries again what is `peer-unavailable`. */
+function again(error: unknown): unknown {
+  const passes = error instanceof TransferRefused && isPassing(error)
+  return passes ? new HoldfastError('peer-unavailable', error.message, {}, error) : error
 }
 
 /** Counts what is to go, plans it if it is bound to a list, and shows the order to the destination. */
@@ -163,8 +176,8 @@ async function stop(run: Run, refused: TransferRefused): Promise<void> {
     // The destination gives up what it has staged; a batch that it had published before says so again. When it cannot
     // be asked, nobody knows which: voided here and arrived there, the books would differ for ever.
     const closed = await client.close(open.batch).catch(error => {
-      if (error instanceof TransferRefused) return null
-      throw error
+      if (error instanceof TransferRefused && !isPassing(error)) return null
+      throw again(error)
     })
     await settleBatch(run, open, items, closed?.arrived ?? [], closed?.entry ?? null, missing)
   }
@@ -186,7 +199,7 @@ async function fail(deps: SenderDeps, id: InstructionId, reason: string, rule: s
 }
 
 interface Connections extends Disposable {
-  readonly onSocket: Parameters<typeof createPeerClient>[3]
+  readonly onSocket: (socket: Socket) => void
 }
 
 /** Enters what went over each connection, hourly and when it closes. Between regions of one country none is entered. */

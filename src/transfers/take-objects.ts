@@ -14,6 +14,7 @@ import { sha256Hex } from '../crypto/sigv4.ts'
 import type { KnownTransfer } from '../instructions/instruction-book.ts'
 import type { BlobId } from '../store/blob-store.ts'
 import type { Check, Put } from '../store/catalog.ts'
+import { demandRoom } from '../store/disk-room.ts'
 import { packedBytes } from '../store/packed-blob-store.ts'
 import { claimSmall, type Place, smallBytes } from '../store/places.ts'
 import { type BucketKeyRow, encodeRow, type ObjectRow, type VersionRow } from '../store/rows.ts'
@@ -58,6 +59,7 @@ export async function takeObjects(taking: Taking, frames: Frames): Promise<Refus
     const { originId } = head.row
     const item = items.get(originId)
     if (item === undefined) throw notOpen(originId)
+    demandRoom(taking.region.room, item.ciphertextBytes)
     // At each object: a revocation stops the transfer here even if the source goes on.
     const { current, keeping } = await standing()
     const checked = check(head, item, current, keeping, taking)
@@ -139,6 +141,8 @@ function createGroups(taking: Taking, refused: RefusedObject[]): Groups {
         if (parts === null) refused.push(refusedAs(item.originId, otherBytes()))
         else group.push(Promise.resolve({ item, head, ...parts }))
       }
+      // A head can be longer than what it describes.
+      bytes += frames.headBytes
       if (group.length >= groupObjects || bytes >= groupBytes) await store()
     },
     async end() {
@@ -175,6 +179,7 @@ async function takeParts({ region }: Taking, manifest: Manifest, frames: Frames)
         let bytes = 0
         let writing: Promise<void> = Promise.resolve()
         for await (const chunk of frames.read(part.cipherBytes)) {
+          if (bytes === 0) demandRoom(region.room)
           digest.update(chunk)
           chunks.push(chunk)
           bytes += chunk.length

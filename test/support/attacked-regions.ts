@@ -176,6 +176,7 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
     const region = {
       ...{ id: id as RegionId, country: countries[id] as CountryCode, operator: 'test' },
       ...{ catalog, blobs: noBlobs, drafts, tiles, sums, book, lawfulNow, packs },
+      room: { full: () => null },
       logKey: { ...signer, log } as unknown as LogKey,
     } satisfies TransferRegion
     const door = doorOf(identities[id])
@@ -267,7 +268,10 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
 
   /** The source's client; nobody asks whether the source is honest. */
   const client = (of: Envelope, from: Place = source, to: Place = target): PeerClient =>
-    createPeerClient(from.door, to.peer, documentId(of) as InstructionId, () => {})
+    createPeerClient(from.door, to.peer, documentId(of) as InstructionId, {
+      onSocket: () => {},
+      onAnswer: () => {},
+    })
   const offer = async (of: Envelope, verdicts: readonly Envelope[], pages: string[] | null = null) =>
     client(of).offer(printEnvelope(of), verdicts.map(printEnvelope), pages)
 
@@ -375,6 +379,7 @@ export async function createWorld(load: Load, terms: Partial<SetTerms> = {}, hom
     await runTransfer({ ...deps, undoMs, bytesPerSecond: 0, sleep }, id, {
       throttle: createThrottle(clock, sleep),
       meter: createMeter(clock),
+      onAnswer: () => {},
     })
     const { row } = (await source.book.find(id))!
     return { state: row.state, reason: row.reason, objects: row.objects }

@@ -226,7 +226,10 @@ describe('the destination, spoken to by a dishonest source', () => {
   }
 
   const clientFor = (envelope: Envelope): PeerClient =>
-    createPeerClient(source.door, peer, documentId(envelope) as InstructionId, () => {})
+    createPeerClient(source.door, peer, documentId(envelope) as InstructionId, {
+      onSocket: () => {},
+      onAnswer: () => {},
+    })
 
   const offer = (envelope: Envelope, verdicts: readonly Envelope[], pages: string[] | null = null) =>
     clientFor(envelope).offer(printEnvelope(envelope), verdicts.map(printEnvelope), pages)
@@ -718,7 +721,10 @@ describe('the destination, spoken to by a dishonest source', () => {
     const proof = await departure(envelope)
     const { item: sent, head, ciphertext } = object
     const { door } = test.app.regions.get('sg-singapore' as RegionId)!
-    const outsider = createPeerClient(door, peer, documentId(envelope) as InstructionId, () => {})
+    const outsider = createPeerClient(door, peer, documentId(envelope) as InstructionId, {
+      onSocket: () => {},
+      onAnswer: () => {},
+    })
     const asks: (() => Promise<unknown>)[] = [
       () => outsider.openBatch(0, [sent], proof),
       () => sendOne(outsider, 0, head, whole(ciphertext)),

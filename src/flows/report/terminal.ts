@@ -1,6 +1,6 @@
+import { plain } from '../../core/plain-text.ts'
 import type { Comparison } from './compare.ts'
 import { plural } from './findings.ts'
-import { plain } from '../../core/plain-text.ts'
 import type { AuditReport, ServerReport } from './report-types.ts'
 import { nameLines, serviceLines } from './terminal-services.ts'
 import { humanBytes, humanCount, placeName } from './units.ts'
