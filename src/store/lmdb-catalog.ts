@@ -109,11 +109,12 @@ export async function openLmdbCatalog(path: string): Promise<LmdbCatalog> {
     // Let the requests that this turn of the loop still holds join the first group.
     await new Promise(resolve => setImmediate(resolve))
     while (queue.length > 0) {
-      await writeGroup(root, db, () => {
+      const takeGroup = (): readonly Pending[] => {
         const group = queue
         queue = []
-        return { group, hasRoom: freeBytes() >= slackBytes + growthOf(group) }
-      })
+        return group
+      }
+      await writeGroup(root, db, takeGroup, group => freeBytes() >= slackBytes + growthOf(group))
     }
     running = null
   }
@@ -211,35 +212,39 @@ function growthOf(group: readonly Pending[]): number {
   return bytes
 }
 
-type Group = { readonly group: readonly Pending[]; readonly hasRoom: boolean }
-
 /**
  * One transaction. Its callback runs while this process has LMDB's write lock, so what it reads is what no other
  * process can change before the commit; reads in it see what it wrote so far. The group is taken only then: what came
  * while another process had the lock shares its sync.
  */
-async function writeGroup(root: RootDatabase, db: DbOf, takeGroup: () => Group): Promise<void> {
-  let taken: Group | null = null
+async function writeGroup(
+  root: RootDatabase,
+  db: DbOf,
+  takeGroup: () => readonly Pending[],
+  hasRoom: (group: readonly Pending[]) => boolean,
+): Promise<void> {
+  let group: readonly Pending[] = []
+  let fits = true
   const held: Pending[] = []
   const refused: Pending[] = []
   try {
     await root.transaction(() => {
-      taken = takeGroup()
+      group = takeGroup()
+      fits = hasRoom(group)
       // Nothing is written then, and the transaction is none.
-      if (!taken.hasRoom) return
+      if (!fits) return
       const applied = createGroup(db)
-      for (const pending of taken.group) (applied.apply(pending.batch) ? held : refused).push(pending)
+      for (const pending of group) (applied.apply(pending.batch) ? held : refused).push(pending)
       applied.finish()
     })
   } catch (error) {
     if (error instanceof Error && 'commitError' in error) endProcess()
     const failure = new HoldfastError('store-damaged', 'the catalog could not commit', {}, error)
     // A transaction that could not even begin has taken nobody: whoever waits is told as well.
-    for (const pending of (taken ?? takeGroup()).group) pending.fail(failure)
+    for (const pending of group.length > 0 ? group : takeGroup()) pending.fail(failure)
     return
   }
-  const { group, hasRoom } = taken!
-  if (!hasRoom) for (const pending of group) pending.fail(noRoom())
+  if (!fits) for (const pending of group) pending.fail(noRoom())
   for (const pending of held) pending.settle(true)
   for (const pending of refused) pending.settle(false)
 }

@@ -168,9 +168,12 @@ describe.skipIf(why !== '')(
           ]),
         )
       await expect.poll(there, { timeout: 100_000 }).toEqual(written)
-      await expect
-        .poll(async () => (await json(mumbai, 'transfers', id)).lagSeconds, { timeout: 30_000 })
-        .toBe(0)
+      const state = async () => {
+        const { lagSeconds, waitingFor } = await json(mumbai, 'transfers', id)
+        return { lagSeconds, waitingFor }
+      }
+      // It waited for the other end more than once, and says so no longer.
+      await expect.poll(state, { timeout: 30_000 }).toEqual({ lagSeconds: 0, waitingFor: null })
       await json(mumbai, 'revoke', id, '--key', sites.approverFiles[0]!)
       await expect
         .poll(async () => (await json(mumbai, 'transfers', id)).state, { timeout: 30_000 })
