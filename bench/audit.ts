@@ -7,10 +7,9 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { CountryCode } from '../src/core/ids.ts'
 import { htmlReport } from '../src/flows/report/html.ts'
 import { auditFlows } from '../src/pipes/flow.ts'
-import { booksOf } from './fleet/books.ts'
+import { sourcesOf } from './fleet/audit-sources.ts'
 import { createFleet } from './fleet/generate.ts'
 import { judge } from './fleet/judge.ts'
 import { toParquet, writeAwsLogs } from './fleet/write.ts'
@@ -48,7 +47,6 @@ const seconds = () => ((performance.now() - began) / 1000).toFixed(1)
 console.log(`made ${rows} records, ${(bytes / 1e9).toFixed(2)} GB, in ${seconds()} s`)
 
 began = performance.now()
-const input = { name: 'made', sha256: '', bytes: 0 }
 let peak = 0
 const cpuBefore = process.cpuUsage()
 const watch = setInterval(() => {
@@ -56,28 +54,9 @@ const watch = setInterval(() => {
 }, 200)
 const { report } = await auditFlows({
   flows: files.map(path => ({ name: path, path, sizeBytes: statSync(path).size })),
-  directory: {
-    inventory: { name: 'inventory.csv', text: fleet.inventory },
-    places: { name: 'places.csv', text: fleet.places },
-    home: 'IN' as CountryCode,
-    databases: 'none',
-  },
-  books: booksOf(fleet.entered),
-  hasQuorum: () => true,
-  inputs: {
-    inventory: input,
-    places: null,
-    ranges: [],
-    expected: null,
-    canaries: null,
-    services: [],
-    mapping: null,
-    statements: [],
-    home: 'IN',
-  },
+  ...sourcesOf(fleet),
   engine: { memoryMiB: Number(values.memory), threads: availableParallelism() },
   nowUnixMs: Date.now(),
-  onProgress: () => {},
 })
 clearInterval(watch)
 const cpu = process.cpuUsage(cpuBefore)

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { HoldfastError, messageOf } from '../core/errors.ts'
+import { messageOf } from '../core/errors.ts'
 import { type CountryCode, parseCountryCode } from '../core/ids.ts'
-import { parseDurationMs } from '../core/time.ts'
+import { durationMs, fail, hostPort, sizeMiB } from './option-values.ts'
 
 export type AuditOptions =
   | { readonly mode: 'help' }
@@ -86,14 +86,11 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     if (positionals.length > 0 || extra.length > 0) {
       fail(`--listen only receives; audit its file afterwards (without ${positionals[0] ?? `--${extra[0]}`})`)
     }
-    const forMs = values.for === undefined ? null : parseDurationMs(values.for)
-    if (values.for !== undefined && forMs === null)
-      fail(`--for "${values.for}" is not a duration such as 30s or 15m`)
     return {
       mode: 'listen',
       ...hostPort(values.listen),
       out: values.out ?? null,
-      forMs,
+      forMs: values.for === undefined ? null : durationMs('for', values.for),
       json: values.json === true,
     }
   }
@@ -129,7 +126,7 @@ export function parseAuditOptions(argv: readonly string[]): AuditOptions {
     bundle: values.bundle ?? null,
     sign: values.sign ?? null,
     signer: values.signer ?? 'auditor',
-    memoryMiB: memoryOf(values.memory),
+    memoryMiB: sizeMiB('memory', values.memory ?? '1G', 128),
     json: values.json === true,
   }
 }
@@ -170,27 +167,4 @@ function parsed(argv: readonly string[]) {
   } catch (error) {
     return fail(messageOf(error))
   }
-}
-
-function hostPort(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[3] ?? -1)
-  if (match === null || port > 65_535)
-    fail(`--listen "${text}" is not HOST:PORT, such as 127.0.0.1:2055 or [::]:2055`)
-  return { host: match[1] ?? match[2]!, port }
-}
-
-const leastMiB = 128
-
-function memoryOf(text: string | undefined): number {
-  if (text === undefined) return 1024
-  const match = /^(\d{1,6})([MG])(?:i?B)?$/i.exec(text)
-  const mib = match === null ? 0 : Number(match[1]) * (match[2]!.toUpperCase() === 'G' ? 1024 : 1)
-  return mib >= leastMiB
-    ? mib
-    : fail(`--memory "${text}" is not a size such as 500M or 4G, of at least ${leastMiB}M`)
-}
-
-function fail(message: string): never {
-  throw new HoldfastError('bad-input', message)
 }

@@ -1,6 +1,5 @@
-import { HoldfastError } from '../core/errors.ts'
 import { type CountryCode, parseCountryCode } from '../core/ids.ts'
-import { parseDurationMs } from '../core/time.ts'
+import { durationMs, fail, hostPort, sizeBytes, sizeMiB } from './option-values.ts'
 import { parseOptions } from './options.ts'
 
 export type CollectOptions =
@@ -93,12 +92,12 @@ export function parseCollectOptions(argv: string[]): CollectOptions {
     mode: 'collect',
     folder,
     listen: values.listen?.map(hostPort) ?? usualPorts.map(port => ({ host: '0.0.0.0', port })),
-    segmentMs: durationOf('segment', values.segment),
-    keepRawMs: durationOf('keep-raw', values['keep-raw']),
-    keepRollUpMs: durationOf('keep-rollup', values['keep-rollup']),
-    keepFreeBytes: bytesOf('keep-free', values['keep-free']),
-    bufferBytes: atLeast('buffer', values.buffer, 4),
-    memoryMiB: Math.floor(atLeast('memory', values.memory, 256) / mib),
+    segmentMs: durationMs('segment', values.segment),
+    keepRawMs: durationMs('keep-raw', values['keep-raw']),
+    keepRollUpMs: durationMs('keep-rollup', values['keep-rollup']),
+    keepFreeBytes: sizeBytes('keep-free', values['keep-free']),
+    bufferBytes: sizeBytes('buffer', values.buffer, 4),
+    memoryMiB: sizeMiB('memory', values.memory, 256),
     places: values.places ?? null,
     alerts: isAlone
       ? null
@@ -106,37 +105,8 @@ export function parseCollectOptions(argv: string[]): CollectOptions {
           servers: values.servers!,
           home,
           ranges: values.ranges ?? [],
-          leastBytes: bytesOf('alert-bytes', values['alert-bytes']),
+          leastBytes: sizeBytes('alert-bytes', values['alert-bytes']),
         },
     json,
   }
-}
-
-const mib = 1024 ** 2
-
-function hostPort(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[3] ?? -1)
-  if (match === null || port > 65_535)
-    fail(`--listen "${text}" is not HOST:PORT, such as 127.0.0.1:2055 or [::]:2055`)
-  return { host: match[1] ?? match[2]!, port }
-}
-
-function durationOf(name: string, text: string): number {
-  return parseDurationMs(text) ?? fail(`--${name} "${text}" is not a duration such as 24h or 30d`)
-}
-
-function bytesOf(name: string, text: string): number {
-  const match = /^(\d{1,6})([KMGT])?(?:i?B)?$/i.exec(text)
-  if (match === null) return fail(`--${name} "${text}" is not a size such as 500M or 4G`)
-  return Number(match[1]) * 1024 ** ' KMGT'.indexOf((match[2] ?? ' ').toUpperCase())
-}
-
-function atLeast(name: string, text: string, leastMiB: number): number {
-  const bytes = bytesOf(name, text)
-  return bytes >= leastMiB * mib ? bytes : fail(`--${name} must be at least ${leastMiB}M`)
-}
-
-function fail(message: string): never {
-  throw new HoldfastError('bad-input', message)
 }

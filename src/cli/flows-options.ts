@@ -1,4 +1,3 @@
-import { HoldfastError } from '../core/errors.ts'
 import { parseDurationMs } from '../core/time.ts'
 import {
   type Field,
@@ -10,6 +9,7 @@ import {
   spelling,
 } from '../flows/ask/question.ts'
 import { UsageError } from './io.ts'
+import { fail, numberOf, oneOf, sizeMiB } from './option-values.ts'
 import { parseOptions } from './options.ts'
 
 export type FlowsOptions =
@@ -107,7 +107,7 @@ export function parseFlowsOptions(argv: string[], nowUnixMs: number): FlowsOptio
       top: numberOf('top', values.top ?? '20', 1, 1_000_000),
     },
     layer: values.of === undefined ? null : oneOf('of', values.of, ['raw', 'rollup'] as const),
-    memoryMiB: memoryOf(values.memory),
+    memoryMiB: sizeMiB('memory', values.memory, 256),
     print: values.json === true ? 'json' : values.csv === true ? 'csv' : 'table',
   }
 }
@@ -141,27 +141,4 @@ function momentOf(name: string, text: string, nowUnixMs: number): number {
   return isDay
     ? Math.min(Math.max(0, unixMs), latestUnixMs)
     : fail(`--${name} "${text}" is no time in UTC such as 2026-01-15T10:00Z, and no duration such as 24h`)
-}
-
-function oneOf<Value extends string>(name: string, text: string, known: readonly Value[]): Value {
-  return known.find(value => value === text) ?? fail(`--${name} "${text}" is none of ${known.join(', ')}`)
-}
-
-function numberOf(name: string, text: string, least: number, most: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-  return value >= least && value <= most ? value : fail(`--${name} must be a number from ${least} to ${most}`)
-}
-
-const leastMiB = 256
-
-function memoryOf(text: string): number {
-  const match = /^(\d{1,6})([MG])$/i.exec(text)
-  const mib = match === null ? 0 : Number(match[1]) * (match[2]!.toUpperCase() === 'G' ? 1024 : 1)
-  return mib >= leastMiB
-    ? mib
-    : fail(`--memory "${text}" is not a size such as 500M or 4G, of at least ${leastMiB}M`)
-}
-
-function fail(message: string): never {
-  throw new HoldfastError('bad-input', message)
 }

@@ -1,6 +1,5 @@
-import { booksOf } from '../../bench/fleet/books.ts'
+import { sourcesOf } from '../../bench/fleet/audit-sources.ts'
 import { createFleet, type Fleet, type FleetShape } from '../../bench/fleet/generate.ts'
-import type { CountryCode } from '../../src/core/ids.ts'
 import { type Audit, type AuditSources, auditFlows } from '../../src/pipes/flow.ts'
 
 const header =
@@ -19,7 +18,6 @@ export async function auditFleet(
       text += `2 123456789012 ${row.observer} ${row.src} ${row.dst} ${row.srcPort} ${row.dstPort} ${row.protocol} ${row.packets} ${row.bytes} ${row.startSeconds} ${row.endSeconds} ACCEPT OK\n`
     days.push(Buffer.from(text))
   }
-  const input = { name: 'made', sha256: '0'.repeat(64), bytes: 0 }
   const audit = await auditFlows({
     flows: days.map((bytes, day) => ({
       name: `day-${day}.log`,
@@ -27,28 +25,9 @@ export async function auditFleet(
         yield bytes
       },
     })),
-    directory: {
-      inventory: { name: 'inventory.csv', text: fleet.inventory },
-      places: { name: 'places.csv', text: fleet.places },
-      home: 'IN' as CountryCode,
-      databases: 'none',
-    },
-    books: booksOf(fleet.entered),
-    hasQuorum: () => true,
-    inputs: {
-      inventory: input,
-      places: null,
-      ranges: [],
-      expected: null,
-      canaries: null,
-      services: [],
-      mapping: null,
-      statements: [],
-      home: 'IN',
-    },
+    ...sourcesOf(fleet),
     engine: { memoryMiB: 256, threads: 2 },
     nowUnixMs: Date.UTC(2026, 9, 5),
-    onProgress: () => {},
     ...change,
   })
   return { ...audit, fleet }
