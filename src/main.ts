@@ -1,7 +1,12 @@
 /** The command line: a table of commands, each loaded when it is called. */
-
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { type CommandIo, type ExitCode, UsageError } from './cli/io.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
+import { plain } from './core/plain-text.ts'
+
+// Where the code itself is, and not in a folder for temporary files, into which anybody could put something to be run.
+enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'compile'))
 
 interface Command {
   readonly usage: string
@@ -253,20 +258,25 @@ process.exitCode = await run(process.argv.slice(2))
 
 async function run([name, ...argv]: string[]): Promise<number> {
   if (name === 'help' && argv[0] !== undefined) return run([argv[0], '--help'])
-  const command = name === undefined ? undefined : commands[name]
-  if (command === undefined || (argv.includes('--help') && command.helps !== true)) {
-    const usages = command === undefined ? Object.values(commands).map(({ usage }) => usage) : [command.usage]
-    const asked = name === undefined || name === '--help' || name === 'help' || command !== undefined
-    const out = asked ? io.stdout : io.stderr
-    if (!asked) out.write(`holdfast: there is no command ${name}\n`)
-    out.write(`usage: ${usages.join('\n       ')}\n`)
-    return asked ? 0 : 2
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    io.stdout.write(usageText(Object.values(commands)))
+    return 0
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) {
+    const names = Object.keys(commands).join(', ')
+    io.stderr.write(`holdfast: there is no command ${plain(name)}: ${names} (holdfast --help)\n`)
+    return 2
+  }
+  if (argv.includes('--help') && command.helps !== true) {
+    io.stdout.write(usageText([command]))
+    return 0
   }
   try {
     return await (await command.load())(argv, io)
   } catch (error) {
     if (error instanceof UsageError) {
-      io.stderr.write(`holdfast ${name}: ${error.message}\nusage: ${command.usage}\n`)
+      io.stderr.write(`holdfast ${name}: ${error.message}\n${usageText([command])}`)
       return 2
     }
     io.stderr.write(`holdfast ${name}: ${messageOf(error)}\n`)
@@ -275,4 +285,8 @@ async function run([name, ...argv]: string[]): Promise<number> {
       io.stderr.write(`${error.stack}\n`)
     return error instanceof HoldfastError && error.code === 'bad-input' ? 2 : 1
   }
+}
+
+function usageText(some: readonly Command[]): string {
+  return `usage: ${some.map(({ usage }) => usage).join('\n       ')}\n`
 }
