@@ -3,7 +3,7 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { type CommandIo, type ExitCode, UsageError } from './cli/io.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
-import { plain } from './core/plain-text.ts'
+import { plain, plainLines } from './core/plain-text.ts'
 
 // Where the code itself is, and not in a folder for temporary files, into which anybody could put something to be run.
 enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'compile'))
@@ -276,10 +276,10 @@ async function run([name, ...argv]: string[]): Promise<number> {
     return await (await command.load())(argv, io)
   } catch (error) {
     if (error instanceof UsageError) {
-      io.stderr.write(`holdfast ${name}: ${error.message}\n${usageText([command])}`)
+      io.stderr.write(`holdfast ${name}: ${plainLines(error.message)}\n${usageText([command])}`)
       return 2
     }
-    io.stderr.write(`holdfast ${name}: ${messageOf(error)}\n`)
+    io.stderr.write(`holdfast ${name}: ${plainLines(messageOf(error))}\n`)
     // Unforeseen: the stack is for the report, the message alone for what we foresaw.
     if (!(error instanceof HoldfastError) && error instanceof Error && process.env.HOLDFAST_DEBUG)
       io.stderr.write(`${error.stack}\n`)

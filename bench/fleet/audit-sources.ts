@@ -4,6 +4,13 @@ import type { AuditSources } from '../../src/pipes/flow.ts'
 import { booksOf } from './books.ts'
 import type { Fleet } from './generate.ts'
 
+/** What every order of a fleet was signed for. */
+const fleetOrder = {
+  fromRegion: 'in-mumbai',
+  toRegion: 'de-frankfurt',
+  expiresUnixMs: Number.POSITIVE_INFINITY,
+  limitBytes: null,
+}
 const made = { name: 'made', sha256: '0'.repeat(64), bytes: 0 }
 
 export function sourcesOf(fleet: Fleet): Omit<AuditSources, 'flows' | 'engine' | 'nowUnixMs'> {
@@ -15,7 +22,7 @@ export function sourcesOf(fleet: Fleet): Omit<AuditSources, 'flows' | 'engine' |
       databases: 'none',
     },
     books: booksOf(fleet.entered),
-    hasQuorum: () => true,
+    orders: () => fleetOrder,
     inputs: {
       inventory: made,
       places: null,

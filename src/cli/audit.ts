@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, hasCode, messageOf } from '../core/errors.ts'
+import { plain, plainLines } from '../core/plain-text.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { parseEd25519Key } from '../crypto/signatures.ts'
 import { collectorInputs } from '../flows/collect/folder-inputs.ts'
@@ -16,7 +17,7 @@ import type { DirectorySources } from '../flows/locate/directory.ts'
 import { parseServiceLists } from '../flows/names/service-list.ts'
 import { distinctEntries } from '../flows/reconcile/books.ts'
 import { parseCanaries } from '../flows/reconcile/canary.ts'
-import { createQuorumCheck } from '../flows/reconcile/quorum.ts'
+import { createSignedOrders } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
 import { parseEarlier } from '../flows/report/compare.ts'
 import { csvReport } from '../flows/report/csv.ts'
@@ -61,10 +62,10 @@ export async function auditCommand(argv: string[], io: CommandIo): Promise<numbe
         return await audit(options, io)
     }
   } catch (error) {
-    io.stderr.write(`holdfast audit: ${messageOf(error)}\n`)
-    if (hasCode(error, 'not-verified')) return notVerified
-    if (hasCode(error, 'bad-input')) return wrongUsage
-    throw error
+    const isNotVerified = hasCode(error, 'not-verified')
+    if (!isNotVerified && !hasCode(error, 'bad-input')) throw error
+    io.stderr.write(`holdfast audit: ${plainLines(messageOf(error))}\n`)
+    return isNotVerified ? notVerified : wrongUsage
   }
 }
 
@@ -110,7 +111,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const { books, statements, trusts } = await verifiedBooks(options, io.env)
   const entries = distinctEntries(books)
   // Each instruction by the approvers of its own tenant.
-  const checks = trusts.map(({ genesis }) => createQuorumCheck(entries, genesis))
+  const orders = trusts.map(({ genesis }) => createSignedOrders(entries, genesis))
   // A missing file is told at once, and not after an hour with the one before it.
   const { flows, accounts } = await flowInputs(options.flows)
 
@@ -120,7 +121,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
     mapping,
     directory,
     books,
-    hasQuorum: id => checks.some(check => check(id)),
+    orders: id => orders.map(orderOf => orderOf(id)).find(order => order !== null) ?? null,
     inputs: {
       inventory: inventoryFile.input,
       places: placesFile?.input ?? null,
@@ -245,7 +246,7 @@ function progressTo(io: CommandIo): (input: string, records: number) => void {
   return (input, records) => {
     if (!io.isTty || Date.now() - shownMs < 200) return
     shownMs = Date.now()
-    io.stderr.write(`\r\u001b[K${input}: ${humanCount(records)} records`)
+    io.stderr.write(`\r\u001b[K${plain(input)}: ${humanCount(records)} records`)
   }
 }
 

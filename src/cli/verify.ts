@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
+import { plainLines } from '../core/plain-text.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
 import { PromiseBook } from '../verify/promise-book.ts'
@@ -57,7 +58,7 @@ export async function verifyCommand(argv: string[], io: CommandIo): Promise<Exit
   if (values.journal !== undefined) outcomes.push(journalOutcome(values.journal, uses))
   if (trust !== null) {
     await writeFileDurable(memoryPath, utf8(`${JSON.stringify(memory, null, 2)}\n`), 0o600).catch(error => {
-      io.stderr.write(`holdfast: what was seen could not be remembered: ${messageOf(error)}\n`)
+      io.stderr.write(`holdfast: what was seen could not be remembered: ${plainLines(messageOf(error))}\n`)
     })
   }
   if (values.json)

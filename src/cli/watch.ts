@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { utf8 } from '../core/bytes.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
+import { plainLines } from '../core/plain-text.ts'
 import { isoTime, parseDurationMs, parseIsoTime } from '../core/time.ts'
 import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { writeFileDurable } from '../store/durable-file.ts'
@@ -129,7 +130,9 @@ export async function watchCommand(argv: string[], io: CommandIo): Promise<ExitC
   const stopped = untilStopped().then(() => stopping.abort())
   while (!stopping.signal.aborted) {
     // The proxy goes on whatever a look comes upon: programs send through it.
-    await look().catch(error => io.stderr.write(`holdfast watch: a look failed: ${messageOf(error)}\n`))
+    await look().catch(error =>
+      io.stderr.write(`holdfast watch: a look failed: ${plainLines(messageOf(error))}\n`),
+    )
     await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {})
   }
   await stopped

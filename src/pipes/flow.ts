@@ -15,7 +15,7 @@ import type { Canaries } from '../flows/reconcile/canary.ts'
 import { estimateOffsets } from '../flows/reconcile/clock.ts'
 import { readCovers } from '../flows/reconcile/covers.ts'
 import { enteredFiles } from '../flows/reconcile/entered-files.ts'
-import type { QuorumCheck } from '../flows/reconcile/instructions.ts'
+import type { SignedOrders } from '../flows/reconcile/instructions.ts'
 import { joinLegs } from '../flows/reconcile/join-legs.ts'
 import { createReconciler, type Reconciled, type Reconciler } from '../flows/reconcile/reconcile.ts'
 import { addressPair, readWords } from '../flows/reconcile/words.ts'
@@ -40,7 +40,7 @@ export type AuditSources = {
   readonly directory: DirectorySources
   /** Verified statements; none is an audit that attributes and explains nothing. */
   readonly books: readonly Book[]
-  readonly hasQuorum: QuorumCheck
+  readonly orders: SignedOrders
   /** Named in the report beside the flows. */
   readonly inputs: Omit<Inputs, 'flows' | 'entered'>
   readonly engine: DuckOptions
@@ -98,7 +98,7 @@ export async function auditFlows(sources: AuditSources): Promise<Audit> {
     words,
   )
   const covers = translators.length === 0 ? null : await readCovers(store.behind(translators))
-  const reconciler = createReconciler(entries, words, offsets, sources.hasQuorum, covers)
+  const reconciler = createReconciler(entries, words, offsets, sources.orders, covers)
 
   // Find: what is to be said of each server.
   const names = (id: number) => observers.get(id) ?? id.toString(36)

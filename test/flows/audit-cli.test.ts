@@ -250,6 +250,14 @@ describe('holdfast audit', () => {
   })
 })
 
+it('says what is wrong without what a file wrote for the terminal', async () => {
+  const odd = file('odd.csv', 'cidr,server,country\n\u001b[2Jall is well,a,IN\n')
+  const { code, stderr } = await run(flows, '--servers', odd)
+  expect(code).toBe(2)
+  expect(stderr).toContain('odd.csv:2: "\ufffd[2Jall is well" is not an address')
+  expect(stderr).not.toContain('\u001b')
+})
+
 describe('holdfast audit --listen', () => {
   it('writes what arrives to a file that audit reads, and never over another', async () => {
     const out = join(folder, 'live.hfcap')

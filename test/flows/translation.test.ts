@@ -56,6 +56,23 @@ function translatedBooks(bytes: number, received = bytes) {
 }
 
 describe('what is seen before and behind a translator', () => {
+  it('leaves a translator what it sent itself, though what is behind it was recorded twice', async () => {
+    const own = inFront(megabyte, { from: [outer, 62_000] })
+    for (const again of [behind(megabyte), behind(megabyte, { eni: 'router', atSeconds: 3 })]) {
+      const { nat } = await audit([behind(megabyte), again, inFront(megabyte), own])
+      expect([nat!.bytesAbroad, nat!.bytesTranslated]).toEqual([nat!.bytesTranslated, nat!.bytesAbroad])
+    }
+  })
+
+  it('covers what was cut in front by a record that lasted for hours behind', async () => {
+    const cut = Array.from({ length: 30 }, (_, at) =>
+      inFront(megabyte, { atSeconds: at * 600, lastsSeconds: 600 }),
+    )
+    const { nat, report } = await audit([behind(30 * megabyte, { lastsSeconds: 18_000 }), ...cut])
+    expect(nat!.bytesAbroad).toBeLessThan(0.001 * megabyte)
+    expect(report.totals.bytesAbroad).toBeLessThan(1.04 * 30 * megabyte)
+  })
+
   it('counts once, at the server behind', async () => {
     const { app, nat, report } = await audit([behind(megabyte), inFront(megabyte)])
     expect(app!.unexplained).toBe(app!.bytesAbroad)

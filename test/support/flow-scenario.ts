@@ -4,6 +4,7 @@ import { isoTime } from '../../src/core/time.ts'
 import type { ServiceLists } from '../../src/flows/names/service-list.ts'
 import type { Book, BookEntry } from '../../src/flows/reconcile/books.ts'
 import type { Canaries } from '../../src/flows/reconcile/canary.ts'
+import type { SignedOrder, SignedOrders } from '../../src/flows/reconcile/instructions.ts'
 import { type Audit, auditFlows } from '../../src/pipes/flow.ts'
 
 /** Where every scenario starts; flow logs count whole seconds from here. */
@@ -38,7 +39,7 @@ export function awsLog(rows: readonly LogRow[]): Uint8Array {
 
 export type BookedConnection = {
   readonly id?: string
-  readonly role?: 's3' | 'transfer'
+  readonly role?: 's3' | 'transfer' | 'knowledge'
   readonly local: readonly [address: string, port: number]
   readonly remote: readonly [address: string, port: number]
   readonly bytesOut: number
@@ -123,6 +124,13 @@ export const places = `cidr,country,asn,name
 1.208.0.0/16,KR,3786,LG DACOM
 `
 
+export const signedOrder: SignedOrder = {
+  fromRegion: 'in-mumbai',
+  toRegion: 'de-frankfurt',
+  expiresUnixMs: Number.POSITIVE_INFINITY,
+  limitBytes: null,
+}
+
 export const ends = { indianServer, germanServer, elsewhere: '1.208.0.5' } as const
 
 export async function auditScenario(options: {
@@ -130,7 +138,8 @@ export async function auditScenario(options: {
   readonly books?: readonly Book[]
   readonly inventory?: string
   readonly places?: string
-  readonly hasQuorum?: (instruction: string) => boolean
+  /** Left out, every instruction was signed for a transfer from Mumbai to Frankfurt. */
+  readonly orders?: SignedOrders
   readonly canaries?: Canaries
   readonly services?: ServiceLists
 }): Promise<Audit> {
@@ -150,7 +159,7 @@ export async function auditScenario(options: {
       databases: 'none',
     },
     books: options.books ?? [],
-    hasQuorum: options.hasQuorum ?? (() => true),
+    orders: options.orders ?? (() => signedOrder),
     inputs: {
       inventory: file,
       places: null,

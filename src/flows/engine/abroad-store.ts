@@ -40,6 +40,8 @@ const connectionSpecs = { ...abroadSpecs, received: 'f64' } as const satisfies C
  * one after another.
  */
 const maxSegments = 200_000
+/** A record that claims to have lasted longer is spread over so much of it. */
+const mostSpreadMs = 31 * 86_400_000
 
 /** What left, on disk, until it is read back server by server and destination by destination. */
 export async function openAbroadStore(options: DuckOptions) {
@@ -169,14 +171,23 @@ export async function openAbroadStore(options: DuckOptions) {
     /** What servers that are no translators sent to where translators sent too, each byte once, by hours. */
     async *behind(translators: readonly number[]): AsyncGenerator<Behind> {
       const numbers = translators.join(', ')
-      // Of several observers of a connection the one that saw most counts.
+      // What came twice counts once, and of several observers of a connection the one that saw most of an hour. A record
+      // counts in each of its hours by its part there: observers cut a connection at different times.
       const stream = duck.stream(
-        `SELECT dst, dstPort, protocol, CAST(hour AS UINTEGER), sum(ipBytes) FROM (
+        `WITH records AS (
+           SELECT DISTINCT server, src, srcPort, dst, dstPort, protocol, observer, startUnixMs, packets, ipBytes,
+             greatest(startUnixMs, least(endUnixMs, startUnixMs + ${mostSpreadMs})) AS endUnixMs
+           FROM abroad SEMI JOIN (SELECT DISTINCT dst FROM abroad WHERE server IN (${numbers})) AS shared USING (dst)
+           WHERE server NOT IN (${numbers}) AND startUnixMs BETWEEN 0 AND 1e16),
+         parts AS (
+           SELECT *, CASE WHEN endUnixMs = startUnixMs THEN ipBytes ELSE ipBytes / (endUnixMs - startUnixMs)
+               * (least(endUnixMs, (hour + 1) * 3600000) - greatest(startUnixMs, hour * 3600000)) END AS part
+           FROM (SELECT *, unnest(range(CAST(floor(startUnixMs / 3600000) AS BIGINT),
+               CAST(floor(endUnixMs / 3600000) AS BIGINT) + 1)) AS hour FROM records))
+         SELECT dst, dstPort, protocol, CAST(hour AS UINTEGER), round(sum(ipBytes)) FROM (
            SELECT dst, dstPort, protocol, hour, max(ipBytes) AS ipBytes FROM (
-             SELECT server, src, srcPort, dst, dstPort, protocol, observer,
-               floor(startUnixMs / 3600000) AS hour, sum(ipBytes) AS ipBytes
-             FROM abroad SEMI JOIN (SELECT DISTINCT dst FROM abroad WHERE server IN (${numbers})) AS shared USING (dst)
-             WHERE server NOT IN (${numbers}) AND startUnixMs BETWEEN 0 AND 1e16 GROUP BY ALL)
+             SELECT server, src, srcPort, dst, dstPort, protocol, observer, hour, sum(part) AS ipBytes
+             FROM parts GROUP BY ALL)
            GROUP BY server, src, srcPort, dst, dstPort, protocol, hour)
          GROUP BY ALL`,
         behindSpecs,

@@ -1,3 +1,5 @@
+import { HoldfastError } from '../../core/errors.ts'
+
 /**
  * The books that flows are reconciled with: verified statements' entries. Bodies are read with care all the same: a
  * region signs what it likes, so a field of another shape is an entry that says nothing, not a crash.
@@ -19,19 +21,26 @@ export type Book = {
   readonly entries: readonly BookEntry[]
 }
 
-/** The same statement given twice, or an older one beside it, must not count an entry twice. */
+/**
+ * The same statement given twice, or an older one beside it, must not count an entry twice. Throws `not-verified` when
+ * two of them have different entries of one number: one log cannot hold both, and which is asked first must not decide.
+ */
 export function distinctEntries(books: readonly Book[]): BookEntry[] {
-  const seen = new Set<string>()
-  const entries: BookEntry[] = []
+  const known = new Map<string, BookEntry>()
   for (const book of books) {
     for (const entry of book.entries) {
-      const key = `${entry.tenant} ${entry.region} ${entry.seq}`
-      if (seen.has(key)) continue
-      seen.add(key)
-      entries.push(entry)
+      const { tenant, region, seq, id } = entry
+      const key = `${tenant} ${region} ${seq}`
+      const before = known.get(key)
+      if (before === undefined) known.set(key, entry)
+      else if (before.id !== id || JSON.stringify(before.body) !== JSON.stringify(entry.body))
+        throw new HoldfastError(
+          'not-verified',
+          `two statements of ${region} have different entries of number ${seq} (${before.id} and ${id}): no log holds both, so nothing is concluded from either. Keep both: they prove it`,
+        )
     }
   }
-  return entries
+  return [...known.values()]
 }
 
 export type Fields = { readonly [key: string]: unknown }

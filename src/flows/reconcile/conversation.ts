@@ -1,6 +1,6 @@
-import type { Bounds } from './bounds.ts'
+import { allowance, type Bounds } from './bounds.ts'
 import type { ClockOffset } from './clock.ts'
-import type { InstructionFacts } from './instructions.ts'
+import { endingGraceMs, type InstructionFacts } from './instructions.ts'
 import type { Word } from './words.ts'
 
 /** What the books, taken together, say of one connection in one direction. All bytes are TCP payload. */
@@ -98,19 +98,34 @@ function settle(
     }
   }
   const doubt = id === null ? 'no instruction' : pairDoubt(id, sender.words, receiver.words, facts)
-  if (id !== null && doubt !== null) {
+  // What regions tell each other goes to others than the two of the order too: then it is their word, and little.
+  const isAnswerable = first.role !== 'knowledge'
+  if (id !== null && doubt !== null && isAnswerable) {
     const kind = doubt.startsWith('only') ? 'one-sided' : 'not-approved'
     faults.push({ kind, bytes: mostBytes, detail: `instruction ${id}: ${doubt}` })
+  } else if (first.role === 'transfer' && id === null)
+    faults.push({
+      kind: 'not-approved',
+      bytes: mostBytes,
+      detail: 'entered as a transfer, of no instruction',
+    })
+  const orderedShare = doubt === null ? shareInTime(sender.words, facts!) : 0
+  if (doubt === null && orderedShare < 1) {
+    const bytes = Math.ceil(mostBytes * (1 - orderedShare))
+    const detail = `instruction ${id}: ${bytes} bytes were entered before its approval or after its end`
+    faults.push({ kind: 'not-approved', bytes, detail })
   }
   // Both ends' word, then what only one of them says; each within what entered objects can account for.
   const isForward = facts?.senders.has(first.region) === first.isSender
   const within = (wanted: number) => {
-    if (facts !== null) return context.bounds.takeForInstruction(facts, isForward, wanted)
-    const isRead = first.role === 's3' && first.isSender
-    return isRead ? Math.min(wanted, readBound(sender.words, context.bounds)) : wanted
+    const { bounds } = context
+    if (facts !== null && isAnswerable) return bounds.takeForInstruction(facts, isForward, wanted)
+    if (first.role === 's3' && first.isSender) return Math.min(wanted, readBound(sender.words, bounds))
+    const flat = Math.min(wanted, allowance.flatBytes * hoursOf(words))
+    return first.role === 's3' ? flat + bounds.takeForUploads(first.region, wanted - flat) : flat
   }
-  const instructedBytes = doubt === null ? within(bothBytes) : 0
-  const rest = doubt === null ? mostBytes - bothBytes : mostBytes
+  const instructedBytes = doubt === null ? within(Math.floor(bothBytes * orderedShare)) : 0
+  const rest = mostBytes - (doubt === null ? Math.floor(bothBytes * orderedShare) : 0)
   const claimedBytes = rest === 0 ? 0 : within(rest)
   const beyond = mostBytes - instructedBytes - claimedBytes
   if (beyond > 0) {
@@ -156,7 +171,11 @@ function pairDoubt(
     return 'only one end entered this connection under it'
   }
   if (from.region === to.region) return 'only one region speaks for both ends'
-  if (facts === null || facts.approvedFromUnixMs === null) return 'no approval that holds is in these books'
+  if (facts === null || facts.order === null || facts.approvedFromUnixMs === null)
+    return 'no approval that holds is in these books'
+  const { fromRegion, toRegion } = facts.order
+  if (![from.region, to.region].includes(fromRegion) || ![from.region, to.region].includes(toRegion))
+    return `it was ordered from ${fromRegion} to ${toRegion}`
   if (!facts.hasAgreement) return 'departures and arrivals do not agree'
   const endUnixMs = Math.max(from.endUnixMs, to.endUnixMs)
   if (endUnixMs < facts.approvedFromUnixMs) return 'the connection ended before the approval'
@@ -164,6 +183,30 @@ function pairDoubt(
     return 'the connection began after the instruction had ended'
   }
   return null
+}
+
+/** A region may hear of an approval by another's clock. */
+const approvalSlackMs = 60_000
+
+/** Of what the sending end entered, the share of the time in which it was ordered. A record counts by its part in it. */
+function shareInTime(sender: readonly Word[], facts: InstructionFacts): number {
+  const from = facts.approvedFromUnixMs! - approvalSlackMs
+  const until = (facts.endedUnixMs ?? Number.POSITIVE_INFINITY) + endingGraceMs
+  let bytes = 0
+  let inTime = 0
+  for (const part of sender.flatMap(word => word.parts)) {
+    const lasts = Math.max(1, part.endUnixMs - part.startUnixMs)
+    const isIn = Math.min(until, part.startUnixMs + lasts) - Math.max(from, part.startUnixMs)
+    bytes += part.bytes
+    inTime += part.bytes * Math.min(1, Math.max(0, isIn / lasts))
+  }
+  return bytes === 0 ? 1 : inTime / bytes
+}
+
+function hoursOf(words: readonly Word[]): number {
+  const from = Math.min(...words.map(({ startUnixMs }) => startUnixMs))
+  const until = Math.max(...words.map(({ endUnixMs }) => endUnixMs))
+  return Math.max(1, Math.ceil((until - from) / 3_600_000))
 }
 
 function readBound(words: readonly Word[], bounds: Bounds): number {

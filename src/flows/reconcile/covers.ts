@@ -1,4 +1,5 @@
 import type { Observed, Segment } from '../attribute/observed.ts'
+import { portion } from './portion.ts'
 
 /**
  * What was seen behind translators: IP bytes that servers sent to a socket within an hour. Each of these bytes was seen
@@ -46,21 +47,9 @@ export async function readCovers(behind: AsyncIterable<Behind>): Promise<Covers>
         for (let at = hour - 1; at <= last + 1 && open > 0; at++)
           open -= spend(keyOf(dstAddr, dstPort, protocol, at), open)
         coveredBytes += piece.ipBytes - open
-        if (open > 0) rest.push(open === piece.ipBytes ? piece : part(piece, open))
+        if (open > 0) rest.push(open === piece.ipBytes ? piece : portion(piece, open))
       }
       return { pieces: rest, coveredBytes }
     },
-  }
-}
-
-function part(piece: Segment, ipBytes: number): Segment {
-  const share = ipBytes / piece.ipBytes
-  const scale = (value: number) => Math.round(value * share)
-  return {
-    ...piece,
-    ipBytes,
-    packets: scale(piece.packets),
-    payloadBytes: piece.payloadBytes === null ? null : scale(piece.payloadBytes),
-    sampledPackets: scale(piece.sampledPackets),
   }
 }

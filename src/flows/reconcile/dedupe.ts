@@ -1,4 +1,5 @@
 import type { Segment } from '../attribute/observed.ts'
+import { portion } from './portion.ts'
 
 export type Deduped = {
   readonly pieces: readonly Segment[]
@@ -32,7 +33,7 @@ export function dedupe(segments: readonly Segment[]): Deduped {
       const fresh = uncoveredShare(segment, taken)
       const freshBytes = Math.round(segment.ipBytes * fresh)
       duplicateBytes += segment.ipBytes - freshBytes
-      if (freshBytes > 0) pieces.push(fresh === 1 ? segment : scaled(segment, fresh))
+      if (freshBytes > 0) pieces.push(fresh === 1 ? segment : portion(segment, freshBytes))
     }
   }
   return { pieces, duplicateBytes, repeats }
@@ -76,14 +77,4 @@ function uncoveredShare(segment: Segment, taken: readonly Interval[]): number {
     coveredMs += Math.max(0, Math.min(until, segment.endUnixMs) - Math.max(from, segment.startUnixMs))
   }
   return lengthMs === 0 ? 1 : 1 - coveredMs / lengthMs
-}
-
-function scaled(segment: Segment, share: number): Segment {
-  return {
-    ...segment,
-    ipBytes: Math.round(segment.ipBytes * share),
-    packets: Math.round(segment.packets * share),
-    payloadBytes: segment.payloadBytes === null ? null : Math.round(segment.payloadBytes * share),
-    sampledPackets: Math.round(segment.sampledPackets * share),
-  }
 }

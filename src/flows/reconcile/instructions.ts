@@ -5,8 +5,10 @@ export type InstructionFacts = {
   readonly id: string
   /** When the region that sends held it for approved; `null` when it never did. */
   approvedFromUnixMs: number | null
-  /** When it ended: revoked, expired, rejected. */
+  /** When it ended: revoked, expired, rejected; no later than its own expiry. */
   endedUnixMs: number | null
+  /** What the approvers signed; `null` when no quorum of them did, or it was no order to send. */
+  order: SignedOrder | null
   readonly senders: Set<string>
   /** Every arrival repeats a departure to the last digest, and there is at least one. */
   hasAgreement: boolean
@@ -14,19 +16,31 @@ export type InstructionFacts = {
   departedObjects: number
 }
 
-/** Says whether a quorum of the tenant's approvers signed it. Without trust to check against, the books' word stands. */
-export type QuorumCheck = (instruction: string) => boolean
+/** The terms of a transfer that a quorum of the tenant's approvers signed, whatever the books say of it. */
+export type SignedOrder = {
+  readonly fromRegion: string
+  readonly toRegion: string
+  readonly expiresUnixMs: number
+  /** Of ciphertext, in all; `null`: no limit. */
+  readonly limitBytes: number | null
+}
+
+/** `null` for what no quorum signed, and for what is no transfer. */
+export type SignedOrders = (instruction: string) => SignedOrder | null
+
+/** A transfer stops at the next object, and clocks of regions may be so far apart. */
+export const endingGraceMs = 15 * 60_000
 
 const ended = new Set(['revoked', 'expired', 'rejected'])
 const approved = new Set(['approved', 'running', 'completed'])
 
 export function readInstructions(
   entries: readonly BookEntry[],
-  hasQuorum: QuorumCheck,
+  orders: SignedOrders,
 ): Map<string, InstructionFacts> {
   const facts = new Map<string, InstructionFacts>()
   const approvals = new Map<string, number>()
-  const departures = new Map<string, Batch>()
+  const departures = new Map<string, Departure>()
   const arrivals: { id: string; batch: Batch; key: string }[] = []
   const factsOf = (id: string): InstructionFacts => {
     const known = facts.get(id)
@@ -35,6 +49,7 @@ export function readInstructions(
       id,
       approvedFromUnixMs: null,
       endedUnixMs: null,
+      order: orders(id),
       senders: new Set(),
       hasAgreement: false,
       departedBytes: 0,
@@ -68,11 +83,8 @@ export function readInstructions(
         if (batch === null) break
         const key = `${id} ${entry.region} ${textOf(body.peer) ?? ''} ${batch.number}`
         if (departures.has(key)) break
-        departures.set(key, batch)
-        const known = factsOf(id)
-        known.senders.add(entry.region)
-        known.departedBytes += batch.bytes
-        known.departedObjects += batch.objects.size
+        departures.set(key, { id, batch, unixMs: time ?? Number.POSITIVE_INFINITY })
+        factsOf(id).senders.add(entry.region)
         break
       }
       case 'transfer.arrived': {
@@ -87,12 +99,20 @@ export function readInstructions(
   for (const [id, arrived] of Map.groupBy(arrivals, arrival => arrival.id)) {
     factsOf(id).hasAgreement = arrived.every(({ key, batch }) => {
       const departed = departures.get(key)
-      return departed !== undefined && [...batch.objects].every(object => departed.objects.has(object))
+      return departed !== undefined && [...batch.objects].every(object => departed.batch.objects.has(object))
     })
   }
   for (const known of facts.values()) {
     // A state without a single approval is the region's word about itself, and no one's order.
-    if (!approvals.has(known.id) || !hasQuorum(known.id)) known.approvedFromUnixMs = null
+    if (!approvals.has(known.id) || known.order === null) known.approvedFromUnixMs = null
+    else endAt(known, known.order.expiresUnixMs)
+  }
+  for (const { id, batch, unixMs } of departures.values()) {
+    const known = factsOf(id)
+    // What departed when it had ended accounts for nothing.
+    if (unixMs > (known.endedUnixMs ?? Number.POSITIVE_INFINITY) + endingGraceMs) continue
+    known.departedBytes += batch.bytes
+    known.departedObjects += batch.objects.size
   }
   return facts
 }
@@ -101,6 +121,7 @@ function endAt(facts: InstructionFacts, time: number | null): void {
   if (time !== null) facts.endedUnixMs = Math.min(time, facts.endedUnixMs ?? time)
 }
 
+type Departure = { readonly id: string; readonly batch: Batch; readonly unixMs: number }
 type Batch = { readonly number: number; readonly objects: ReadonlySet<string>; readonly bytes: number }
 
 function batchOf(body: Fields): Batch | null {

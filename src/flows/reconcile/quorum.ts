@@ -8,20 +8,20 @@ import type { Genesis } from '../../verify/genesis.ts'
 import { isApproved, judge } from '../../verify/judge.ts'
 import { openVerdict, type Verdict } from '../../verify/verdict-document.ts'
 import { type BookEntry, fieldsOf, textOf } from './books.ts'
-import type { QuorumCheck } from './instructions.ts'
+import type { SignedOrder, SignedOrders } from './instructions.ts'
 
 /**
  * Checks the approvals that stand in the books against the tenant's own approvers: a region that writes "approved"
  * into its ledger has not signed with the customer's keys. Each region's verdicts are judged by the set that was in
  * force in its own books when they were entered. `docs/formats/instruction.md`, "Verdict".
  */
-export function createQuorumCheck(entries: readonly BookEntry[], genesis: Genesis): QuorumCheck {
+export function createSignedOrders(entries: readonly BookEntry[], genesis: Genesis): SignedOrders {
   const drafts = new Map<string, { readonly instruction: Instruction; readonly envelope: Envelope }>()
   const countries = new Map<string, string>()
   const sets = new Map<string, ApproverSet>()
   const verdicts = new Map<string, Verdict[]>()
   const withdrawn = new Set<string>()
-  const approved = new Set<string>()
+  const approved = new Map<string, SignedOrder | null>()
   for (const { type, body } of entries) {
     const fields = fieldsOf(body)
     const envelope = type === 'instruction.drafted' ? parseEnvelope(fields.envelope) : null
@@ -53,7 +53,14 @@ export function createQuorumCheck(entries: readonly BookEntry[], genesis: Genesi
     const here = { id: region, countries }
     const order = orderOf(draft.instruction, draft.envelope, set, here)
     if (isApproved(judge(order, said, set, id => withdrawn.has(`${region} ${id}`))))
-      approved.add(verdict.instruction)
+      approved.set(verdict.instruction, termsOf(draft.instruction))
   }
-  return id => approved.has(id)
+  return id => approved.get(id) ?? null
+}
+
+/** What the approvers signed, and not what a region enters of it. */
+function termsOf(instruction: Instruction): SignedOrder | null {
+  if (instruction.kind !== 'transfer' && instruction.kind !== 'standing-transfer') return null
+  const { from, to, expiresUnixMs, limits } = instruction
+  return { fromRegion: from.region, toRegion: to.region, expiresUnixMs, limitBytes: limits.bytes }
 }

@@ -7,7 +7,8 @@ import { type BookFault, type Conversation, converse } from './conversation.ts'
 import type { Covers } from './covers.ts'
 import { dedupe } from './dedupe.ts'
 import { explain } from './explain.ts'
-import { type QuorumCheck, readInstructions } from './instructions.ts'
+import { readInstructions, type SignedOrders } from './instructions.ts'
+import { portions } from './portion.ts'
 import { addressPair, type Words } from './words.ts'
 
 /** One observed connection and what became of its bytes. All are IP bytes; the four grades add up to `ipBytes`. */
@@ -73,13 +74,13 @@ export function createReconciler(
   entries: readonly BookEntry[],
   words: Words,
   offsets: ReadonlyMap<string, ClockOffset>,
-  hasQuorum: QuorumCheck,
+  orders: SignedOrders,
   /** Where the inventory names translators. */
   covers: Covers | null,
 ): Reconciler {
   const context = {
     offsets,
-    instructions: readInstructions(entries, hasQuorum),
+    instructions: readInstructions(entries, orders),
     bounds: createBounds(entries),
   }
   const conversations = new Map<string, Conversation[]>()
@@ -153,6 +154,9 @@ function settleOne(
   const isIpv6 = seen.srcAddr.includes(':')
   const unmatched: Segment[] = []
   const matched = new Map<Conversation, Segment[]>()
+  const add = (talk: Conversation, piece: Segment): void => {
+    matched.set(talk, [...(matched.get(talk) ?? []), piece])
+  }
   let ipBytes = 0
   let packets = 0
   let variance = 0
@@ -169,11 +173,11 @@ function settleOne(
     untilUnixMs = Math.max(untilUnixMs, piece.endUnixMs)
     // Each packet seen stands for `rate`; how many were seen varies as a Poisson count does.
     if (piece.samplingRate > 1) variance += piece.ipBytes ** 2 / Math.max(1, piece.sampledPackets)
-    const at = conversations.find(
-      talk => piece.startUnixMs <= talk.untilUnixMs + slackMs && piece.endUnixMs >= talk.fromUnixMs - slackMs,
-    )
-    if (at === undefined) unmatched.push(piece)
-    else matched.set(at, [...(matched.get(at) ?? []), piece])
+    const at = talksOf(piece, conversations)
+    if (at.length === 0) unmatched.push(piece)
+    else if (at.length === 1) add(at[0]!, piece)
+    // One record of several connections of the same ports: each explains of it as much as was entered for it.
+    else for (const [i, some] of portions(piece, at.map(weightOf)).entries()) add(at[i]!, some)
   }
   let instructed = 0
   let claimed = 0
@@ -211,6 +215,20 @@ function settleOne(
     faults: [...matched.keys()].flatMap(talk => talk.faults),
   }
 }
+
+/** Those of its time; where there is none, the one that is nearest within the slack. */
+function talksOf(piece: Segment, conversations: readonly Conversation[]): readonly Conversation[] {
+  const { startUnixMs, endUnixMs } = piece
+  const within = conversations.filter(talk => startUnixMs <= talk.untilUnixMs && endUnixMs >= talk.fromUnixMs)
+  if (within.length > 0) return within
+  const apartMs = (talk: Conversation) =>
+    Math.max(startUnixMs - talk.untilUnixMs, talk.fromUnixMs - endUnixMs)
+  const near = conversations.filter(talk => apartMs(talk) <= slackMs)
+  return near.sort((a, b) => apartMs(a) - apartMs(b)).slice(0, 1)
+}
+
+/** At least one byte: what is observed beside connections with nothing entered belongs to some of them. */
+const weightOf = ({ leftBytes }: Conversation): number => Math.max(1, leftBytes)
 
 /** What of the entered bytes has explained nothing yet: two legs of one connection are seen, and its bytes are there once. */
 function unspent(talk: Conversation) {

@@ -7,7 +7,7 @@ export type Word = {
   readonly region: string
   readonly tenant: string
   readonly connection: string
-  readonly role: 's3' | 'transfer'
+  readonly role: 's3' | 'transfer' | 'knowledge'
   readonly instruction: string | null
   /** True when the region that speaks is the one that sent. */
   readonly isSender: boolean
@@ -17,7 +17,11 @@ export type Word = {
   endUnixMs: number
   /** TCP payload. */
   bytes: number
+  /** Its records, which add up to it: more than one where the connection lasted. */
+  readonly parts: readonly WordPart[]
 }
+
+export type WordPart = { readonly startUnixMs: number; readonly endUnixMs: number; readonly bytes: number }
 
 export type Words = {
   /** By directed 5-tuple. */
@@ -34,7 +38,7 @@ export function addressPair(from: string, to: string): string {
 /** Reads `connection` entries. Records of one connection that lasted (`more`) are one word, summed. */
 export function readWords(entries: readonly BookEntry[]): Words {
   const byTuple = new Map<string, Word[]>()
-  const known = new Map<string, Word>()
+  const known = new Map<string, Word & { readonly parts: WordPart[] }>()
   let unreadable = 0
   for (const entry of entries) {
     if (entry.type !== 'connection') continue
@@ -63,27 +67,28 @@ export function readWords(entries: readonly BookEntry[]): Words {
       const bytes = isSender ? sent : received
       const tuple = directedKey(from.address, from.port, to.address, to.port)
       const identity = `${entry.region} ${entry.tenant} ${connection} ${tuple} ${isSender}`
+      const part = { startUnixMs: start, endUnixMs: Math.max(start, end), bytes }
       const before = known.get(identity)
       if (before !== undefined) {
         before.startUnixMs = Math.min(before.startUnixMs, start)
         before.endUnixMs = Math.max(before.endUnixMs, end)
         before.bytes += bytes
+        before.parts.push(part)
         before.entryIds.push(entry.id)
         continue
       }
-      const word: Word = {
+      const word = {
         region: entry.region,
         tenant: entry.tenant,
         connection,
-        role: body.role === 'transfer' || body.role === 'knowledge' ? 'transfer' : 's3',
+        role: roleOf(body.role),
         instruction: textOf(body.instruction),
         isSender,
         entryIds: [entry.id],
         pair: addressPair(from.address, to.address),
-        startUnixMs: start,
-        endUnixMs: Math.max(start, end),
-        bytes,
-      }
+        ...part,
+        parts: [part],
+      } satisfies Word
       known.set(identity, word)
       const ofTuple = byTuple.get(tuple)
       if (ofTuple === undefined) byTuple.set(tuple, [word])
@@ -91,6 +96,10 @@ export function readWords(entries: readonly BookEntry[]): Words {
     }
   }
   return { byTuple, aliases: new Map(), unreadable }
+}
+
+function roleOf(role: unknown): Word['role'] {
+  return role === 'transfer' || role === 'knowledge' ? role : 's3'
 }
 
 function endOf(value: unknown): { address: string; port: number } | null {

@@ -1,0 +1,190 @@
+/** An order accounts for what its approvers signed, whatever two regions enter under it. */
+import { describe, expect, it } from 'vitest'
+import { printEnvelope } from '../../src/crypto/dsse.ts'
+import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
+import { documentId } from '../../src/crypto/signed-document.ts'
+import { createSignedOrders } from '../../src/flows/reconcile/quorum.ts'
+import { type Genesis, openGenesis } from '../../src/verify/genesis.ts'
+import { genesisOf, newKeys, order, verdictBy } from '../support/approvers.ts'
+import {
+  approvedTransfer,
+  auditScenario,
+  awsLog,
+  createBook,
+  ends,
+  startUnixMs,
+} from '../support/flow-scenario.ts'
+
+const { indianServer, germanServer, elsewhere } = ends
+const megabyte = 1_000_000
+const iso = (seconds: number) => new Date(startUnixMs + seconds * 1000).toISOString()
+const keys = newKeys(1)
+const genesis = openGenesis(genesisOf({ approvers: keys, quorum: 1 }), nodeVerifyCrypto) as Genesis
+const common = {
+  expires: iso(3600),
+  ledger: 'holdfast.test/log/in-mumbai',
+  nonce: 'ab'.repeat(16),
+  notBefore: iso(-7200),
+  purpose: 'a test',
+  tenant: genesis.tenant,
+  v: 1,
+}
+const transfer = {
+  ...common,
+  from: { bucket: 'source', region: 'in-mumbai' },
+  kind: 'transfer',
+  limits: { bytes: null, objects: null },
+  mechanism: null,
+  mode: 'copy',
+  scope: { prefix: '' },
+  to: { bucket: 'target', region: 'de-frankfurt' },
+}
+const classification = {
+  ...common,
+  bucket: 'bucket-b',
+  class: 'payment',
+  kind: 'class',
+  region: 'in-mumbai',
+  was: 'general',
+}
+
+/** Ten megabytes that both ends enter under it, as departed and arrived, from `in-mumbai`. */
+async function sentUnder(fields: object, to: 'de-frankfurt' | 'kr-seoul') {
+  const signed = order(fields as never)
+  const id = documentId(signed)
+  const address = to === 'kr-seoul' ? elsewhere : germanServer
+  const [here, there] = [createBook('in-mumbai', genesis.tenant), createBook(to, genesis.tenant)]
+  const approval = verdictBy(keys[0]!, signed, genesis.tenant, 'approved', { time: iso(-6900) })
+  for (const book of [here, there]) {
+    book.enter('instruction.drafted', { instruction: id, envelope: printEnvelope(signed) }, -7000)
+    book.enter('instruction.approved', { instruction: id, envelope: printEnvelope(approval) }, -6900)
+  }
+  here.enter('instruction.state', { instruction: id, state: 'approved' }, -6900)
+  const objects = [['o', 10 * megabyte, 'aa']]
+  const batch = { instruction: id, batch: 0, objects, bytes: 10 * megabyte }
+  here.enter('transfer.departed', { ...batch, peer: to })
+  there.enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
+  const facts = { role: 'transfer', instruction: id } as const
+  const [local, remote] = [[indianServer, 40_001] as const, [address, 443] as const]
+  here.connection({ ...facts, local, remote, bytesOut: 10 * megabyte, bytesIn: 2000 })
+  there.connection({ ...facts, local: remote, remote: local, bytesOut: 2000, bytesIn: 10 * megabyte })
+  const books = [here.book(), there.book()]
+  const { report } = await auditScenario({
+    flows: [awsLog([{ from: local, to: remote, payload: 10 * megabyte }])],
+    books,
+    orders: createSignedOrders(
+      books.flatMap(({ entries }) => entries),
+      genesis,
+    ),
+  })
+  return { server: report.servers[0]!, kinds: report.servers[0]!.findings.map(({ kind }) => kind) }
+}
+
+describe('what was signed', () => {
+  it('instructs what it is an order for', async () => {
+    const { server, kinds } = await sentUnder(transfer, 'de-frankfurt')
+    expect([server.instructed, kinds]).toEqual([server.bytesAbroad, []])
+  })
+
+  it.each([
+    ['an order to another region', transfer, 'kr-seoul'],
+    [
+      'an order that expired, whoever entered that or not',
+      { ...transfer, expires: iso(-3600) },
+      'de-frankfurt',
+    ],
+    ['no order to send anything', classification, 'kr-seoul'],
+  ] as const)('instructs nothing: %s', async (_, fields, to) => {
+    const { server, kinds } = await sentUnder(fields, to)
+    expect(server.instructed).toBe(0)
+    expect(kinds).toContain('not-approved')
+  })
+
+  it('instructs no more than its limit', async () => {
+    const limits = { bytes: megabyte, objects: null }
+    const { server, kinds } = await sentUnder({ ...transfer, limits }, 'de-frankfurt')
+    expect(server.instructed).toBeLessThan(2.7 * megabyte)
+    expect(server.unexplained).toBeGreaterThan(7 * megabyte)
+    expect(kinds).toContain('beyond-entered-objects')
+  })
+})
+
+describe('a connection that lasted', () => {
+  const lasting = async (hours: number, enter: (books: readonly ReturnType<typeof createBook>[]) => void) => {
+    const [here, there] = [createBook('in-mumbai'), createBook('de-frankfurt')]
+    approvedTransfer('i', here, 'in-mumbai', there, 'de-frankfurt', hours * megabyte)
+    enter([here, there])
+    const flows = []
+    for (let hour = 0; hour < hours; hour++) {
+      const times = { atSeconds: hour * 3600, lastsSeconds: 3600 }
+      const facts = { ...times, role: 'transfer', instruction: 'i', id: 'c', more: hour < hours - 1 } as const
+      const [local, remote] = [[indianServer, 40_001] as const, [germanServer, 443] as const]
+      here.connection({ ...facts, local, remote, bytesOut: megabyte, bytesIn: 200 })
+      there.connection({ ...facts, local: remote, remote: local, bytesOut: 200, bytesIn: megabyte })
+      flows.push({ ...times, from: local, to: remote, payload: megabyte })
+    }
+    const { report } = await auditScenario({ flows: [awsLog(flows)], books: [here.book(), there.book()] })
+    return { server: report.servers[0]!, kinds: report.servers[0]!.findings.map(({ kind }) => kind) }
+  }
+
+  it('is instructed as long as the order stood', async () => {
+    const whole = await lasting(5, () => {})
+    expect([whole.server.instructed, whole.kinds]).toEqual([whole.server.bytesAbroad, []])
+    const { server, kinds } = await lasting(5, books => {
+      for (const book of books)
+        book.enter('instruction.revoked', { instruction: 'i', envelope: {} }, 2 * 3600 - 900)
+    })
+    expect(server.instructed).toBeGreaterThan(2 * megabyte)
+    expect(server.instructed).toBeLessThan(2.2 * megabyte)
+    expect(kinds).toContain('not-approved')
+  })
+})
+
+describe('one region’s word', () => {
+  const bytes = 500 * megabyte
+  const local = [indianServer, 40_001] as const
+  const remote = [germanServer, 443] as const
+  it.each([
+    ['a transfer of no instruction', { role: 'transfer' }],
+    ['a transfer of an instruction that nobody drafted', { role: 'transfer', instruction: 'zzz' }],
+    ['what regions tell each other', { role: 'knowledge' }],
+  ] as const)('accounts for little: %s', async (_, facts) => {
+    const here = createBook('in-mumbai')
+    here.connection({ ...facts, local, remote, bytesOut: bytes })
+    const flows = [awsLog([{ from: local, to: remote, payload: bytes }])]
+    const { report } = await auditScenario({ flows, books: [here.book()] })
+    expect(report.servers[0]!.unexplained).toBeGreaterThan(0.93 * bytes)
+    expect(report.servers[0]!.findings.map(({ kind }) => kind)).toContain('beyond-entered-objects')
+  })
+
+  it('accounts for uploads to it as far as it entered them', async () => {
+    for (const [stored, least, most] of [
+      [0, 0.93, 1],
+      [bytes / 2, 0.4, 0.5],
+      [bytes, 0, 0],
+    ] as const) {
+      const there = createBook('de-frankfurt')
+      there.connection({ local: remote, remote: local, bytesOut: 2000, bytesIn: bytes })
+      if (stored > 0)
+        there.enter('object.put', { bucket: 'b', key: 'k', sizeBytes: stored, copiedFrom: null })
+      const flows = [awsLog([{ from: local, to: remote, payload: bytes }])]
+      const { report } = await auditScenario({ flows, books: [there.book()] })
+      const share = report.servers[0] === undefined ? 0 : report.servers[0].unexplained / bytes
+      expect(share).toBeGreaterThanOrEqual(least)
+      expect(share).toBeLessThanOrEqual(most)
+    }
+  })
+
+  it('is no word when its statements contradict each other, in whatever order they are given', async () => {
+    const [one, other] = [createBook('in-mumbai'), createBook('in-mumbai')]
+    one.connection({ local, remote, bytesOut: 1000 })
+    other.connection({ local: [indianServer, 40_002], remote, bytesOut: 1000 })
+    for (const books of [
+      [one.book(), other.book()],
+      [other.book(), one.book()],
+    ])
+      await expect(auditScenario({ flows: [awsLog([])], books })).rejects.toMatchObject({
+        code: 'not-verified',
+      })
+  })
+})
