@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { parseAddress } from '../../src/flows/address.ts'
 import { parseInventory, rowAt } from '../../src/flows/locate/inventory.ts'
 import { createLocator } from '../../src/flows/locate/locate.ts'
+import { parsePlaces } from '../../src/flows/locate/places.ts'
 import { parseProviderRanges } from '../../src/flows/locate/provider-ranges.ts'
 import { countryOfRegion } from '../../src/flows/locate/provider-regions.ts'
 
@@ -132,6 +133,38 @@ describe('ranges of providers', () => {
     for (const address of ['34.93.0.1', '20.192.0.1', '2603:1040:a00::1', '129.154.0.1', '2406:da1a::1'])
       expect(placeOf(address).country).toBe('IN')
     expect([placeOf('203.0.113.9').country, placeOf('198.51.100.1').country]).toEqual(['SG', null])
+  })
+
+  it('say nothing where they contradict each other or are global, in whatever order they are given', () => {
+    const wide = JSON.stringify({
+      prefixes: [
+        { ip_prefix: '15.197.0.0/16', region: 'ap-south-1' },
+        { ip_prefix: '15.197.4.0/22', region: 'GLOBAL' },
+        { ip_prefix: '18.184.0.0/16', region: 'eu-central-1' },
+      ],
+    })
+    const files = [wide, '18.184.0.0/16,IN\n'].map((text, i) => ({ name: `ranges-${i}`, text }))
+    for (const given of [files, files.toReversed()]) {
+      const { table } = parseProviderRanges(given)
+      const locator = createLocator({ overrides: null, ranges: table, countries: [], asn: null })
+      expect(locator.place(at('15.197.0.1'))).toMatchObject({ country: 'IN', basis: 'provider' })
+      expect(locator.place(at('15.197.4.1'))).toMatchObject({ country: null, basis: 'unknown' })
+      expect(locator.place(at('18.184.0.1'))).toMatchObject({
+        ...{ country: null, basis: 'disputed', candidates: ['DE', 'IN'] },
+      })
+    }
+  })
+
+  it('that are one’s own are refused when they contradict each other', () => {
+    expect(() => parsePlaces('p.csv', 'cidr,country\n10.0.0.0/8,IN\n10.0.0.0/8,DE\n')).toThrow(
+      'p.csv:3: 10.0.0.0/8 is in another country further up',
+    )
+    const rows = (until: string) =>
+      `cidr,server,country,valid_from,valid_to\n52.66.0.10,app-1,IN,,${until}\n52.66.0.10,app-2,KR,2026-01-10,\n`
+    expect(() => parseInventory('s.csv', rows('2026-02-01'))).toThrow(
+      's.csv:3: 52.66.0.10 is in another country further up, at the same time',
+    )
+    expect(parseInventory('s.csv', rows('2026-01-10')).rows).toHaveLength(2)
   })
 
   it('are refused in other forms', () => {

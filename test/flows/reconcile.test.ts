@@ -301,6 +301,27 @@ describe('adversaries', () => {
   })
 })
 
+describe('an address that moves', () => {
+  it('counts where it was when the bytes went there', async () => {
+    const moved = new Date(startUnixMs + 60_000).toISOString()
+    const inventory = `cidr,server,country,valid_from,valid_to
+${indianServer},app-1,IN,,
+${ends.elsewhere},far-1,DE,,${moved}
+${ends.elsewhere},far-2,KR,${moved},
+`
+    const row: LogRow = { from: [indianServer, 40_001], to: [ends.elsewhere, 443], payload: 1000 }
+    const flows = [awsLog([row, { ...row, payload: megabyte, atSeconds: 120 }])]
+    const { report } = await auditScenario({ flows, inventory })
+    const sums = report.servers[0]!.destinations.map(({ country, bytes }) => [country, bytes])
+    expect(new Map(sums as [string, number][])).toEqual(
+      new Map([
+        ['DE', 1052],
+        ['KR', megabyte + Math.ceil(megabyte / 1448) * 52],
+      ]),
+    )
+  })
+})
+
 describe('exporters and clocks', () => {
   it('counts once what two exporters saw', async () => {
     const row = transferFlow(megabyte)

@@ -1,6 +1,6 @@
 import { textOfWords, wordsOf } from '../address-words.ts'
 import { type AttributedRows, abroadSpecs, hourSpecs, pairSpecs } from '../attribute/abroad-columns.ts'
-import type { AddressBook } from '../attribute/known-address.ts'
+import type { AddressBook, KnownAddress } from '../attribute/known-address.ts'
 import type { Observed, Segment } from '../attribute/observed.ts'
 import type { ListedServer } from '../attribute/server-list.ts'
 import { type ColumnSpecs, makeColumns } from '../columns.ts'
@@ -112,6 +112,7 @@ export async function openAbroadStore(options: DuckOptions) {
       )
       const [inbound] = await duck.rows('SELECT 1 FROM received LIMIT 1')
       let open: StoredConnection | null = null
+      let known: KnownAddress | null = null
       // Server, destination, source, protocol, ports: what tells connections apart, in the order of the rows.
       const last = new Uint32Array(11)
       const now = new Uint32Array(11)
@@ -127,16 +128,25 @@ export async function openAbroadStore(options: DuckOptions) {
           now[9] = columns.protocol[row]!
           now[10] = columns.srcPort[row]! * 65_536 + columns.dstPort[row]!
           const apart = open === null ? 0 : differsAt(last, now)
-          if (open === null || apart < 11 || open.observed.segments.length >= maxSegments) {
+          if (open === null || apart < 5) {
+            texts.dst = textOfWords(columns.dst, row)
+            known = book.find(texts.dst)
+          }
+          const isElsewhere =
+            open !== null &&
+            apart === 11 &&
+            // Its address has been of several servers: where it is depends on the time.
+            known!.server === null &&
+            book.placeAt(known!, columns.startUnixMs[row]!).country !== open.observed.place.country
+          if (open === null || apart < 11 || isElsewhere || open.observed.segments.length >= maxSegments) {
             if (open !== null) done.push(open)
-            if (open === null || apart < 5) texts.dst = textOfWords(columns.dst, row)
             if (open === null || apart < 9) texts.src = textOfWords(columns.src, row)
             last.set(now)
             const number = columns.server[row]!
             const { server, home, isTranslator } = servers[number]!
             const srcPort = columns.srcPort[row]!
             const dstPort = columns.dstPort[row]!
-            const place = book.placeAt(book.find(texts.dst), columns.startUnixMs[row]!)
+            const place = book.placeAt(known!, columns.startUnixMs[row]!)
             const ends = {
               srcAddr: texts.src,
               srcPort,

@@ -33,6 +33,32 @@ export class CidrTable<Value> {
     }
   }
 
+  /** The values of this very prefix. */
+  at({ address, prefixBits }: Cidr): readonly Value[] {
+    const values =
+      address.family === 4
+        ? this.#v4.get(prefixBits)?.get(address.value)
+        : this.#v6.get(prefixBits)?.get(keyOf(address.hi, address.lo))
+    return values ?? []
+  }
+
+  /** Of the prefixes that hold the address the most specific one's values. */
+  nearest(address: Address): readonly Value[] {
+    if (address.family === 4) {
+      for (const bits of this.#v4Lengths) {
+        const values = this.#v4.get(bits)!.get(mask4(address.value, bits))
+        if (values !== undefined) return values
+      }
+      return []
+    }
+    for (const bits of this.#v6Lengths) {
+      const [hi, lo] = mask6(address.hi, address.lo, bits)
+      const values = this.#v6.get(bits)!.get(keyOf(hi, lo))
+      if (values !== undefined) return values
+    }
+    return []
+  }
+
   /** Every value whose prefix holds the address, the most specific first. */
   find(address: Address): Value[] {
     const found: Value[] = []

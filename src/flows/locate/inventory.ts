@@ -48,6 +48,12 @@ export function parseInventory(name: string, text: string): Inventory {
       validFromUnixMs: dateOf(name, row, 'valid_from') ?? Number.NEGATIVE_INFINITY,
       validToUnixMs: dateOf(name, row, 'valid_to') ?? Number.POSITIVE_INFINITY,
     }
+    const isOther = (other: InventoryRow): boolean =>
+      other.country !== parsed.country &&
+      other.validFromUnixMs < parsed.validToUnixMs &&
+      parsed.validFromUnixMs < other.validToUnixMs
+    if (table.at(cidr).some(isOther))
+      fail(name, row, `${row.get('cidr')} is in another country further up, at the same time`)
     rows.push(parsed)
     table.add(cidr, parsed)
   }

@@ -47,15 +47,17 @@ export function createLocator(sources: {
     if (override !== undefined) {
       return { country: override.country, candidates: [], basis: 'override', asn, asName }
     }
-    const provider = sources.ranges?.find(address)[0]
-    if (provider !== undefined)
-      return {
-        country: provider.country,
-        candidates: [],
-        basis: 'provider',
-        asn,
-        asName: asName ?? provider.name,
-      }
+    const said = sources.ranges?.nearest(address) ?? []
+    const [provider] = said
+    const sayers = new Set(said.map(({ country }) => country))
+    if (provider !== undefined && !sayers.has(null)) {
+      const [country = null, ...others] = sayers
+      const name = asName ?? provider.name
+      if (others.length === 0) return { country, candidates: [], basis: 'provider', asn, asName: name }
+      // Files of two providers, or of two days, that contradict each other.
+      const candidates = [...sayers].filter(one => one !== null).sort()
+      return { country: null, candidates, basis: 'disputed', asn, asName: name }
+    }
     const votes = sources.countries.map(database => parseCountryCode(database.find(address) ?? ''))
     const named = [...new Set(votes.filter(vote => vote !== null))]
     if (named.length === 0) return { country: null, candidates: [], basis: 'unknown', asn, asName }

@@ -26,6 +26,8 @@ export function parsePlaces(name: string, text: string): CidrTable<PlaceOverride
     if (asn !== null && !/^\d{1,10}$/.test(asn)) {
       throw new HoldfastError('bad-input', `${where}: "${asn}" is not an AS number`)
     }
+    if (table.at(cidr).some(other => other.country !== country))
+      throw new HoldfastError('bad-input', `${where}: ${row.get('cidr')} is in another country further up`)
     table.add(cidr, { country, asn: asn === null ? null : Number(asn), name: row.get('name') })
   }
   return table

@@ -8,7 +8,11 @@ import { type CountryCode, parseCountryCode } from '../../core/ids.ts'
 import { type Cidr, CidrTable, parseCidr } from './cidr.ts'
 import { countryOfRegion } from './provider-regions.ts'
 
-export type ProviderPlace = { readonly country: CountryCode; readonly name: string }
+export type ProviderPlace = {
+  /** `null`: global, or of a region that is not known; a wider range says nothing of it either. */
+  readonly country: CountryCode | null
+  readonly name: string
+}
 
 export type ProviderRanges = {
   readonly table: CidrTable<ProviderPlace>
@@ -28,10 +32,8 @@ export function parseProviderRanges(
   let unplaced = 0
   const add = (cidr: Cidr | null, country: CountryCode | null, name: string): void => {
     if (cidr === null || country === null) unplaced += 1
-    else {
-      placed += 1
-      table.add(cidr, { country, name })
-    }
+    else placed += 1
+    if (cidr !== null) table.add(cidr, { country, name })
   }
   for (const { name, text } of files) {
     const before = placed + unplaced
