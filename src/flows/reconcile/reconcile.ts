@@ -8,6 +8,7 @@ import type { Covers } from './covers.ts'
 import { dedupe } from './dedupe.ts'
 import { explain } from './explain.ts'
 import { readInstructions, type SignedOrders } from './instructions.ts'
+import { createLeftOvers, type LeftOvers } from './left-overs.ts'
 import { portions } from './portion.ts'
 import { addressPair, type Words } from './words.ts'
 
@@ -47,8 +48,6 @@ export type EnteredNotSeen = {
 
 /** Beside the overlap of times that exact matching asks for: whole-second clocks, and packets after the last byte. */
 const slackMs = 10_000
-/** How near in time an entry of another connection must be to be a "could be". */
-export const couldBeWindowMs = 5 * 60_000
 const leastNotSeenBytes = 4096
 
 /** What the books say, ready to be held against what was observed. */
@@ -86,8 +85,10 @@ export function createReconciler(
   const conversations = new Map<string, Conversation[]>()
   for (const [tuple, found] of words.byTuple) conversations.set(tuple, converse(found, context))
   const talks = [...conversations.values()].flat()
-  const byPair = Map.groupBy(talks, ({ pair }) => pair)
-  const pairs = new Set(byPair.keys())
+  const leftOvers = new Map(
+    [...Map.groupBy(talks, ({ pair }) => pair)].map(([pair, some]) => [pair, createLeftOvers(some)] as const),
+  )
+  const pairs = new Set(leftOvers.keys())
   for (const [alias, tuple] of words.aliases) {
     conversations.set(alias, conversations.get(tuple) ?? [])
     const [src = '', , dst = ''] = alias.split(' ')
@@ -101,7 +102,7 @@ export function createReconciler(
         const talks = seen.protocol === TCP ? (conversations.get(tuple) ?? none) : none
         return settleOne(seen, talks, covers)
       })
-      spendLeftOvers(connections, byPair)
+      spendLeftOvers(connections, leftOvers)
       return connections
     },
     settleUnspoken: seen => settleOne(seen, none, covers),
@@ -239,23 +240,14 @@ function unspent(talk: Conversation) {
 }
 
 /** The same two addresses within minutes explain nothing; they only say what could be. Each byte is spent once. */
-function spendLeftOvers(
-  connections: readonly Reconciled[],
-  byPair: ReadonlyMap<string, readonly Conversation[]>,
-): void {
+function spendLeftOvers(connections: readonly Reconciled[], leftOvers: ReadonlyMap<string, LeftOvers>): void {
   for (const connection of connections) {
-    let open = connection.unexplained + connection.disputed
+    const open = connection.unexplained + connection.disputed
+    if (open === 0) continue
     const { srcAddr, dstAddr } = connection.observed
-    for (const talk of open === 0 ? [] : (byPair.get(addressPair(srcAddr, dstAddr)) ?? [])) {
-      const isNear =
-        connection.fromUnixMs <= talk.untilUnixMs + couldBeWindowMs &&
-        connection.untilUnixMs >= talk.fromUnixMs - couldBeWindowMs
-      if (!isNear) continue
-      const spend = Math.max(0, Math.min(open, talk.leftBytes - talk.couldBeBytes))
-      talk.couldBeBytes += spend
-      connection.couldBe += spend
-      open -= spend
-    }
+    const { fromUnixMs, untilUnixMs } = connection
+    connection.couldBe +=
+      leftOvers.get(addressPair(srcAddr, dstAddr))?.take(fromUnixMs, untilUnixMs, open) ?? 0
   }
 }
 

@@ -2,7 +2,7 @@ import { innocenceText } from '../detect/innocence.ts'
 import { allowance } from '../reconcile/bounds.ts'
 import { maxOffsetMs } from '../reconcile/clock.ts'
 import { overheadCap } from '../reconcile/explain.ts'
-import { couldBeWindowMs } from '../reconcile/reconcile.ts'
+import { couldBeWindowMs } from '../reconcile/left-overs.ts'
 import type { Method } from './report-types.ts'
 
 /** Said in every report, with the numbers that were used, so that a reader needs no other document to judge it. */
