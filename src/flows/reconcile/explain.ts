@@ -48,11 +48,14 @@ export function explain(
         ? ipBytes * overheadCap.headerShareWithoutPackets
         : packets * (isIpv6 ? overheadCap.headerBytesV6 : overheadCap.headerBytesV4)
   const again = Math.max(overheadCap.leastBytes, recorded * overheadCap.retransmissionShare)
-  const explained = Math.min(ipBytes, Math.floor(recorded + headers + again))
-  const share = recorded > 0 ? words.instructedBytes / recorded : words.isInstructed ? 1 : 0
-  const instructed = Math.round(explained * share)
   const leastHeaders = isIpv6 ? overheadCap.leastHeaderBytesV6 : overheadCap.leastHeaderBytesV4
   const observedPayload = payload ?? Math.max(0, ipBytes - packets * leastHeaders)
+  // Headers go with what they carry: those around payload that nobody entered are nobody's, too.
+  const carried = Math.max(0, ipBytes - headers)
+  const headerShare = carried === 0 ? 1 : Math.min(1, (recorded + again) / carried)
+  const explained = Math.min(ipBytes, Math.floor(recorded + again + headers * headerShare))
+  const share = recorded > 0 ? words.instructedBytes / recorded : words.isInstructed ? 1 : 0
+  const instructed = Math.round(explained * share)
   return {
     instructed,
     claimed: explained - instructed,
