@@ -27,6 +27,8 @@ export type Commit = {
   readonly failedSegments: number
   readonly failedDatagrams: number
   readonly lastArrivedUnixMs: number | null
+  /** The last time in a header of NetFlow or IPFIX that agreed with the clock by which it arrived. */
+  readonly agreedUnixMs?: number
   readonly notes: InputNotes
   /** Of segments that gave no records, for the next file. */
   readonly carried: InputNotes

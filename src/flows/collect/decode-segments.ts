@@ -13,10 +13,13 @@ import { createExportDecoder, type ExportDecoder } from '../decode/export-decode
 import { type InputNotes, Notes } from '../decode/notes.ts'
 import { latestUnixMs } from '../decode/timestamps.ts'
 import { Duck } from '../engine/duck.ts'
+import type { FlowRecord } from '../flow-record.ts'
 import { readCapture } from './capture-reader.ts'
+import { agrees } from './clock-trust.ts'
 import { type Commit, type ExporterCounts, readCommit, writeCommit } from './commit.ts'
 import { restoreInto, snapshotOf } from './decoder-snapshot.ts'
 import { hoursOf, rangePath, segmentPath } from './folder.ts'
+import { headerUnixMs } from './header-time.ts'
 import { addNotes, noNotes, notesSince } from './note-counts.ts'
 import { createRawPacker, elsewhere } from './raw-columns.ts'
 import { dropRawTable, openRawTable, type RawTable, spellAddresses, writeRawHour } from './raw-parquet.ts'
@@ -66,12 +69,16 @@ export async function openSegmentDecoder(options: {
     table = await openRawTable(duck)
     let lastArrivedUnixMs = commit.lastArrivedUnixMs
     let arrivedUnixMs = 0
+    let agreedUnixMs = commit.agreedUnixMs ?? null
     const { datagrams, damagedFrames } = readCapture(bytes, (payload, exporter, unixMs) => {
       arrivedUnixMs = Math.min(unixMs, latestUnixMs)
       lastArrivedUnixMs = arrivedUnixMs
+      const sentUnixMs = headerUnixMs(payload)
+      if (sentUnixMs !== null && agrees(sentUnixMs, arrivedUnixMs)) agreedUnixMs = sentUnixMs
       const before = packer.rows()
+      let records: readonly FlowRecord[] = []
       try {
-        packer.add(decoder.decode(payload, exporter, arrivedUnixMs), arrivedUnixMs)
+        records = decoder.decode(payload, exporter, arrivedUnixMs)
       } catch (error) {
         // One datagram must not keep the others from being read, whatever it is.
         notes.unread(
@@ -79,6 +86,8 @@ export async function openSegmentDecoder(options: {
           payload.length,
         )
       }
+      // Where the engine takes no rows, no datagram is at fault: the segment is to be decoded again.
+      packer.add(records, arrivedUnixMs)
       count(exporters, exporter, packer.rows() - before, arrivedUnixMs)
     })
     packer.add(decoder.cut(), arrivedUnixMs)
@@ -95,6 +104,7 @@ export async function openSegmentDecoder(options: {
       datagrams: commit.datagrams + datagrams,
       records: commit.records + rows,
       lastArrivedUnixMs,
+      ...(agreedUnixMs === null ? {} : { agreedUnixMs }),
       notes: noted,
       carried: rows > 0 ? noNotes : fresh,
       exporters: [...exporters].map(([exporter, counts]) => ({ exporter, ...counts })),

@@ -38,10 +38,12 @@ async function begin(data: DecoderData): Promise<(message: ToDecoder) => Promise
   say({ kind: 'ready', commit: summaryOf(decoder) })
   return async message => {
     if (message.kind === 'maintain') {
-      const { through } = decoder.commit()
+      const { through, agreedUnixMs = null } = decoder.commit()
+      const { nowUnixMs } = message
       try {
-        const { alerts } = await maintenance.run({ ...message, through })
-        say({ kind: 'maintained', message: null, alerts })
+        const at = { nowUnixMs, monotonicMs: performance.now(), agreedUnixMs, through }
+        const { alerts, fault } = await maintenance.run(at)
+        say({ kind: 'maintained', message: fault, alerts })
       } catch (error) {
         say({ kind: 'maintained', message: messageOf(error), alerts: 0 })
       }

@@ -16,6 +16,7 @@ export const openSegmentPath = (folder: string, segment: number): string =>
 
 export const commitPath = (folder: string): string => join(folder, 'commit.json')
 export const lockPath = (folder: string): string => join(folder, 'collector.lock')
+export const clockPath = (folder: string): string => join(folder, 'clock.json')
 export const statusPath = (folder: string): string => join(folder, 'status.json')
 
 export type Kind = 'raw' | 'rollup'

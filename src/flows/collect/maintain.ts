@@ -4,12 +4,15 @@
  */
 import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { messageOf } from '../../core/errors.ts'
+import { isoTime } from '../../core/time.ts'
 import { isMissing, syncFolder } from '../../store/durable-file.ts'
 import type { InputNotes } from '../decode/notes.ts'
 import type { Duck } from '../engine/duck.ts'
 import { parquetFiles } from '../engine/parquet-files.ts'
 import { parquetNotes } from '../engine/parquet-notes.ts'
 import { type AlertPlan, createAlerts } from './alerts.ts'
+import { agrees, type ClockReading, createClockTrust } from './clock-trust.ts'
 import {
   type Hour,
   hourFolder,
@@ -34,6 +37,8 @@ export type MaintenancePlan = {
   readonly alerts: AlertPlan | null
 }
 
+export type MaintenanceTurn = ClockReading & { readonly through: number }
+
 /** Late records are added by a further file, and no more often than this. */
 const lateEveryMs = hourMs
 /** Files smaller than this on average are merged: opening one costs more than reading it. */
@@ -42,30 +47,48 @@ const smallBytes = 8 * 1024 * 1024
 export function createMaintenance(folder: string, duck: Duck, plan: MaintenancePlan) {
   /** By hour, of this run: when it was rolled up last. */
   const rolledUnixMs = new Map<Hour, number>()
+  const clock = createClockTrust(folder)
   const rollUp = createRollUp(duck, plan.rollUp)
   const alerts = plan.alerts === null ? null : createAlerts(duck, folder, plan.alerts)
 
   return {
-    /** `through`: the last segment whose files are whole. */
-    async run(at: { readonly nowUnixMs: number; readonly through: number }): Promise<{ alerts: number }> {
+    /** `through`: the last segment whose files are whole. Answers the first fault, after everything else is done. */
+    async run(at: MaintenanceTurn): Promise<{ readonly alerts: number; readonly fault: string | null }> {
       let said = 0
-      const hours = await hoursOf(folder, 'raw')
-      const mayRemove = isClockBelievable(hours, at.nowUnixMs)
-      for (const hour of hours) {
-        await removeParts(hour)
-        for (const { path } of await supersededFiles(folder, 'raw', hour)) await rm(path, { force: true })
-        const files = (await rangeFiles(folder, 'raw', hour)).filter(({ through }) => through <= at.through)
-        said += await rollUpHour(hour, files, at.nowUnixMs)
-        const rolled = await rolledThrough(hour)
-        await merge(
-          hour,
-          files.filter(({ through }) => through <= rolled),
-        )
-        if (mayRemove) await removeRaw(hour, rolled, at.nowUnixMs)
+      const faults: string[] = []
+      /** What fails at one hour must not keep the others from their turn. */
+      const attempt = async (act: () => Promise<void>): Promise<void> => {
+        try {
+          await act()
+        } catch (error) {
+          faults.push(messageOf(error))
+        }
       }
+      const hours = await hoursOf(folder, 'raw')
+      const expectedUnixMs = await clock.doubt(at)
+      const mayRemove = expectedUnixMs === null && hours.some(hour => isOfAbout(hour, at.nowUnixMs))
+      for (const hour of hours)
+        await attempt(async () => {
+          await removeParts(hour)
+          for (const { path } of await supersededFiles(folder, 'raw', hour)) await rm(path, { force: true })
+          const files = (await rangeFiles(folder, 'raw', hour)).filter(({ through }) => through <= at.through)
+          said += await rollUpHour(hour, files, at.nowUnixMs)
+          const rolled = await rolledThrough(hour)
+          await merge(
+            hour,
+            files.filter(({ through }) => through <= rolled),
+          )
+          if (mayRemove) await removeRaw(hour, rolled, at.nowUnixMs)
+        })
       if (mayRemove)
-        for (const hour of await hoursOf(folder, 'rollup')) await removeRollUp(hour, at.nowUnixMs)
-      return { alerts: said }
+        for (const hour of await hoursOf(folder, 'rollup'))
+          await attempt(() => removeRollUp(hour, at.nowUnixMs))
+      await attempt(() => clock.record())
+      if (expectedUnixMs !== null)
+        faults.push(
+          `nothing is removed: the clock says ${isoTime(at.nowUnixMs)}, and about ${isoTime(expectedUnixMs)} was expected`,
+        )
+      return { alerts: said, fault: faults[0] ?? null }
     },
   }
 
@@ -128,13 +151,9 @@ export function createMaintenance(folder: string, duck: Duck, plan: MaintenanceP
   }
 }
 
-/**
- * A clock that jumped ahead would make everything look old. It is believed only when exporters, who have clocks of their
- * own, sent flows of about now.
- */
-function isClockBelievable(hours: readonly Hour[], nowUnixMs: number): boolean {
-  const newest = Math.max(...hours.map(hour => hour ?? 0))
-  return Math.abs(nowUnixMs - newest * hourMs) < 24 * hourMs
+/** Where nothing arrives any more, what is there is all that there will be, and nothing is removed. */
+function isOfAbout(hour: Hour, unixMs: number): boolean {
+  return hour !== null && agrees(hour * hourMs, unixMs)
 }
 
 async function changedUnixMs(path: string): Promise<number> {

@@ -57,7 +57,8 @@ export function createRawPacker(take: (columns: RawColumns, rows: number) => voi
   let exporterWords: AddressWords | null = null
 
   const flush = (): void => {
-    if (row > 0) take(columns, row)
+    if (row === 0) return
+    take(columns, row)
     row = 0
   }
   const pack = (record: FlowRecord, firstHour: number, lastHour: number): void => {

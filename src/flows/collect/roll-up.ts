@@ -34,6 +34,11 @@ const placeSpecs = {
 const portKind = `CASE WHEN dst_port < 1024 THEN CAST(dst_port AS VARCHAR)
   WHEN dst_port < 49152 THEN '1024-49151' ELSE '49152-65535' END`
 
+/** The largest double below 2^64: a sender who makes up huge records must not make the sum overflow. */
+const mostSum = '18446744073709549568'
+const cappedSum = (column: 'bytes' | 'packets') =>
+  `CAST(least(sum(round(${column} * sampling_rate)), CAST(${mostSum} AS DOUBLE)) AS UBIGINT)`
+
 export type RollUp = (
   paths: readonly string[],
   into: string,
@@ -79,8 +84,7 @@ export function createRollUp(duck: Duck, plan: RollUpPlan): RollUp {
       await duck.run(`CREATE TABLE hour_rows AS
         SELECT date_trunc('hour', "start") AS hour, src_addr, network, bits, country, asn, protocol,
           ${portKind} AS dst_port, exporter, direction,
-          CAST(sum(round(bytes * sampling_rate)) AS UBIGINT) AS bytes,
-          CAST(sum(round(packets * sampling_rate)) AS UBIGINT) AS packets, count(*) AS flows
+          ${cappedSum('bytes')} AS bytes, ${cappedSum('packets')} AS packets, count(*) AS flows
         FROM ${files} AS raw JOIN destinations ON destinations.text = dst_addr JOIN places USING (id)
         GROUP BY ALL`)
       await duck.run(`CREATE OR REPLACE VIEW rolled AS SELECT hour, src_addr,

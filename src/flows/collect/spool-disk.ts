@@ -1,7 +1,7 @@
 /** What the spool asks of a disk. */
-import { open, rename, statfs, unlink } from 'node:fs/promises'
+import { access, open, rename, statfs, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncFolder } from '../../store/durable-file.ts'
+import { isMissing, syncFolder } from '../../store/durable-file.ts'
 
 export type SpoolFile = {
   /** MUST write all of it there, or reject; what a rejected write left behind is unknown. */
@@ -15,8 +15,12 @@ export type SpoolFile = {
 export type SpoolDisk = {
   /** MUST fail when there is such a file already. */
   readonly create: (path: string) => Promise<SpoolFile>
-  /** MUST be durable when it answers. */
+  /**
+   * MUST be durable when it answers. After a rejection it may have the new name or not; asked again, it MUST go on from
+   * there.
+   */
   readonly rename: (from: string, to: string) => Promise<void>
+  /** MUST answer when it is gone already: an earlier call may have rejected after it did its work. */
   readonly remove: (path: string) => Promise<void>
   readonly freeBytes: (folder: string) => Promise<number>
 }
@@ -45,12 +49,25 @@ export const realDisk: SpoolDisk = {
     }
   },
   async rename(from, to) {
-    await rename(from, to)
+    await rename(from, to).catch(async error => {
+      // It was renamed before, and only the sync after it failed.
+      if (!isMissing(error) || !(await isThere(to))) throw error
+    })
     await syncFolder(dirname(to))
   },
-  remove: unlink,
+  remove: path =>
+    unlink(path).catch(error => {
+      if (!isMissing(error)) throw error
+    }),
   async freeBytes(folder) {
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
   },
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
 }

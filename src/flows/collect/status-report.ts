@@ -2,7 +2,13 @@
 import { isoTime } from '../../core/time.ts'
 import { humanCount } from '../report/units.ts'
 import { type Commit, readCommit } from './commit.ts'
-import { type ExportLoss, exportLosses, lossByProtocol, type ProtocolLoss } from './export-loss.ts'
+import {
+  type ExportLoss,
+  exportLosses,
+  lossByProtocol,
+  otherLosses,
+  type ProtocolLoss,
+} from './export-loss.ts'
 import { hourName, hoursOf } from './folder.ts'
 import type { Unwritten } from './spool.ts'
 import { type CollectorStatus, readStatus } from './status.ts'
@@ -26,6 +32,8 @@ export type StatusReport = {
   readonly lost: {
     /** Numbered by exporters and never seen, in each protocol's own unit. Kernel drops and `notStored` are among them. */
     readonly byProtocol: readonly ProtocolLoss[]
+    /** Lost for other reasons, in words. */
+    readonly otherwise: Commit['notes']['lost']
     /** Arrived, and could not be stored. */
     readonly notStored: Unwritten
     /** `null`: not known of every run. */
@@ -69,6 +77,7 @@ export async function statusOf(folder: string, nowUnixMs: number): Promise<Statu
     },
     lost: {
       byProtocol: lossByProtocol(losses),
+      otherwise: otherLosses(commit.notes.lost),
       notStored: status.unwritten,
       kernelDrops: status.mayHaveMoreDrops ? null : status.kernelDrops,
     },
@@ -120,10 +129,14 @@ export function describeStatus(report: StatusReport): string {
   if (stored.setAside > 0)
     lines.push(`  ${humanCount(stored.setAside)} datagrams in segments that could not be decoded (failed/)`)
   lines.push('Lost:')
-  for (const { protocol, unit, lost: count } of lost.byProtocol)
+  for (const { protocol, unit, lost: count } of lost.byProtocol) {
+    // The samples among them are also those that agents say they dropped, which have no numbers.
+    const numbered = unit === 'samples' ? 'numbered, or say that they dropped,' : 'numbered'
     lines.push(
-      `  ${humanCount(count)} ${unit} of ${protocol} that exporters numbered and that never came to be stored`,
+      `  ${humanCount(count)} ${unit} of ${protocol} that exporters ${numbered} and that never came to be stored`,
     )
+  }
+  for (const { reason, count } of lost.otherwise) lines.push(`  ${reason} (${humanCount(count)})`)
   const { datagrams, records, datagramsOfUnknownRecords } = lost.notStored
   const known = datagrams - datagramsOfUnknownRecords
   lines.push(

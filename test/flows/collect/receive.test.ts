@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { statusOf } from '../../../src/flows/collect/status-report.ts'
+import { readCommit, writeCommit } from '../../../src/flows/collect/commit.ts'
+import { describeStatus, statusOf } from '../../../src/flows/collect/status-report.ts'
 import {
   collectInto,
   collectorFolder,
@@ -112,6 +113,31 @@ describe('a collector', () => {
     const of = (address: string) => exporters.find(({ exporter }) => exporter === address)!.lost
     expect(of('127.0.0.2')).toEqual([{ protocol: 'NetFlow v9', part: 'source 1', unit: 'packets', lost: 3 }])
     expect(of('127.0.0.6')).toBeNull()
+  })
+
+  it('states what an sFlow agent dropped, and losses that nobody numbered', async () => {
+    const path = folder()
+    const collector = await collectInto(path)
+    const samples = [1, 2].map(number => flowSample({ sequence: number, rate: 1, drops: number * 5000 }))
+    await deliver(
+      collector,
+      samples.map((sample, index) => sflow(index, [sample], { agent: '127.0.0.4' })),
+      { from: '127.0.0.4' },
+    )
+    await collector.stop()
+    const status = await statusOf(path, exportedUnixMs)
+    expect(status.lost).toMatchObject({
+      byProtocol: [{ protocol: 'sFlow', unit: 'samples', lost: 5000 }],
+      otherwise: [],
+    })
+    expect(describeStatus(status)).toContain('lost: 5 000 samples of sFlow dropped by the agent')
+
+    const commit = await readCommit(path)
+    const unsampled = { reason: 'records whose rate came late', count: 9, bytes: 0 }
+    await writeCommit(path, { ...commit, notes: { ...commit.notes, lost: [unsampled] } })
+    const other = await statusOf(path, exportedUnixMs)
+    expect(other.lost).toMatchObject({ byProtocol: [], otherwise: [unsampled] })
+    expect(describeStatus(other)).toContain('  records whose rate came late (9)\n')
   })
 
   it('reads on after whatever else is sent to it', async () => {
