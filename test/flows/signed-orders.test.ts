@@ -77,7 +77,8 @@ async function sentUnder(fields: object, to: 'de-frankfurt' | 'kr-seoul') {
       genesis,
     ),
   })
-  return { server: report.servers[0]!, kinds: report.servers[0]!.findings.map(({ kind }) => kind) }
+  const kinds = report.servers[0]!.findings.map(({ kind }) => kind)
+  return { server: report.servers[0]!, kinds, verdict: report.verdict }
 }
 
 describe('what was signed', () => {
@@ -95,9 +96,10 @@ describe('what was signed', () => {
     ],
     ['no order to send anything', classification, 'kr-seoul'],
   ] as const)('instructs nothing: %s', async (_, fields, to) => {
-    const { server, kinds } = await sentUnder(fields, to)
+    const { server, kinds, verdict } = await sentUnder(fields, to)
     expect(server.instructed).toBe(0)
     expect(kinds).toContain('not-approved')
+    expect(verdict.state).not.toBe('accounted-for')
   })
 
   it('instructs no more than its limit', async () => {

@@ -28,6 +28,15 @@ export function verdictOf(
     const text = `${humanBytes(totals.disputed)} of the ${humanBytes(totals.bytesAbroad)} that left the country, or may have, went to places in doubt${certain}; the rest is accounted for.${gap}`
     return { state: 'in-doubt', text }
   }
+  // The books hold an order for it, by their own word, and it is none.
+  const disobeying = servers
+    .flatMap(({ findings }) => findings)
+    .filter(({ kind }) => kind === 'not-approved')
+    .reduce((sum, { bytes }) => sum + bytes, 0)
+  if (disobeying > 0) {
+    const text = `${humanBytes(disobeying)} ${of} were entered under instructions that do not hold; the rest is accounted for.${gap}`
+    return { state: 'in-doubt', text }
+  }
   if (totals.bytesAbroad > 0) {
     const split = `${humanBytes(totals.instructed)} instructed, ${humanBytes(totals.claimed)} claimed by a region alone`
     const text = `All of the ${humanBytes(totals.bytesAbroad)} that left the country is accounted for: ${split}.${gap}`
@@ -39,6 +48,7 @@ export function verdictOf(
 type Judged = {
   readonly unexplained: number
   readonly innocence: { readonly isInnocent: boolean }
+  readonly findings: readonly { readonly kind: string; readonly bytes: number }[]
 }
 
 /** Acknowledgements of what others sent, name look-ups, time: they are counted, and nobody is accused of them alone. */
