@@ -167,7 +167,8 @@ describe('sampling', () => {
     send(ipfix(0, 7, set(3, u(2, 260), u(2, 3), u(2, 1), ...fields), set(260, u(8, 5), u(4, 1), u(4, 9))))
     send(ipfix(1, 7, set(2, template(256, [...basic, [302, 8]]), template(257, basic))))
     expect(bytesOf(send(ipfix(1, 7, set(256, row(100), u(8, 5)))))).toEqual([1000])
-    expect(bytesOf(send(ipfix(2, 7, set(257, row(100)))))).toEqual([100])
+    // Records that name no sampler can only be of the one there is.
+    expect(bytesOf(send(ipfix(2, 7, set(257, row(100)))))).toEqual([1000])
   })
 })
 
@@ -183,6 +184,21 @@ describe('sequence numbers', () => {
       { reason: 'IPFIX records of a domain 1', count: 7, bytes: 0 },
       { reason: 'NetFlow v9 messages of a source 1', count: 2, bytes: 0 },
     ])
+  })
+
+  it('a gap as long as the message after it is not taken for a habit', () => {
+    const rows = (count: number) => set(256, ...Array.from({ length: count }, () => row(1)))
+    const first = ipfix(0, 1, set(2, template(256, basic)), rows(10))
+    const lostOf = (...messages: readonly Buffer[]) => {
+      const { send, end } = session()
+      for (const message of messages) send(message)
+      return end().lost.map(({ count }) => count)
+    }
+    const settled = [first, ipfix(10, 1, rows(5)), ipfix(15, 1, rows(10))]
+    expect(lostOf(...settled, ipfix(45, 1, rows(30)))).toEqual([20])
+    // Nothing has told yet: what follows does, or the end.
+    expect(lostOf(first, ipfix(30, 1, rows(30)), ipfix(60, 1, rows(5)))).toEqual([20])
+    expect(lostOf(first, ipfix(30, 1, rows(30)))).toEqual([20])
   })
 
   it('wrap, and a late message is no loss', () => {

@@ -124,7 +124,7 @@ export const places = `cidr,country,asn,name
 1.208.0.0/16,KR,3786,LG DACOM
 `
 
-export const signedOrder: SignedOrder = {
+const signedOrder: SignedOrder = {
   fromRegion: 'in-mumbai',
   toRegion: 'de-frankfurt',
   expiresUnixMs: Number.POSITIVE_INFINITY,

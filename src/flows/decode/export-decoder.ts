@@ -49,6 +49,7 @@ export function createExportDecoder(notes: Notes): ExportDecoder {
     end() {
       state.templates.end()
       state.sampling.end()
+      sequence.end()
       return cut()
     },
   }

@@ -169,6 +169,9 @@ function clear(raw: RawFlow, plan: RecordPlan): void {
   if (!plan.hasSampling) return
   const { sampling } = raw
   sampling.sampler = null
+  sampling.ingress = 0
+  sampling.egress = 0
+  sampling.isEgress = false
   sampling.interval = 0
   sampling.packetInterval = 0
   sampling.packetSpace = 0
@@ -224,6 +227,7 @@ function readField(
     case 61: {
       const value = unsigned(bytes, at, length)
       raw.direction = value === 0 ? 'in' : value === 1 ? 'out' : null
+      raw.sampling.isEgress = value === 1
       return
     }
     case 136: {

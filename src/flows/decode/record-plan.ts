@@ -9,6 +9,7 @@ const wanted = new Set([
   158, 159, 160, 161, 162, 180, 181, 182, 183, 231, 232, 298, 299, 312, 313, 315, 323, 352, 353,
 ])
 const ofSampling = new Set([34, 48, 50, 302, 305, 306, 309, 310, 311])
+const interfaces = new Set([10, 14])
 const reversed = new Set([1, 2, 23, 24, 85, 86, 352, 353])
 
 /**
@@ -27,7 +28,8 @@ export type RecordPlan = {
   readonly hasTotalsOnly: boolean
 }
 
-export function planRecord(template: Template): RecordPlan {
+/** `withInterfaces` reads them too, which is needed only where sampling rates are stated by interface. */
+export function planRecord(template: Template, withInterfaces = false): RecordPlan {
   const ids: number[] = []
   const offsets: number[] = []
   const lengths: number[] = []
@@ -35,9 +37,10 @@ export function planRecord(template: Template): RecordPlan {
   let offset = 0
   let hasSampling = false
   for (const { id, pen, length } of template.fields) {
-    const isWanted = pen === 0 ? wanted.has(id) || ofSampling.has(id) : pen === reversePen && reversed.has(id)
+    const isOfSampling = pen === 0 && (ofSampling.has(id) || (withInterfaces && interfaces.has(id)))
+    const isWanted = isOfSampling || (pen === 0 ? wanted.has(id) : pen === reversePen && reversed.has(id))
     const number = isWanted ? (pen === reversePen ? id + reverse : id) : -1
-    if (pen === 0 && ofSampling.has(id)) hasSampling = true
+    if (isOfSampling) hasSampling = true
     walkIds.push(number)
     if (number >= 0) {
       ids.push(number)

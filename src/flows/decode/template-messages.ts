@@ -1,6 +1,8 @@
 import type { FlowRecord } from '../flow-record.ts'
+import { Budget, exporterOf } from './budget.ts'
 import type { ExportContext } from './export-context.ts'
 import { unsigned } from './field-values.ts'
+import { planRecord, type RecordPlan } from './record-plan.ts'
 import {
   noSamplingFields,
   readSamplingField,
@@ -19,6 +21,7 @@ export type TemplateState = {
   readonly records: RecordReader
   /** `systemInitTimeMilliseconds` that options records stated, by domain. */
   readonly bootUnixMs: Map<string, number>
+  readonly bootBudget: Budget
   /** Flows of sets that had waited and whose template the message at hand brought. */
   late: FlowRecord[]
 }
@@ -29,11 +32,10 @@ export function createTemplateState(context: Pick<ExportContext, 'notes'>): Temp
     sampling: new SamplingTable(context.notes),
     records: new RecordReader(),
     bootUnixMs: new Map(),
+    bootBudget: new Budget({ all: 100_000, each: 1000 }),
     late: [],
   }
 }
-
-const maxBootTimes = 100_000
 
 /** One data set, read now or, when its template is not known yet, once that comes. Returns the records it held. */
 export function readDataSet(
@@ -73,7 +75,7 @@ function readRecords(
   state: TemplateState,
   context: ExportContext,
   domain: string,
-  { template, plan }: LearnedTemplate,
+  learned: LearnedTemplate,
   set: Buffer,
   times: MessageTimes,
   into: FlowRecord[],
@@ -81,11 +83,25 @@ function readRecords(
   let at = 0
   let records = 0
   const { notes, exporter } = context
+  const { template } = learned
+  const rates = state.sampling.ofDomain(domain)
+  const plan = rates?.hasInterfaces ? planWithInterfaces(learned) : learned.plan
   // One rate for the whole set, where its records say nothing of it.
-  const common = plan.hasSampling ? null : state.sampling.of(domain, null)
+  const common = plan.hasSampling ? null : state.sampling.of(rates, null)
+  // Records that follow one another mostly name one sampler: those without a rate are counted together.
+  let unstatedOf: number | null = null
+  let unstated = 0
+  const countUnstated = () => {
+    if (unstated > 0) state.sampling.countUnstated(domain, unstatedOf, unstated)
+    unstated = 0
+  }
   const samplingOf = (fields: SamplingFields | null) => {
-    const sampling = common ?? state.sampling.of(domain, fields)
-    if (fields !== null && sampling === unsampled) state.sampling.countUnstated(domain, fields.sampler, 1)
+    const sampling = common ?? state.sampling.of(rates, fields)
+    if (sampling !== unsampled) return sampling
+    const sampler = fields === null ? null : fields.sampler
+    if (sampler !== unstatedOf) countUnstated()
+    unstatedOf = sampler
+    unstated += 1
     return sampling
   }
   const recordContext = { exporter, domain, notes, samplingOf }
@@ -97,13 +113,14 @@ function readRecords(
       ? readOptions(state, context, domain, template, set, at)
       : state.records.read(plan, minBytes, set, at, timed, recordContext, into)
     if (next === null) {
+      countUnstated()
       notes.unread('record runs past its set', set.length - at)
       return records
     }
     at = next
     records += 1
   }
-  if (common === unsampled && !template.isOptions) state.sampling.countUnstated(domain, null, records)
+  countUnstated()
   // RFC 3954 section 5.3 and RFC 7011 section 3.3.1: what is shorter than a record is padding. Up to three bytes
   // align the set; not every exporter makes them zero.
   if (set.length - at > 3 && set.subarray(at).some(byte => byte !== 0)) {
@@ -111,6 +128,13 @@ function readRecords(
   }
   return records
 }
+
+function planWithInterfaces(learned: LearnedTemplate): RecordPlan {
+  learned.planWithInterfaces ??= planRecord(learned.template, true)
+  return learned.planWithInterfaces
+}
+
+const v9InterfaceScope = 2
 
 function readOptions(
   state: TemplateState,
@@ -123,15 +147,21 @@ function readOptions(
   const sampling = noSamplingFields()
   let boot: number | null = null
   const after = walkRecord(template, set, at, set.length, (field, offset, length, index) => {
-    // Scopes of v9 are numbered on their own, so 1 there is not octetDeltaCount.
-    if (field.pen !== 0 || (template.scopeIsV9 && index < template.scopeFields)) return
-    if (field.id === 160) boot = unsigned(set, offset, length)
+    if (field.pen !== 0) return
+    // Scopes of v9 are numbered on their own (RFC 3954 section 6.1), so 1 there is not octetDeltaCount.
+    if (template.scopeIsV9 && index < template.scopeFields) {
+      if (field.id !== v9InterfaceScope) return
+      sampling.ingress = unsigned(set, offset, length)
+      sampling.egress = sampling.ingress
+    } else if (field.id === 160) boot = unsigned(set, offset, length)
     else readSamplingField(sampling, field.id, set, offset, length)
   })
   if (after === null) return null
   state.sampling.learn(domain, sampling)
-  if (boot !== null && Number.isFinite(boot) && state.bootUnixMs.size < maxBootTimes) {
-    state.bootUnixMs.set(domain, boot)
+  if (boot !== null && Number.isFinite(boot)) {
+    if (state.bootUnixMs.has(domain) || state.bootBudget.spend(exporterOf(domain), 1)) {
+      state.bootUnixMs.set(domain, boot)
+    } else context.notes.unread('start time of an exporter: too many to keep')
   }
   context.notes.setAside('options record (what the exporter says of itself)')
   return after

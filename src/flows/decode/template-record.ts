@@ -55,11 +55,11 @@ export class RecordReader {
     const after = readRawFlow(raw, plan, recordBytes, bytes, at, bytes.length, times.exportUnixMs)
     if (after < 0) return null
     const { notes } = context
-    const sampling = context.samplingOf(plan.hasSampling ? raw.sampling : null)
     const hasForward = this.#hasCount(raw.forward)
     const hasBack = this.#hasCount(raw.back)
     if (raw.sectionLength > 0 && !hasForward && !hasBack) {
       this.#setTimes(times, notes)
+      const sampling = context.samplingOf(plan.hasSampling ? raw.sampling : null)
       this.sections.add(raw, bytes, this.#endUnixMs, context, sampling)
       return after
     }
@@ -72,6 +72,7 @@ export class RecordReader {
       return after
     }
     this.#setTimes(times, notes)
+    const sampling = context.samplingOf(plan.hasSampling ? raw.sampling : null)
     const src = this.#addresses.address(bytes, raw.srcAt, raw.srcLength)
     const dst = this.#addresses.address(bytes, raw.dstAt, raw.dstLength)
     if (hasForward) this.#push(into, context, sampling, plan, src, dst, raw.forward, false)
@@ -138,10 +139,17 @@ export class RecordReader {
       const growth = this.totals.growth(
         flow,
         { octets: this.#octets, packets: this.#packets, endUnixMs: this.#endUnixMs },
-        { isNamedByStart: raw.startUnixMs >= 0 || raw.startUpMs >= 0, hasEnded: raw.hasEnded },
+        {
+          startUnixMs: raw.startUnixMs >= 0 || raw.startUpMs >= 0 ? this.#startUnixMs : null,
+          hasEnded: raw.hasEnded,
+        },
       )
-      if (growth === null) {
+      if (growth === 'older') {
         notes.setAside('running total older than one that came before')
+        return
+      }
+      if (growth === 'forgotten') {
+        notes.lost('running totals forgotten for want of room: counted from this record of theirs on', 1)
         return
       }
       this.#octets = growth.octets

@@ -1,3 +1,4 @@
+import { Budget, exporterOf } from './budget.ts'
 import type { Notes } from './notes.ts'
 import { planRecord, type RecordPlan } from './record-plan.ts'
 import type { Template } from './template.ts'
@@ -5,13 +6,16 @@ import type { MessageTimes } from './template-record.ts'
 
 /** A template costs more than its fields, so each counts as this many more. */
 const fieldsOfTemplate = 8
-const maxFields = 1_000_000
-const maxHeldBytes = 4 * 1024 * 1024
 const maxHeldSetsOfOne = 256
 /** What holding a set costs beside its bytes: sets of no bytes must not come without end. */
 const heldOverheadBytes = 128
 
-export type LearnedTemplate = { readonly template: Template; readonly plan: RecordPlan }
+export type LearnedTemplate = {
+  readonly template: Template
+  readonly plan: RecordPlan
+  /** Made when it is first needed. */
+  planWithInterfaces: RecordPlan | null
+}
 
 /** A data set that came before its template: kept with what its message said, until the template comes. */
 export type HeldSet = {
@@ -23,14 +27,14 @@ export type HeldSet = {
 
 /**
  * Templates by exporter, observation domain and id (RFC 7011 section 8). Both what is learned and what is held are
- * bounded, for one sender of garbage must not take the memory of all.
+ * bounded, in all and by exporter, for one sender of garbage must take neither the memory of all nor their room.
  */
 export class TemplateStore {
   readonly #templates = new Map<string, Map<number, LearnedTemplate>>()
   readonly #held = new Map<string, Map<number, HeldSet[]>>()
   readonly #notes: Notes
-  #fields = 0
-  #heldBytes = 0
+  readonly #fields = new Budget({ all: 1_000_000, each: 20_000 })
+  readonly #heldBytes = new Budget({ all: 4 * 1024 * 1024, each: 256 * 1024 })
 
   constructor(notes: Notes) {
     this.#notes = notes
@@ -57,19 +61,22 @@ export class TemplateStore {
     const before = ofDomain.get(template.id)?.template
     // Templates are sent again every few minutes, mostly the same.
     if (before !== undefined && isSame(before, template)) return
-    if (this.#fields + costOf(template) > maxFields) {
+    const exporter = exporterOf(domain)
+    if (before !== undefined) this.#fields.giveBack(exporter, costOf(before))
+    if (!this.#fields.spend(exporter, costOf(template))) {
+      // The one before is of another shape: records that come now would be misread by it.
+      ofDomain.delete(template.id)
       this.#notes.unread('template: too many to keep')
       return
     }
     this.#templates.set(domain, ofDomain)
-    const learned = { template, plan: planRecord(template) }
+    const learned: LearnedTemplate = { template, plan: planRecord(template), planWithInterfaces: null }
     ofDomain.set(template.id, learned)
-    this.#fields += costOf(template) - (before === undefined ? 0 : costOf(before))
     const held = this.#held.get(domain)?.get(template.id)
     if (held === undefined) return
     this.#held.get(domain)!.delete(template.id)
     for (const set of held) {
-      this.#heldBytes -= set.bytes.length + heldOverheadBytes
+      this.#heldBytes.giveBack(exporter, heldCost(set))
       set.decode(learned, set.bytes)
     }
   }
@@ -80,7 +87,7 @@ export class TemplateStore {
     const before = ofDomain?.get(id)
     if (ofDomain === undefined || before === undefined) return
     ofDomain.delete(id)
-    this.#fields -= costOf(before.template)
+    this.#fields.giveBack(exporterOf(domain), costOf(before.template))
   }
 
   withdrawAll(domain: string, which: 'flows' | 'options'): void {
@@ -92,31 +99,33 @@ export class TemplateStore {
   hold(domain: string, id: number, set: HeldSet): void {
     const ofDomain = this.#held.get(domain) ?? new Map<number, HeldSet[]>()
     const sets = ofDomain.get(id) ?? []
-    const cost = set.bytes.length + heldOverheadBytes
-    if (this.#heldBytes + cost > maxHeldBytes || sets.length >= maxHeldSetsOfOne) {
+    if (sets.length >= maxHeldSetsOfOne || !this.#heldBytes.spend(exporterOf(domain), heldCost(set))) {
       this.#notes.unread('data set without a template, and too much is waiting already', set.bytes.length)
       return
     }
     sets.push(set)
     ofDomain.set(id, sets)
     this.#held.set(domain, ofDomain)
-    this.#heldBytes += cost
   }
 
   /** No more input will come: what still waits was never read. */
   end(): void {
-    for (const ofDomain of this.#held.values()) {
-      for (const sets of ofDomain.values()) {
-        for (const set of sets) this.#notes.unread('data set whose template never came', set.bytes.length)
+    for (const [domain, ofDomain] of this.#held) {
+      for (const set of [...ofDomain.values()].flat()) {
+        this.#notes.unread('data set whose template never came', set.bytes.length)
+        this.#heldBytes.giveBack(exporterOf(domain), heldCost(set))
       }
     }
     this.#held.clear()
-    this.#heldBytes = 0
   }
 }
 
 function costOf(template: Template): number {
   return template.fields.length + fieldsOfTemplate
+}
+
+function heldCost({ bytes }: HeldSet): number {
+  return bytes.length + heldOverheadBytes
 }
 
 function isSame(a: Template, b: Template): boolean {
