@@ -76,6 +76,11 @@ describe('what explains bytes abroad', () => {
     const there = [germanServer, 443] as const
     const here = [indianServer, 40_001] as const
     const facts = { role: 'transfer', instruction: 'i', id: 'back', atSeconds: 100 } as const
+    // Whatever the region there enters as departed.
+    const objects = [['origin-9', 50 * megabyte, 'f'.repeat(64)]]
+    const batch = { instruction: 'i', batch: 7, objects, bytes: 50 * megabyte }
+    back.germany.enter('transfer.departed', { ...batch, peer: 'in-mumbai' })
+    back.india.enter('transfer.arrived', { ...batch, peer: 'de-frankfurt' })
     back.germany.connection({ ...facts, local: there, remote: here, bytesOut: 50 * megabyte })
     back.india.connection({ ...facts, local: here, remote: there, bytesOut: 0, bytesIn: 50 * megabyte })
     const flows = [awsLog([{ ...answer(50 * megabyte), atSeconds: 100 }])]

@@ -116,7 +116,7 @@ function settle(
     faults.push({ kind: 'not-approved', bytes, detail })
   }
   // Both ends' word, then what only one of them says; each within what entered objects can account for.
-  const isForward = facts?.senders.has(first.region) === first.isSender
+  const isForward = goesForward(first, facts)
   const within = (wanted: number) => {
     const { bounds } = context
     if (facts !== null && isAnswerable) return bounds.takeForInstruction(facts, isForward, wanted)
@@ -155,6 +155,13 @@ function oneSide(
     faults.push({ kind: 'entered-twice', bytes: again, detail })
   }
   return byConnection[0] ?? { words: [], bytes: 0 }
+}
+
+/** The way that was ordered, and not the one back. Without an order the books' own word is all there is. */
+function goesForward({ region, isSender }: Word, facts: InstructionFacts | null): boolean {
+  if (facts === null) return false
+  if (facts.order === null) return facts.senders.has(region) === isSender
+  return region === (isSender ? facts.order.fromRegion : facts.order.toRegion)
 }
 
 /** Why the pair of ends does not make the bytes instructed; `null` when it does. */

@@ -83,7 +83,7 @@ export function readInstructions(
         if (batch === null) break
         const key = `${id} ${entry.region} ${textOf(body.peer) ?? ''} ${batch.number}`
         if (departures.has(key)) break
-        departures.set(key, { id, batch, unixMs: time ?? Number.POSITIVE_INFINITY })
+        departures.set(key, { id, region: entry.region, batch, unixMs: time ?? Number.POSITIVE_INFINITY })
         factsOf(id).senders.add(entry.region)
         break
       }
@@ -107,9 +107,10 @@ export function readInstructions(
     if (!approvals.has(known.id) || known.order === null) known.approvedFromUnixMs = null
     else endAt(known, known.order.expiresUnixMs)
   }
-  for (const { id, batch, unixMs } of departures.values()) {
+  for (const { id, region, batch, unixMs } of departures.values()) {
     const known = factsOf(id)
-    // What departed when it had ended accounts for nothing.
+    // What departed from elsewhere than was ordered, or when it had ended, accounts for nothing.
+    if (known.order !== null && region !== known.order.fromRegion) continue
     if (unixMs > (known.endedUnixMs ?? Number.POSITIVE_INFINITY) + endingGraceMs) continue
     known.departedBytes += batch.bytes
     known.departedObjects += batch.objects.size
@@ -121,7 +122,12 @@ function endAt(facts: InstructionFacts, time: number | null): void {
   if (time !== null) facts.endedUnixMs = Math.min(time, facts.endedUnixMs ?? time)
 }
 
-type Departure = { readonly id: string; readonly batch: Batch; readonly unixMs: number }
+type Departure = {
+  readonly id: string
+  readonly region: string
+  readonly batch: Batch
+  readonly unixMs: number
+}
 type Batch = { readonly number: number; readonly objects: ReadonlySet<string>; readonly bytes: number }
 
 function batchOf(body: Fields): Batch | null {
