@@ -1,6 +1,7 @@
 /** Each region in a process of its own: what crosses is checked at both ends, and what was not heard stops it. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generatePrivateKey } from '../../src/crypto/signatures.ts'
 import { booksOf } from '../support/instructions.ts'
@@ -8,12 +9,13 @@ import { createS3 } from '../support/s3.ts'
 import { type Site, type Sites, startSites } from '../support/sites.ts'
 
 let sites: Sites
+// What was heard two seconds ago counts for nothing any more.
+const staleSeconds = 2
 let mumbai: Site
 let frankfurt: Site
 let singapore: Site
 beforeAll(async () => {
-  // What was heard two seconds ago counts for nothing any more.
-  const config = { staleSeconds: 2 }
+  const config = { staleSeconds }
   sites = await startSites(
     [
       { region: 'in-mumbai', country: 'IN', config },
@@ -221,6 +223,8 @@ describe('regions in processes of their own', () => {
       ...['--purpose', 'a test', '--mechanism', 'reviewed'],
     )
     await mumbai.stop()
+    // What was heard of it last is good for so long.
+    await sleep(staleSeconds * 1000 + 100)
     await approve(id, singapore)
     await expect.poll(() => singapore.said(), { timeout: 15_000 }).toContain('has not heard for too long')
     expect(await stateOf(id, singapore)).toMatch(/approved|running/)
