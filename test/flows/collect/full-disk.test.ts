@@ -90,9 +90,10 @@ describe('a full disk', () => {
     await deliver(collector, many(0, 100))
     await until(() => collector.counts().stored === 100)
     isFull = true
-    await deliver(collector, many(100, 1000))
+    // Few, so that they are there before many attempts to write are: each closes a batch that is not full.
+    await deliver(collector, many(100, 300))
     expect(collector.counts().unwritten.datagrams).toBe(0)
-    await deliver(collector, many(1100, 3000))
+    await deliver(collector, many(400, 3700))
     expect(collector.counts().unwritten.datagrams).toBeGreaterThan(0)
     await until(() => events.includes('no space left'))
     isFull = false
