@@ -7,6 +7,9 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // V8 13.6 aborts when it frees a wrapper of WebAssembly that it tiers up while another thread uses some too
+    // (`WasmImportWrapperCache::Free`): no wrapper is called often enough for that.
+    execArgv: ['--wasm-wrapper-tiering-budget=1000000000'],
     maxWorkers: 2,
   },
 })

@@ -1,12 +1,17 @@
 /** The command line: a table of commands, each loaded when it is called. */
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { type CommandIo, type ExitCode, UsageError } from './cli/io.ts'
 import { HoldfastError, messageOf } from './core/errors.ts'
 import { plain, plainLines } from './core/plain-text.ts'
 
 // Where the code itself is, and not in a folder for temporary files, into which anybody could put something to be run.
 enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'compile'))
+
+// Threads that use WebAssembly side by side (Cedar, for one) make V8 13.6 abort when it frees a wrapper that it tiers up
+// (`WasmImportWrapperCache::Free`): no wrapper is called often enough for that, and decisions are no slower.
+setFlagsFromString('--wasm-wrapper-tiering-budget=1000000000')
 
 interface Command {
   readonly usage: string
