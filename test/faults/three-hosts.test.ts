@@ -114,6 +114,8 @@ describe.skipIf(why !== '')(
         ],
         ...['--mode', 'move', '--purpose', 'a test of faults'],
       )
+      // So that both kills below fall into the middle of it, however good the bad network happens to be.
+      await json(mumbai, 'transfers', 'limit', id, '--bytes-per-second', '3000000')
       for (const host of hosts) await network.set(host, bad)
       await json(mumbai, 'approve', id, '--key', sites.approverFiles[0]!)
       await Promise.all([
