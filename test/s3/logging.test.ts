@@ -31,15 +31,15 @@ async function keysOf(bucket: string): Promise<string[]> {
   return [...text.matchAll(/<Key>([^<]*)</g)].map(match => match[1]!)
 }
 
-/** All lines in a bucket's logs, once some line has this in it. */
-async function linesWith(bucket: string, wanted: string): Promise<string[]> {
+/** All lines in a bucket's logs, in no order, once each of these is in some line. */
+async function linesWith(bucket: string, ...wanted: string[]): Promise<string[]> {
   for (let i = 0; i < 100; i++) {
     const logs = await Promise.all((await keysOf(bucket)).map(key => s3.get(`/${bucket}/${key}`)))
     const lines = logs.flatMap(({ body }) => body.toString().split('\n')).filter(line => line !== '')
-    if (lines.some(line => line.includes(wanted))) return lines
+    if (wanted.every(text => lines.some(line => line.includes(text)))) return lines
     await sleep(100)
   }
-  throw new Error(`no line with ${wanted}`)
+  throw new Error(`no line for each of ${wanted.join(', ')}`)
 }
 
 describe('a bucket’s log', () => {
@@ -49,14 +49,15 @@ describe('a bucket’s log', () => {
     await s3.get('/source/a b')
     await s3.get('/source/none')
     await fetch(`${s3.endpoint}source/a%20b?last`)
-    const lines = await linesWith('logs', '?last')
+    const got = 'REST.GET.OBJECT a%20b "GET /source/a%20b HTTP'
+    const lines = await linesWith('logs', 'REST.PUT.OBJECT', got, 'OBJECT none', '?last')
     const line = (text: string) => lines.find(each => each.includes(text)) ?? ''
     expect(line('REST.PUT.OBJECT')).toMatch(
       new RegExp(
         `^${ownerId} source \\[\\d\\d/\\w{3}/\\d{4}:\\d\\d:\\d\\d:\\d\\d \\+0000\\] 127\\.0\\.0\\.1 arn:\\S+ \\w{26} REST\\.PUT\\.OBJECT a%20b "PUT /source/a%20b HTTP/1\\.1" 200 - - - \\d+ - "-" "a \\\\x22quoted\\\\x22\\\\x09one" - \\w{26} SigV4 - AuthHeader 127\\.0\\.0\\.1:\\d+ - - -$`,
       ),
     )
-    expect(line('REST.GET.OBJECT a%20b')).toContain('" 200 - 5 ')
+    expect(line(got)).toContain('" 200 - 5 ')
     expect(line('REST.GET.OBJECT none')).toContain('" 404 NoSuchKey ')
     expect(line('?last')).toMatch(
       /127\.0\.0\.1 - \w{26} REST\.GET\.OBJECT a%20b "GET \S+ HTTP\/1\.1" 403 AccessDenied/,
