@@ -2,8 +2,9 @@
  * Runs the model of a transfer (`test/support/transfer-run.ts`) many times: `npm run model -- [RUNS] [FIRST SEED]`. Prints
  * what broke a promise with the seed that shows it again, and what became of the rest. Exits 1 when anything broke.
  */
+import { createTransferParts } from '../test/support/transfer-parts.ts'
 import { planOf } from '../test/support/transfer-plans.ts'
-import { createTransferParts, runTransferOnce } from '../test/support/transfer-run.ts'
+import { runTransferOnce } from '../test/support/transfer-run.ts'
 
 const runs = Number(process.argv[2] ?? 10_000)
 const first = Number(process.argv[3] ?? 1)

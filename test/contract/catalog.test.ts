@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compareBytes, fromUtf8, readU64be, toHex, utf8 } from '../../src/core/bytes.ts'
@@ -160,6 +162,38 @@ it('an LMDB catalog that is closed refuses whatever it is asked', async () => {
   await expect(catalog.scan('objects', { limit: 1 })).rejects.toThrow(/closed/)
   await expect(catalog.commit({ puts: [] })).rejects.toThrow(/closed/)
   await expect(catalog.snapshot(join(folder, 'snapshot'))).rejects.toThrow(/closed/)
+  rmSync(folder, { recursive: true })
+})
+
+// In a process of its own: the library ends the one that closes under a copy.
+it('an LMDB catalog that is closed while it is being copied waits for the copy, which is whole', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-copied-'))
+  const [path, copy] = [join(folder, 'catalog'), join(folder, 'copy')]
+  const program = join(folder, 'program.ts')
+  writeFileSync(
+    program,
+    `import { mkdirSync } from 'node:fs'
+import { openLmdbCatalog } from '${new URL('../../src/store/lmdb-catalog.ts', import.meta.url).pathname}'
+const catalog = await openLmdbCatalog('${path}')
+for (let n = 0; n < 64; n++)
+  await catalog.commit({ puts: [{ table: 'objects', key: Buffer.from([n]), value: Buffer.alloc(1 << 20, n) }] })
+mkdirSync('${copy}')
+let isCopied = false
+const copying = catalog.snapshot('${join(copy, 'catalog.mdb')}').then(() => { isCopied = true })
+const closing = catalog[Symbol.asyncDispose]()
+console.log(isCopied ? 'copied before it was closed' : 'closed while it is copied')
+await closing
+console.log(isCopied)
+await copying
+`,
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [program])
+  expect(stdout).toBe('closed while it is copied\ntrue\n')
+  await using copied = await openLmdbCatalog(copy)
+  const rows = await copied.scan('objects', { limit: 100 })
+  expect(rows.map(({ key, value }) => [key[0], value.length, value.at(-1)])).toEqual(
+    Array.from({ length: 64 }, (_, n) => [n, 1 << 20, n]),
+  )
   rmSync(folder, { recursive: true })
 })
 
