@@ -1,6 +1,6 @@
 /** The S3 face of a process: the request pipe and the servers in front of it, HTTP and TLS. */
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { createAnswerTimes } from './app-metrics.ts'
@@ -105,10 +105,17 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
       socket.setNoDelay(true)
       pipe.connected(socket)
     })
-    server.on('request', (message, response) => pipe.handle(message, response, false))
+    server.on('request', (message, response) => {
+      endStalled(message, response)
+      pipe.handle(message, response, false)
+    })
     // Node answers `100 Continue` by itself unless asked; then a refused upload would be sent all the same.
-    server.on('checkContinue', (message, response) => pipe.handle(message, response, true))
-    // A body may take as long as it needs, and no pause in it longer than this; the same for whoever reads an answer.
+    server.on('checkContinue', (message, response) => {
+      endStalled(message, response)
+      pipe.handle(message, response, true)
+    })
+    // A body may take as long as it needs, and no pause in it longer than this; the same for whoever reads an answer. An
+    // answer that is being made may take its time (`endStalled`).
     server.requestTimeout = 0
     server.timeout = config.s3IdleMs
     server.headersTimeout = 30_000
@@ -133,6 +140,19 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/**
+ * What becomes of a connection over which nothing has gone for the idle time. In the middle of a body, whoever reads it
+ * answers, or nobody does; with all of it in, only what waits to be taken is a sign of a client that is gone.
+ */
+function endStalled(message: IncomingMessage, response: ServerResponse): void {
+  message.on('timeout', () => {
+    if (message.listenerCount('timeout') === 1) message.socket.destroy()
+  })
+  response.on('timeout', (socket: Socket) => {
+    if (message.complete && socket.writableLength > 0) socket.destroy()
+  })
 }
 
 function readCertificate({ keyFile, certificateFile }: NonNullable<Config['s3Tls']>) {

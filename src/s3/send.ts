@@ -61,7 +61,8 @@ export async function sendError(
     server: 'Holdfast',
   }
   if (error.status === 503) headers['retry-after'] = '1'
-  if (!continued) headers.connection = 'close'
+  // What stopped coming may come yet, and is not the next request.
+  if (!continued || error.code === 'RequestTimeout') headers.connection = 'close'
   if (error.fields.Region !== undefined) headers['x-amz-bucket-region'] = error.fields.Region
   drainBody(message, response, headers)
   if (message.method === 'HEAD' || error.status === 304) {

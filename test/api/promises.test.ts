@@ -106,13 +106,10 @@ describe('the control API promises what it enters', () => {
       const wanted = promised.get(region)!
       expect(new Set(wanted).size).toBe(wanted.length)
       await expect
-        .poll(
-          async () => {
-            const there = new Set((await booksOf(acme.credentials, region)).map(({ id }) => id))
-            return wanted.filter(id => !there.has(id as never))
-          },
-          { timeout: 10_000 },
-        )
+        .poll(async () => {
+          const there = new Set((await booksOf(acme.credentials, region)).map(({ id }) => id))
+          return wanted.filter(id => !there.has(id as never))
+        })
         .toEqual([])
     }
   })

@@ -178,7 +178,6 @@ describe('holdfast classify on a bucket', () => {
     expect((await cli('approve', drafted.id, '--key', key)).code).toBe(0)
     await expect
       .poll(async () => (await cli('classify', '--bucket', 'papers')).stdout, {
-        timeout: 60_000,
         interval: 500,
       })
       .toContain('bucket papers is of the class payment, which binds payment data already')

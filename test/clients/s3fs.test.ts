@@ -70,6 +70,6 @@ describeWith('s3fs', 'an s3fs mount', () => {
       expect(body.subarray(500, 506).toString()).toBe('MIDDLE')
       rmSync(at('folder'), { recursive: true })
       expect(readdirSync(mount)).toEqual([])
-    }, 120_000)
+    })
   })
 })

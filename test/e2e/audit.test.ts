@@ -54,7 +54,7 @@ describe.skipIf(why !== '')(`an audit of a real transfer${why}`, () => {
     for (let i = 0; i < 100; i++) {
       const response = await fetch(`${api}/api/v1/regions/${region}/statement`, { headers })
       const text = await response.text()
-      if (response.status === 200 && text.includes('"type":"connection"')) {
+      if (response.status === 200 && text.includes('"role":"transfer"')) {
         writeFileSync(file(`${region}.json`), text)
         return
       }

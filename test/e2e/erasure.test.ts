@@ -21,7 +21,7 @@ describe('an erasure', () => {
   beforeAll(async () => {
     holdfast = await startHoldfast({ regions: [['in-mumbai', 'IN']], approvers: [3, 2] })
     await holdfast.s3.makeBucket('people')
-  }, 60_000)
+  })
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
   const key = (n: number): string => join(holdfast.customer, n === 1 ? 'approver.key' : `approver-${n}.key`)

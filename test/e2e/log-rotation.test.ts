@@ -9,7 +9,7 @@ describe('a log whose key is replaced', () => {
   beforeAll(async () => {
     holdfast = await startHoldfast()
     await holdfast.s3.makeBucket('rotated')
-  }, 60_000)
+  })
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
   const trustPath = (): string => join(holdfast.customer, 'trust.json')

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await frankfurt.s3.makeBucket('target', 'de-frankfurt')
   await singapore.s3.makeBucket('far', 'sg-singapore')
   for (const key of ['a', 'b', 'c']) await mumbai.s3.put(`/source/${key}`, `content of ${key}`)
-}, 120_000)
+})
 afterAll(() => sites?.[Symbol.asyncDispose](), 30_000)
 
 const json = async (site: Site, ...args: string[]): Promise<any> => {
@@ -56,7 +56,7 @@ describe('regions in processes of their own', () => {
   it('carry out an approved transfer, each by its own books', async () => {
     const id = await orderTo(frankfurt, 'target')
     await approve(id)
-    await expect.poll(() => stateOf(id), { timeout: 20_000 }).toBe('completed')
+    await expect.poll(() => stateOf(id)).toBe('completed')
     expect((await frankfurt.s3.call('GET', '/target/b')).body.toString()).toBe('content of b')
     // Frankfurt was told of it by Mumbai alone, and has entered what it judged.
     expect((await json(frankfurt, 'transfers', id)).objects).toBe(3)
@@ -153,7 +153,7 @@ describe('regions in processes of their own', () => {
       const made = async () =>
         (await entered(site)).slice(since).map(({ type, body }) => [type, body.role, body.instruction])
       await expect
-        .poll(async () => (await made()).filter(([type]) => type === 'connection'), { timeout: 10_000 })
+        .poll(async () => (await made()).filter(([type]) => type === 'connection'))
         .toEqual([['connection', 'knowledge', expect.stringMatching(/^[0-9a-f]{64}$/)]])
       expect((await made()).filter(([type]) => /instruction|transfer/.test(type))).toEqual([])
     }
@@ -185,7 +185,7 @@ describe('regions in processes of their own', () => {
       destination: { answer: 'unknown', why: 'de-frankfurt did not answer.' },
     })
     await frankfurt.start()
-  }, 60_000)
+  })
 
   it('know nothing of an order that was not told, and take no verdict on it', async () => {
     const id = await orderTo(frankfurt, 'target', '--prefix', 'none')
@@ -205,13 +205,13 @@ describe('regions in processes of their own', () => {
     await approve(id)
     for (const site of [frankfurt, singapore])
       await expect
-        .poll(async () => (await site.cli('instructions', id, '--json')).stdout, { timeout: 15_000 })
+        .poll(async () => (await site.cli('instructions', id, '--json')).stdout)
         .toContain('"state":"approved"')
     // Stopped in one, it is stopped in all that hear of it.
     await json(mumbai, 'revoke', id, '--key', sites.approverFiles[1]!)
     for (const site of [frankfurt, singapore])
       await expect
-        .poll(async () => (await site.cli('instructions', id, '--json')).stdout, { timeout: 15_000 })
+        .poll(async () => (await site.cli('instructions', id, '--json')).stdout)
         .toContain('"state":"revoked"')
   })
 
@@ -226,13 +226,13 @@ describe('regions in processes of their own', () => {
     // What was heard of it last is good for so long.
     await sleep(staleSeconds * 1000 + 100)
     await approve(id, singapore)
-    await expect.poll(() => singapore.said(), { timeout: 15_000 }).toContain('has not heard for too long')
+    await expect.poll(() => singapore.said()).toContain('has not heard for too long')
     expect(await stateOf(id, singapore)).toMatch(/approved|running/)
     expect((await frankfurt.s3.call('GET', '/target/x')).status).toBe(404)
     await mumbai.start()
-    await expect.poll(() => stateOf(id, singapore), { timeout: 60_000 }).toBe('completed')
+    await expect.poll(() => stateOf(id, singapore)).toBe('completed')
     expect((await frankfurt.s3.call('GET', '/target/x')).body.toString()).toBe('from Singapore')
-  }, 90_000)
+  })
 
   it('survive a kill of either end in the middle', async () => {
     for (let at = 0; at < 40; at++) await mumbai.s3.put(`/source/many/${at}`, `value ${at}`)
@@ -242,11 +242,11 @@ describe('regions in processes of their own', () => {
     await mumbai.kill()
     await mumbai.start()
     await frankfurt.start()
-    await expect.poll(() => stateOf(id), { timeout: 60_000 }).toBe('completed')
+    await expect.poll(() => stateOf(id)).toBe('completed')
     const { body } = await frankfurt.s3.call('GET', '/target', {
       query: { 'list-type': '2', prefix: 'many/' },
     })
     expect(body.toString().match(/<Key>/g)).toHaveLength(40)
     for (const site of [mumbai, frankfurt]) expect((await site.fsck()).code).toBe(0)
-  }, 90_000)
+  })
 })

@@ -33,7 +33,7 @@ describe('watch', () => {
   beforeAll(async () => {
     holdfast = await startHoldfast({ config: { closeBooksSeconds: 2 } })
     folder = join(holdfast.customer, 'watch')
-  }, 60_000)
+  })
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
   /** Its first look is over: what comes in afterwards is held until the next one, in an hour. */
@@ -52,7 +52,7 @@ describe('watch', () => {
       ],
       { env: { HOLDFAST_CUSTOMER: holdfast.customer }, ready: 'holdfast watch ready' },
     )
-    await expect.poll(looked, { timeout: 20_000 }).toBeGreaterThan(before)
+    await expect.poll(looked).toBeGreaterThan(before)
     return watch
   }
   const lookOnce = async (
@@ -100,7 +100,7 @@ describe('watch', () => {
       expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
       return held()
     }
-    await expect.poll(stillHeld, { timeout: 20_000 }).toEqual([])
+    await expect.poll(stillHeld).toEqual([])
     expect(readdirSync(kept)).toEqual([])
   })
 
@@ -143,7 +143,7 @@ describe('watch', () => {
       await lookOnce()
       return held()
     }
-    await expect.poll(stillHeld, { timeout: 10_000 }).toEqual([])
+    await expect.poll(stillHeld).toEqual([])
     expect(await lookOnce()).toEqual({ code: 0, alerts: [] })
     const archive = readdirSync(join(folder, 'statements')).filter(name => name.startsWith(mumbai))
     expect(archive.length).toBeGreaterThan(0)

@@ -54,7 +54,7 @@ describe('an object that is deleted after its row was read', () => {
     holdfast = await startHoldfast({ regions: [['in-mumbai', 'IN']] })
     await holdfast.s3.makeBucket('papers')
     for (const key of ['deleted', 'lost']) await holdfast.s3.put(`/papers/${key}`, Buffer.alloc(2_000_000))
-  }, 60_000)
+  })
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
   const readAll = async (disk: Disk, catalog: Catalog): Promise<string[]> => {

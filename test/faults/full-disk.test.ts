@@ -89,5 +89,5 @@ describeWith('mount', 'a disk that is really full', () => {
     const fsck = await holdfast.cli('fsck', '--json')
     expect(JSON.parse(fsck.stdout).regions[0].findings).toEqual([])
     writeFileSync(join(disk, 'room'), 'x')
-  }, 120_000)
+  })
 })

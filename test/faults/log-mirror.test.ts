@@ -21,6 +21,7 @@ import { printCheckpoint } from '../../src/verify/checkpoint-text.ts'
 import { printNote } from '../../src/verify/note.ts'
 import { tilePath, tileWidthAt } from '../../src/verify/tile-path.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { booksOf } from '../support/instructions.ts'
 import { crypto, logOfSigner, makeSigner } from '../support/ledger.ts'
 import { createChance } from '../support/random.ts'
 import { openTestRemote, type TestRemote } from '../support/remote.ts'
@@ -386,6 +387,8 @@ describe('a region with copies of its log', () => {
     }))
     await app.restart({ regions })
     await customer.s3('PUT', '/papers')
+    const isEntered = ({ type }: { type: string }): boolean => type === 'bucket.created'
+    await until(async () => (await booksOf(customer.credentials, 'in-mumbai')).some(isEntered))
     const copy = join(folder, 'in-mumbai', 'checkpoint')
     const own = async (): Promise<string> => (await fetch(`${app.api}/log/in-mumbai/checkpoint`)).text()
     await until(async () => existsSync(copy) && readFileSync(copy, 'utf8') === (await own()))

@@ -188,7 +188,7 @@ describe('holdfast fsck --repair', () => {
     await holdfast.s3.makeBucket('repaired')
     const { headers } = await holdfast.s3.put('/repaired/a', 'a')
     await untilEntered(holdfast, headers['x-holdfast-entry'] as string)
-  }, 60_000)
+  })
   afterAll(() => holdfast?.[Symbol.asyncDispose]())
 
   it('refuses while a server runs, repairs when none does, and then has nothing to do', async () => {

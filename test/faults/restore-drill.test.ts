@@ -103,7 +103,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
     const got = await holdfast.cli('receipt', acknowledged.get('/papers/long/0')!.entry, '-o', receipt)
     expect(got.code).toBe(0)
     statedBefore = await verifiedStatement(holdfast)
-  }, 120_000)
+  })
   afterAll(async () => {
     await holdfast[Symbol.asyncDispose]()
     rmSync(outside, { recursive: true, force: true })
@@ -147,7 +147,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
       '--json',
     )
     expect(JSON.parse(checked.stdout)).toMatchObject({ clean: true, authentic: true, backups: 1 })
-  }, 120_000)
+  })
 
   it('leaves nothing of itself in the region', () => {
     const left = readdirSync(join(holdfast.data, 'regions', 'in-mumbai'))
@@ -212,7 +212,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
     rmSync(mirror, { recursive: true })
     renameSync(`${holdfast.data}.stopped`, holdfast.data)
     renameSync(`${mirror}.old`, mirror)
-  }, 60_000)
+  })
 
   it('gives back every object of the cut, byte by byte', async () => {
     // As if nothing had been published after the cut.
@@ -229,7 +229,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
       expect(sha256(body)).toBe(wanted)
     }
     expect((await holdfast.s3.get('/papers/gone/0')).status).toBe(404)
-  }, 60_000)
+  })
 
   it('goes on with the statement, in which the restore is entered once', async () => {
     await holdfast.s3.put('/papers/after', 'the restore')
@@ -245,7 +245,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
     const stays = new Set(stated.map(({ id }) => id))
     expect([...acknowledged.values()].filter(({ entry }) => !stays.has(entry))).toEqual([])
     expect((await holdfast.cli('verify', receipt)).code).toBe(0)
-  }, 60_000)
+  })
 
   it('is clean to fsck, every byte read', async () => {
     await holdfast.server.stop()
@@ -253,7 +253,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
     const { regions } = JSON.parse(stdout) as { regions: { findings: string[]; orphans: string[] }[] }
     expect(regions.flatMap(({ findings, orphans }) => [...findings, ...orphans])).toEqual([])
     expect(code).toBe(0)
-  }, 60_000)
+  })
 
   it('copies only what is new the next time, and keeps as many as it is told', async () => {
     const second = JSON.parse((await backup()).stdout) as { copiedFiles: number; files: number }
@@ -275,7 +275,7 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
       '--json',
     )
     expect(JSON.parse(checked.stdout)).toMatchObject({ clean: true, backups: 2 })
-  }, 60_000)
+  })
 
   it('names whatever byte was changed, and restores nothing of it', async () => {
     renameSync(holdfast.data, `${holdfast.data}.second`)
@@ -318,5 +318,5 @@ describe(`a dead disk, and the backup that was taken under writers (HOLDFAST_TES
       writeFileSync(path, before)
     }
     expect(await restore()).toMatchObject({ code: 0 })
-  }, 120_000)
+  })
 })

@@ -57,11 +57,11 @@ describe.skipIf(why !== '')(
       frankfurt = sites.at('de-frankfurt')
       await mumbai.s3.makeBucket('source', 'in-mumbai')
       await frankfurt.s3.makeBucket('target', 'de-frankfurt')
-    }, 120_000)
+    })
     afterAll(async () => {
       await sites?.[Symbol.asyncDispose]()
       await network?.[Symbol.asyncDispose]()
-    }, 60_000)
+    })
 
     const json = async (site: Site, ...args: string[]): Promise<any> => {
       const { code, stdout, stderr } = await site.cli(...args, '--json')
@@ -122,7 +122,9 @@ describe.skipIf(why !== '')(
         misbehave(30_000),
         (async () => {
           await sleep(4000)
-          expect((await json(mumbai, 'transfers', id)).state).toMatch(/approved|running/)
+          // The question itself may fall into a cut.
+          const state = () => json(mumbai, 'transfers', id).then(told => told.state, String)
+          await expect.poll(state).toMatch(/^(approved|running)$/)
           await frankfurt.kill()
           await frankfurt.start()
           await sleep(5000)
@@ -131,15 +133,13 @@ describe.skipIf(why !== '')(
         })(),
       ])
       for (const host of hosts) await network.set(host, {})
-      await expect
-        .poll(async () => (await json(mumbai, 'transfers', id)).state, { timeout: 90_000 })
-        .toBe('completed')
+      await expect.poll(async () => (await json(mumbai, 'transfers', id)).state).toBe('completed')
       const arrived = await listOf(frankfurt, 'target')
       expect(new Map([...arrived].map(([key, etag]) => [key, etag.replace(/&quot;|"/g, '')]))).toEqual(
         digests,
       )
       expect((await listOf(mumbai, 'source')).size).toBe(0)
-    }, 240_000)
+    })
 
     it('follows what is written through faults, and its lag recovers', async () => {
       const singapore = sites.at('sg-singapore')
@@ -169,18 +169,16 @@ describe.skipIf(why !== '')(
             etag.replace(/&quot;|"/g, ''),
           ]),
         )
-      await expect.poll(there, { timeout: 100_000 }).toEqual(written)
+      await expect.poll(there).toEqual(written)
       const state = async () => {
         const { lagSeconds, waitingFor } = await json(mumbai, 'transfers', id)
         return { lagSeconds, waitingFor }
       }
       // It waited for the other end more than once, and says so no longer.
-      await expect.poll(state, { timeout: 30_000 }).toEqual({ lagSeconds: 0, waitingFor: null })
+      await expect.poll(state).toEqual({ lagSeconds: 0, waitingFor: null })
       await json(mumbai, 'revoke', id, '--key', sites.approverFiles[0]!)
-      await expect
-        .poll(async () => (await json(mumbai, 'transfers', id)).state, { timeout: 30_000 })
-        .toBe('revoked')
-    }, 180_000)
+      await expect.poll(async () => (await json(mumbai, 'transfers', id)).state).toBe('revoked')
+    })
 
     it('and the books of both ends balance, to the last byte that is stored', async () => {
       for (const host of hosts) await sites.at(host).stop()
@@ -206,6 +204,6 @@ describe.skipIf(why !== '')(
         '--json',
       ])
       expect([checked.code, checked.stdout, checked.stderr]).toEqual([0, expect.any(String), ''])
-    }, 60_000)
+    })
   },
 )

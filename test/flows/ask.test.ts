@@ -355,7 +355,7 @@ describeWith('clickhouse-server', 'a question to ClickHouse', () => {
     expect((await run('load', folder.path, '--clickhouse', server.url)).stdout).toBe(
       '3 hours loaded, 10 rows; 0 were there already\n',
     )
-  }, 60_000)
+  })
   afterAll(() => server?.[Symbol.asyncDispose]())
 
   it.each(questions)('%s', async (_, argv, expected) => {

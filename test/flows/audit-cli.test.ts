@@ -3,7 +3,6 @@ import { createSocket } from 'node:dgram'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { auditCommand } from '../../src/cli/audit.ts'
 import { checkBundle } from '../../src/cli/bundle-check.ts'
@@ -25,12 +24,15 @@ const file = (name: string, content: string | Uint8Array): string => {
   return join(folder, name)
 }
 
-async function run(...argv: string[]) {
+const run = (...argv: string[]) => runHearing(() => {}, ...argv)
+
+/** `onSaid` hears what it has said so far on its standard error. */
+async function runHearing(onSaid: (stderr: string) => void, ...argv: string[]) {
   let stdout = ''
   let stderr = ''
   const code = await auditCommand(argv, {
     stdout: { write: text => (stdout += text) },
-    stderr: { write: text => (stderr += text) },
+    stderr: { write: text => onSaid((stderr += text)) },
     env: { HOLDFAST_CUSTOMER: folder },
     isTty: false,
   })
@@ -261,12 +263,13 @@ it('says what is wrong without what a file wrote for the terminal', async () => 
 describe('holdfast audit --listen', () => {
   it('writes what arrives to a file that audit reads, and never over another', async () => {
     const out = join(folder, 'live.hfcap')
-    const probe = createSocket('udp4')
-    await new Promise<void>(done => probe.bind(0, '127.0.0.1', done))
-    const { port } = probe.address()
-    await new Promise<void>(done => probe.close(done))
-    const listening = run('--listen', `127.0.0.1:${port}`, '--out', out, '--for', '2s', '--json')
-    await sleep(300)
+    const heard = Promise.withResolvers<number>()
+    const hear = (said: string): void => {
+      const port = /listening on 127\.0\.0\.1:(\d+)/.exec(said)?.[1]
+      if (port !== undefined) heard.resolve(Number(port))
+    }
+    const listening = runHearing(hear, ...['--listen', '127.0.0.1:0', '--out', out, '--for', '5s', '--json'])
+    const port = await heard.promise
     const fields = [
       [8, 4],
       [12, 4],

@@ -19,7 +19,7 @@ describe.each([3, 11])('a fleet from seed %i', seed => {
   let made: Awaited<ReturnType<typeof auditFleet>>
   beforeAll(async () => {
     made = await auditFleet({ seed, ...shape })
-  }, 120_000)
+  })
 
   it('names everybody who sends abroad and nobody else, and splits what was ordered from what was not', () => {
     const { missed, accused, worstSplit } = judge(made.fleet, made.report)
@@ -54,7 +54,7 @@ describe('what comes out', () => {
   let made: Awaited<ReturnType<typeof auditFleet>>
   beforeAll(async () => {
     made = await auditFleet({ seed: 5, ...shape, flows: 30_000 })
-  }, 120_000)
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it('is a table, of which Parquet says the same', async () => {
@@ -139,7 +139,7 @@ describe('what comes out', () => {
     expect(terminalReport(report, false)).toMatch(/gone stopped: 0 B abroad, 5.00 MB before/)
     expect(() => parseEarlier('x', '{"format":"holdfast/audit/v1"}')).toThrow(/no report of an audit/)
     expect(() => parseEarlier('x', '{')).toThrow(/no JSON/)
-  }, 120_000)
+  })
 
   it('is the same whatever the order of the inputs', async () => {
     const seed = { seed: 5, ...shape, flows: 30_000 }
@@ -148,5 +148,5 @@ describe('what comes out', () => {
     void inputs
     expect(again.report.servers).toEqual(made.report.servers)
     expect(again.evidence).toEqual(made.evidence)
-  }, 120_000)
+  })
 })

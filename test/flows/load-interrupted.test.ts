@@ -34,7 +34,7 @@ beforeAll(async () => {
     await deliver(collector, [ipfix(i * recordsEach, 1, templateSet, set(256, ...records))])
   }
   await until(() => collector.decoded()?.records === messages * recordsEach)
-}, 60_000)
+})
 afterAll(() => folder[Symbol.asyncDispose]())
 
 /** Passes requests on. Of the first rows that come it passes the beginning, says so, and waits. */
@@ -89,7 +89,7 @@ describeWith('clickhouse-server', 'a load into ClickHouse that is killed', () =>
   let server: TestClickHouse
   beforeAll(async () => {
     server = await startClickHouse()
-  }, 60_000)
+  })
   afterAll(() => server?.[Symbol.asyncDispose]())
 
   it('counts for nothing, says so, and is made up for by the next', async () => {
@@ -115,7 +115,7 @@ describeWith('clickhouse-server', 'a load into ClickHouse that is killed', () =>
     expect(here.total.flows).toBe(messages * recordsEach)
     expect(there.rows).toEqual(here.rows)
     expect(there.total).toEqual(here.total)
-  }, 60_000)
+  })
 })
 
 describeWith('mount', 'a load with a full disk for its work', () => {
@@ -144,5 +144,5 @@ describeWith('mount', 'a load with a full disk for its work', () => {
       spawnSync('umount', [disk])
       rmSync(disk, { recursive: true, force: true })
     }
-  }, 60_000)
+  })
 })

@@ -66,7 +66,7 @@ describeWith('chromium', 'the page of a report', () => {
   beforeAll(async () => {
     browser = await startBrowser()
     html = await page()
-  }, 60_000)
+  })
   afterAll(() => browser?.close())
 
   async function open(width: number, look: (page: Page) => Promise<void>): Promise<Page> {

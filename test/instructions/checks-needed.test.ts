@@ -21,7 +21,7 @@ beforeAll(async () => {
     }),
   )
   answers = new Map(halves.flat().map(answer => [answer.at, answer]))
-}, 300_000)
+})
 
 describe('every check of the instruction path is needed', () => {
   it.each(pathAttacks.map((attack, at) => [attack.check, attack, at] as const))(

@@ -125,5 +125,5 @@ describe.each(['', 'Enabled'])('a map of objects, versioning %o', versioning => 
     const fsck = await holdfast.cli('fsck', '--read', '--json')
     expect(fsck).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse(fsck.stdout).regions[0].findings).toEqual([])
-  }, 120_000)
+  })
 })

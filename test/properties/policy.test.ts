@@ -9,6 +9,9 @@ const symbol = fc.constantFrom('a', 'b', '/', '*', '?')
 const text = fc.array(fc.constantFrom('a', 'b', '/', '*'), { maxLength: 8 }).map(list => list.join(''))
 const patternText = fc.array(symbol, { minLength: 1, maxLength: 8 }).map(list => list.join(''))
 
+/** An IPv4 address in IPv6's clothes is what it is to S3: no range of IPv6 has it. */
+const isOfIpv6 = (address: string): boolean => !/^::ffff:\d+\./i.test(address)
+
 /** The meaning of the two wildcards, as a regular expression says it. */
 function slow(pattern: string, given: string): boolean {
   const source = pattern
@@ -166,7 +169,7 @@ describe('ranges of addresses', () => {
       }),
     )
     fc.assert(
-      fc.property(fc.ipV6(), address => {
+      fc.property(fc.ipV6().filter(isOfIpv6), address => {
         expect(isInRange(parseIpRange(address)!, address)).toBe(true)
         expect(isInRange(parseIpRange(`${address}/0`)!, '2001:db8::1')).toBe(true)
       }),

@@ -402,7 +402,7 @@ describe('accounts', () => {
     for (const id of [entry, keyed]) {
       const receipt = async () =>
         fetch(`${app.api}/api/v1/entries/${id}/receipt`, { headers: { authorization: `Bearer ${token}` } })
-      for (let tries = 0; (await receipt()).status !== 200 && tries < 100; tries++)
+      for (let tries = 0; (await receipt()).status !== 200 && tries < 1200; tries++)
         await new Promise(resolve => setTimeout(resolve, 50))
       expect((await receipt()).status).toBe(200)
     }

@@ -95,7 +95,7 @@ const filter = (...rules: readonly (readonly [string, string])[]) =>
   `<Filter><S3Key>${rules.map(([name, value]) => `<FilterRule><Name>${name}</Name><Value>${value}</Value></FilterRule>`).join('')}</S3Key></Filter>`
 
 async function until<Seen>(look: () => Seen, wanted: Seen): Promise<void> {
-  for (let i = 0; i < 150 && JSON.stringify(look()) !== JSON.stringify(wanted); i++) await sleep(100)
+  for (let i = 0; i < 1200 && JSON.stringify(look()) !== JSON.stringify(wanted); i++) await sleep(100)
   expect(look()).toEqual(wanted)
 }
 const names = () => told.map(({ eventName, s3 }) => `${eventName} ${s3.object.key}`)
@@ -149,7 +149,12 @@ describe('a webhook is told', () => {
       404,
     )
     await s3.call('DELETE', `/${bucket}/in/a.csv`)
-    await until(names, ['ObjectCreated:Put in/a.csv', 'ObjectCreated:Put in/b.csv'])
+    await s3.put(`/${bucket}/in/last.csv`, '1')
+    await until(names, [
+      'ObjectCreated:Put in/a.csv',
+      'ObjectCreated:Put in/b.csv',
+      'ObjectCreated:Put in/last.csv',
+    ])
     expect((await s3.call('GET', `/${bucket}`, { query: { notification: '' } })).body.toString()).toContain(
       filter(['prefix', 'in/'], ['suffix', '.csv']),
     )

@@ -21,7 +21,7 @@ it('so many a second, twice as many at once, and each by itself', () => {
 
 it('a key that asks too much is told to slow down', async () => {
   await using app = await startTestApp({
-    limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: 0.5 },
+    limits: { tenantRequestsPerSecond: null, keyRequestsPerSecond: 0.001 },
   })
   const { credentials } = await app.customer('busy', 1, 1)
   const s3 = createS3(credentials.endpoint, credentials)

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
@@ -17,6 +17,16 @@ beforeAll(async () => {
   await s3.makeBucket('sealed')
 })
 afterAll(() => app?.[Symbol.asyncDispose]())
+
+/** Nothing for a folder, and for a file that a server at work has renamed since it was listed. */
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code!)) return Buffer.alloc(0)
+    throw error
+  }
+}
 
 const sse = 'x-amz-server-side-encryption'
 const body = Buffer.from('what is sealed')
@@ -232,11 +242,11 @@ it('is kept nowhere, neither in the provider’s folder nor in what it says', as
     bytes,
     ...(['base64', 'hex'] as const).map(encoding => Buffer.from(bytes.toString(encoding))),
   ])
-  const files = readdirSync(holdfast.data, { recursive: true, encoding: 'utf8' })
-    .map(name => join(holdfast.data, name))
-    .filter(path => statSync(path, { throwIfNoEntry: false })?.isFile())
+  const files = readdirSync(holdfast.data, { recursive: true, encoding: 'utf8' }).map(name =>
+    join(holdfast.data, name),
+  )
   const found = files.filter(path => {
-    const content = readFileSync(path)
+    const content = contentOf(path)
     return traces.some(trace => content.includes(trace))
   })
   expect(found).toEqual([])

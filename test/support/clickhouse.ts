@@ -48,7 +48,7 @@ export async function startClickHouse(): Promise<TestClickHouse> {
       () => false,
     )
     if (isUp) break
-    if (i === 200 || server.exitCode !== null) {
+    if (i === 1000 || server.exitCode !== null) {
       const errors = readErrors(at('errors'))
       await stop()
       throw new Error(`${program} does not start: ${errors}`)

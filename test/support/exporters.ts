@@ -34,13 +34,19 @@ export async function captureLoopback(
   tcpdump.stderr.on('data', (text: Buffer) => {
     said += text.toString()
   })
-  for (let i = 0; i < 100 && !said.includes('listening'); i++) await sleep(50)
+  for (let i = 0; !said.includes('listening'); i++) {
+    if (i === 1200 || tcpdump.exitCode !== null) throw new Error(`tcpdump does not listen: ${said}`)
+    await sleep(50)
+  }
   try {
     await meanwhile()
     // The kernel hands packets over in blocks; the capture is whole once it has stopped growing.
-    for (let size = -1; size !== statSync(file).size || size < 1000; ) {
-      size = statSync(file).size
-      await sleep(400)
+    let size = -1
+    for (let same = 0; same < 3; ) {
+      await sleep(200)
+      const now = statSync(file).size
+      same = now === size && now >= 1000 ? same + 1 : 0
+      size = now
     }
   } finally {
     const closed = once(tcpdump, 'close')

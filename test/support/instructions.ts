@@ -87,14 +87,28 @@ export function say(
   return api(customer, 'POST', `/instructions/${id}/verdicts`, { envelope: printEnvelope(envelope) })
 }
 
-/** The instruction once its state is none of `running`, or what it is after `withinMs`. */
-export async function settled(customer: Customer, id: string, withinMs = 20_000): Promise<any> {
-  const until = Date.now() + withinMs
+/** The instruction once its state is none of `running`, or what it is after two minutes. */
+export async function settled(customer: Customer, id: string): Promise<any> {
+  const until = Date.now() + 120_000
   for (;;) {
     const { json } = await api(customer, 'GET', `/instructions/${id}`)
     if (!['approved', 'running'].includes(json.state) || Date.now() > until) return json
     await new Promise(resolve => setTimeout(resolve, 50))
   }
+}
+
+/** The books of a region once they say that the instruction has ended: what it did before is in them then. */
+export async function booksOnceEnded({ credentials }: Customer, region: string, id: string) {
+  for (let tries = 0; tries < 600; tries++) {
+    const entries = await booksOf(credentials, region)
+    const isEnd = ({ type, body }: (typeof entries)[number]): boolean =>
+      type === 'instruction.state' &&
+      (body as { instruction: string }).instruction === id &&
+      !['approved', 'running'].includes((body as { state: string }).state)
+    if (entries.some(isEnd)) return entries
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  throw new Error(`the books of ${region} do not say that ${id} has ended`)
 }
 
 /** The entries of a region's statement, which must verify. */

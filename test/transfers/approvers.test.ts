@@ -159,7 +159,7 @@ describe('a change of the approvers', () => {
     await told(envelope, 'approved', first, second)
     await test.restart({}, () => Date.now() + 73 * hours)
     await expect
-      .poll(async () => (await api(acme, 'GET', `/instructions/${id}`)).json.ends, { timeout: 10_000 })
+      .poll(async () => (await api(acme, 'GET', `/instructions/${id}`)).json.ends)
       .toEqual(
         ['in-mumbai', 'de-frankfurt', 'sg-singapore'].map(region => ({
           region,
@@ -206,9 +206,8 @@ describe('a change of the approvers', () => {
     expect((await settled(acme, id)).state).toBe('completed')
     // `booksOf` verifies the statement, which believes the blank row by the chain in the entry.
     await expect
-      .poll(
-        async () => (await booksOf(acme.credentials, mumbai)).some(entry => entry.type === 'entries.erased'),
-        { timeout: 10_000 },
+      .poll(async () =>
+        (await booksOf(acme.credentials, mumbai)).some(entry => entry.type === 'entries.erased'),
       )
       .toBe(true)
     const fsck = await run(process.execPath, [main, 'fsck'], {
@@ -281,7 +280,7 @@ describe('a delegation', () => {
     expect([refused.status, refused.json.message]).toEqual([422, expect.stringMatching(/withdrawn/)])
     const withdrawals = async () =>
       (await booksOf(acme.credentials, mumbai)).filter(({ type }) => type === 'delegation.withdrawn').length
-    await expect.poll(withdrawals, { timeout: 10_000 }).toBe(1)
+    await expect.poll(withdrawals).toBe(1)
   })
 })
 

@@ -34,7 +34,7 @@ beforeAll(async () => {
       if (name !== 'three') expect((await customer.s3('DELETE', `/${bucket}/${name}`)).status).toBe(204)
     }
   }
-}, 60_000)
+})
 afterAll(() => app?.[Symbol.asyncDispose]())
 
 const books = async (customer: Customer): Promise<EntryPayload[]> => {

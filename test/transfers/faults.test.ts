@@ -90,8 +90,6 @@ describe.each(points)('a commit that fails at %s, the one of number %i', (end, n
     expect(await keysUnder('source', prefix)).toEqual([])
     expect(await keysUnder('target', prefix)).toEqual(['0', '1', '2', '3'])
     expect((await api(acme, 'GET', `/transfers/${id}`)).json).toMatchObject({ voided: 0 })
-    await expect
-      .poll(async () => await balance(id), { timeout: 5000 })
-      .toMatchObject({ findings: [], objects: sizes.length })
+    await expect.poll(async () => await balance(id)).toMatchObject({ findings: [], objects: sizes.length })
   })
 })

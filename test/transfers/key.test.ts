@@ -68,9 +68,6 @@ describe('an instruction of kind key', () => {
       .poll(
         async () =>
           (await entriesOf('bucketkey.created')).filter(({ bucket }) => bucket === 'records').length,
-        {
-          timeout: 10_000,
-        },
       )
       .toBe(2)
     const made = (await entriesOf('bucketkey.created')).filter(({ bucket }) => bucket === 'records')
@@ -80,9 +77,7 @@ describe('an instruction of kind key', () => {
       const puts = (await entriesOf('object.put')).filter(({ bucket }) => bucket === 'records')
       return new Set(puts.map(({ bucketKeyId }) => bucketKeyId))
     }
-    await expect
-      .poll(keysOfPuts, { timeout: 10_000 })
-      .toEqual(new Set(made.map(({ bucketKeyId }) => bucketKeyId)))
+    await expect.poll(keysOfPuts).toEqual(new Set(made.map(({ bucketKeyId }) => bucketKeyId)))
     const journal = readFileSync(customerFiles(acme.folder).journal, 'utf8')
     expect(journal).toContain('bucket-rekeyed')
     expect(journal).toContain(ended.id)
@@ -101,9 +96,7 @@ describe('an instruction of kind key', () => {
     expect((await approved('rotate')).state).toBe('completed')
     expect((await acme.s3('PUT', '/records/new', 'under the third key')).status).toBe(200)
     expect([await read('/records/new'), await read('/records/before')]).toEqual(['under the third key', 403])
-    await expect
-      .poll(() => entriesOf('bucketkey.shredded'), { timeout: 10_000 })
-      .toMatchObject([{ bucket: 'records' }])
+    await expect.poll(() => entriesOf('bucketkey.shredded')).toMatchObject([{ bucket: 'records' }])
     const fsck = await run(process.execPath, [main, 'fsck'], {
       env: { HOLDFAST_DATA: `${test.folder}/data` },
     })
@@ -117,7 +110,7 @@ describe('an instruction of kind key', () => {
     expect((await settled(acme, id)).state).toBe('completed')
     expect([await read('/target/new'), await read('/target/before')]).toEqual(['under the third key', 404])
     await expect
-      .poll(async () => JSON.stringify(await entriesOf('transfer.voided')), { timeout: 10_000 })
+      .poll(async () => JSON.stringify(await entriesOf('transfer.voided')))
       .toContain('its key was destroyed')
   })
 

@@ -59,7 +59,7 @@ beforeAll(async () => {
   // Read from here while the server writes: what is on disk decides when it is killed.
   source = await openLmdbCatalog(regionFiles(holdfast.data, 'in-mumbai').catalog)
   destination = await openLmdbCatalog(regionFiles(holdfast.data, 'de-frankfurt').catalog)
-}, 60_000)
+})
 afterAll(async () => {
   await source?.[Symbol.asyncDispose]()
   await destination?.[Symbol.asyncDispose]()
@@ -123,7 +123,7 @@ async function putObjects(prefix: string): Promise<void> {
 }
 
 async function until(reached: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 120_000
   while (!(await reached())) {
     if (Date.now() > deadline) throw new Error('the point was never reached')
     await new Promise(resolve => setImmediate(resolve))
@@ -146,26 +146,22 @@ const points: [string, (id: InstructionId, prefix: string) => Promise<boolean>][
 ]
 
 describe('a transfer of a provider that is killed', () => {
-  it.each(points)(
-    '%s loses nothing and moves nothing twice',
-    async (name, reached) => {
-      const prefix = `${name.replaceAll(' ', '-')}/`
-      await putObjects(prefix)
-      const { id } = await started({ mode: 'move', scope: { prefix } })
-      await until(() => reached(id, prefix))
-      await holdfast.server.kill()
-      await fsckIsClean()
-      await holdfast.server.start()
-      expect(await settled(customer, id)).toMatchObject({ state: 'completed', objects })
-      expect(await keysUnder(source, 'source', prefix)).toEqual([])
-      expect(await keysUnder(destination, 'target', prefix)).toHaveLength(objects)
-      const { departed, ended } = await accounted(id)
-      expect(departed).toHaveLength(objects)
-      expect(ended).toEqual(departed)
-      await fsckIsClean()
-    },
-    60_000,
-  )
+  it.each(points)('%s loses nothing and moves nothing twice', async (name, reached) => {
+    const prefix = `${name.replaceAll(' ', '-')}/`
+    await putObjects(prefix)
+    const { id } = await started({ mode: 'move', scope: { prefix } })
+    await until(() => reached(id, prefix))
+    await holdfast.server.kill()
+    await fsckIsClean()
+    await holdfast.server.start()
+    expect(await settled(customer, id)).toMatchObject({ state: 'completed', objects })
+    expect(await keysUnder(source, 'source', prefix)).toEqual([])
+    expect(await keysUnder(destination, 'target', prefix)).toHaveLength(objects)
+    const { departed, ended } = await accounted(id)
+    expect(departed).toHaveLength(objects)
+    expect(ended).toEqual(departed)
+    await fsckIsClean()
+  })
 
   it('with several batches on their way ends each object once', async () => {
     // Keys so long that a batch holds a thousand of them.
@@ -180,13 +176,13 @@ describe('a transfer of a provider that is killed', () => {
     await holdfast.server.kill()
     await fsckIsClean()
     await holdfast.server.start()
-    expect(await settled(customer, id, 60_000)).toMatchObject({ state: 'completed', objects: count + 1 })
+    expect(await settled(customer, id)).toMatchObject({ state: 'completed', objects: count + 1 })
     expect(await keysUnder(source, 'source', prefix)).toEqual([])
     expect(await keysUnder(destination, 'target', prefix)).toHaveLength(count + 1)
     const { departed, ended } = await accounted(id)
     expect(ended).toEqual(departed)
     await fsckIsClean()
-  }, 120_000)
+  })
 
   it('while it plans, or with a plan, moves what was listed', async () => {
     for (const point of ['planning', 'planned']) {
@@ -206,7 +202,7 @@ describe('a transfer of a provider that is killed', () => {
       expect(await keysUnder(destination, 'target', prefix)).toHaveLength(objects)
       await fsckIsClean()
     }
-  }, 60_000)
+  })
 
   it('just after a revocation accounts for what was on its way', async () => {
     await putObjects('revoked/')
@@ -235,12 +231,12 @@ describe('a transfer of a provider that is killed', () => {
       const { departed, ended } = await accounted(id)
       return departed.length > 0 && departed.join() === ended.join()
     }
-    await expect.poll(balanced, { timeout: 20_000 }).toBe(true)
+    await expect.poll(balanced).toBe(true)
     const { counted } = await accounted(id)
     expect(await keysUnder(source, 'source', 'revoked/')).toHaveLength(objects)
     expect(await keysUnder(destination, 'target', 'revoked/')).toHaveLength(counted.length)
     await fsckIsClean()
-  }, 60_000)
+  })
 })
 
 it('leaves nothing to fsck after a copy, a move, and objects of several parts', async () => {
@@ -257,4 +253,4 @@ it('leaves nothing to fsck after a copy, a move, and objects of several parts', 
     await fsckIsClean()
   }
   expect(await keysUnder(source, 'source', 'whole/')).toEqual([])
-}, 60_000)
+})

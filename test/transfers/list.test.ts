@@ -9,6 +9,7 @@ import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import {
   api,
   booksOf,
+  booksOnceEnded,
   draft,
   type InstructionFields,
   instruct,
@@ -82,7 +83,7 @@ describe('a transfer that is bound to a list', () => {
     expect(ended).toMatchObject({ state: 'failed', objects: 0 })
     expect(ended.reason).toMatch(/not what was listed/)
     expect(await keysUnder('target', prefix)).toEqual([])
-    const departed = (await booksOf(acme.credentials, 'in-mumbai')).filter(
+    const departed = (await booksOnceEnded(acme, 'in-mumbai', id)).filter(
       ({ type, body }) => type === 'transfer.departed' && (body as any).instruction === id,
     )
     expect(departed).toEqual([])
@@ -102,7 +103,7 @@ describe('a transfer that is bound to a list', () => {
     await api(acme, 'POST', `/transfers/${id}/pause`)
     const done = approve()
     const planned = async () => (await api(acme, 'GET', `/transfers/${id}`)).json.ofObjects
-    await expect.poll(planned, { timeout: 5000 }).toBe(3)
+    await expect.poll(planned).toBe(3)
     await put('plan/added')
     await acme.s3('DELETE', '/source/plan/b')
     await put('plan/c', 'another')

@@ -205,7 +205,7 @@ describe('a tenant’s own policy', () => {
     await isRefused({ scope: { prefix: 'public/' }, mode: 'move' }, '“no-moves-in”')
     await test.restart({}, () => Date.now() + 73 * hours)
     const state = async () => (await api(acme, 'GET', `/instructions/${id}`)).json.state
-    await expect.poll(state, { timeout: 10_000 }).toBe('completed')
+    await expect.poll(state).toBe('completed')
     await test.restart()
     await isRefused({ scope: { prefix: 'public/' }, mode: 'move' }, '“no-moves” forbids it')
     // Drafted when it was allowed, and approved when it is not any more.

@@ -21,7 +21,7 @@ const frankfurt =
 let test: TestApp
 let acme: Customer
 beforeAll(async () => {
-  test = await startTestApp({ moveUndoMs: 2500 })
+  test = await startTestApp({ moveUndoMs: 10_000 })
   acme = await test.customer('acme', 1, 1)
   await acme.s3('PUT', '/source')
   await acme.s3('PUT', '/target', frankfurt)
@@ -79,7 +79,7 @@ describe('a destination that entered what it does not have', () => {
 it('a move keeps all that is still here when something was deleted at the other end meanwhile', async () => {
   const id = await started('gone/', 'move')
   const arrived = async () => (await api(acme, 'GET', `/instructions/${id}`)).json.objects
-  await expect.poll(arrived, { timeout: 10_000 }).toBe(3)
+  await expect.poll(arrived).toBe(3)
   expect((await acme.s3('DELETE', '/target/gone/two')).status).toBe(204)
   const ended = await settled(acme, id)
   expect(ended.state).toBe('failed')

@@ -16,7 +16,7 @@ import {
 import { createS3, type S3 } from '../support/s3.ts'
 
 // Long enough for what happens between arrival and deletion.
-const moveUndoMs = 4000
+const moveUndoMs = 15_000
 
 let test: TestApp
 let customer: Customer
@@ -53,7 +53,7 @@ it('a move takes the version that departed, brings a new version, and leaves wha
   const id = await instruct(customer, envelope)
   await say(customer, verdict('approved', envelope, customer.tenant, customer.approvers[0]!), id)
   const arrived = async () => (await api(customer, 'GET', `/instructions/${id}`)).json.objects
-  await expect.poll(arrived, { timeout: 10_000 }).toBe(1)
+  await expect.poll(arrived).toBe(1)
   const newer = await put('/source/k', 'newer')
   expect((await settled(customer, id)).state).toBe('completed')
 
@@ -81,4 +81,4 @@ it('a move takes the version that departed, brings a new version, and leaves wha
       return deleted.map(({ body }) => (body as { versionId?: string }).versionId)
     })
     .toEqual([departed])
-}, 30_000)
+})

@@ -43,11 +43,17 @@ const log = logOfSigner(ledger.signer)
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
-/** Lines that other keys have signed may be added to a note: they say nothing, and are passed over. */
+/**
+ * Lines that other keys have signed may be added to a note: they say nothing, and are passed over. So may a line that
+ * is there already.
+ */
 function withoutStrangers(document: string): string {
   return document
     .split('\n')
-    .filter(line => !line.startsWith('\u2014 ') || line.startsWith(`\u2014 ${ledger.signer.name} `))
+    .filter((line, at, lines) => {
+      if (!line.startsWith('\u2014 ')) return true
+      return line.startsWith(`\u2014 ${ledger.signer.name} `) && lines.indexOf(line) === at
+    })
     .join('\n')
 }
 

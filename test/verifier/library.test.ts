@@ -212,5 +212,5 @@ describeWith('chromium', 'the verifier as a page', () => {
     } finally {
       await browser.close()
     }
-  }, 60_000)
+  })
 })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -84,13 +84,13 @@ describe('a full disk', () => {
     const events: string[] = []
     const collector = await collectInto(path, {
       disk,
-      limits: { memoryBytes: 4 * 1024 * 1024 },
+      // Each attempt to write closes a batch, however little is in it.
+      limits: { memoryBytes: 4 * 1024 * 1024, retryMs: 2000 },
       onEvent: text => events.push(text),
     })
     await deliver(collector, many(0, 100))
     await until(() => collector.counts().stored === 100)
     isFull = true
-    // Few, so that they are there before many attempts to write are: each closes a batch that is not full.
     await deliver(collector, many(100, 300))
     expect(collector.counts().unwritten.datagrams).toBe(0)
     await deliver(collector, many(400, 3700))
@@ -134,9 +134,15 @@ describe('a full disk', () => {
       const ballast = join(mountPoint, 'ballast')
       await writeFile(ballast, Buffer.alloc(20 * 1024 * 1024))
       const collector = await collectInto(path, { limits: { memoryBytes: 2 * 1024 * 1024 } })
+      // What it decodes takes less room: it must not make some while the disk fills.
+      const lock = join(path, 'decoder.lock')
+      await until(() => existsSync(lock) && readFileSync(lock, 'utf8') !== '')
+      const decoder = Number(readFileSync(lock, 'utf8'))
+      process.kill(decoder, 'SIGSTOP')
       await deliver(collector, many(0, 6000))
       expect(collector.counts().unwritten.datagrams).toBeGreaterThan(0)
       await rm(ballast)
+      process.kill(decoder, 'SIGCONT')
       await until(() => collector.counts().waiting === 0)
       await deliver(collector, many(6000, 100))
       const { received, unwritten } = await collector.stop()

@@ -53,6 +53,7 @@ describe.skipIf(missing !== '')(`what Chromium says first${missing}`, () => {
     const server = await openDeafServer()
     const { udpPort, tcpPort } = server
     const browser = await puppeteer.launch({
+      timeout: 120_000,
       executablePath: chromium,
       args: [
         ...['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--enable-quic'],
