@@ -91,20 +91,21 @@ const commands: Readonly<Record<string, Command>> = {
       '                                   [--add-recovery KEY]… [--remove-recovery KEYID]… [--recovery-quorum N]\n' +
       '                                   [--policy FILE | --no-policy] [--by-recovery] --purpose TEXT [--expires 14d]\n' +
       '       holdfast instruct access --bucket b [--prefix p] --action A … --operator NAME --country CC --ticket N\n' +
-      '                                --purpose TEXT [--expires 1h]\n' +
+      '                                [--mechanism NAME[: TEXT],…] --purpose TEXT [--expires 1h]\n' +
       '       holdfast instruct disclose --bucket b [--prefix p] --recipient NAME --country CC --basis TEXT [--case N]\n' +
-      '                                  [--form ciphertext|plaintext] --max-objects N --max-bytes N --purpose TEXT\n' +
+      '                                  [--form ciphertext|plaintext] --max-objects N --max-bytes N [--mechanism NAME[: TEXT],…]\n' +
+      '                                  --purpose TEXT\n' +
       '       holdfast instruct [KIND] --template NAME|FILE …        holdfast instruct templates\n' +
       '       every kind: [--expires 24h] [--drafter KEY] [--customer DIR] [--json]',
     load: async () => (await import('./cli/instruct.ts')).instructCommand,
   },
   policy: {
     usage:
-      'holdfast policy explain --from CC --to CC --class CLASS [--action transfer|disclose] [--mode copy|move] [--mechanism M …]\n' +
+      'holdfast policy explain --from CC --to CC --class CLASS [--action transfer|disclose|access] [--mode copy|move] [--mechanism M …]\n' +
       '                        [--capacity C …|none] [--operator CC] [--persons N] [--at DAY|TIME] [--packs DIR]\n' +
       '                        [--tenant-policy FILE [--by tenant|approver:ID|drafter:ID] [--bucket B] [--to-bucket B] [--prefix P]\n' +
       '                         [--from-region R] [--to-region R] [--purpose TEXT] [--max-objects N] [--max-bytes N] [--standing]\n' +
-      '                         [--versions current|all] [--recipient NAME] [--form ciphertext|plaintext]]\n' +
+      '                         [--versions current|all] [--recipient NAME] [--form ciphertext|plaintext] [--access-action A …]]\n' +
       '       holdfast policy test CASES.yaml [--packs DIR] [--tenant-policy FILE]\n' +
       '       holdfast policy rules [--packs DIR]',
     load: async () => (await import('./cli/policy/command.ts')).policyCommand,

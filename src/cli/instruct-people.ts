@@ -15,6 +15,7 @@ export async function instructAccessCommand(argv: string[], io: CommandIo): Prom
       operator: { type: 'string' },
       country: { type: 'string' },
       ticket: { type: 'string' },
+      mechanism: { type: 'string' },
     },
   })
   const actions = [...new Set(values.action ?? [])].sort()
@@ -31,6 +32,7 @@ export async function instructAccessCommand(argv: string[], io: CommandIo): Prom
       bucket: place.bucket,
       kind: 'access',
       ledger: place.ledger,
+      ...mechanismIn(values),
       operator: {
         country: required(values.country, '--country CC'),
         name: required(values.operator, '--operator NAME'),
@@ -58,6 +60,7 @@ export async function instructDiscloseCommand(argv: string[], io: CommandIo): Pr
       case: { type: 'string' },
       'max-objects': { type: 'string' },
       'max-bytes': { type: 'string' },
+      mechanism: { type: 'string' },
     },
   })
   if (values.form !== 'ciphertext' && values.form !== 'plaintext')
@@ -75,6 +78,7 @@ export async function instructDiscloseCommand(argv: string[], io: CommandIo): Pr
       bytes: count(values['max-bytes'], '--max-bytes'),
       objects: count(values['max-objects'], '--max-objects'),
     },
+    ...mechanismIn(values),
     recipient: {
       country: required(values.country, '--country CC'),
       name: required(values.recipient, '--recipient NAME'),
@@ -84,6 +88,10 @@ export async function instructDiscloseCommand(argv: string[], io: CommandIo): Pr
   })
   return order(orderer, draft, 'Nothing is handed over', values, io)
 }
+
+/** Regions of before know no such field. */
+const mechanismIn = ({ mechanism }: { readonly mechanism?: string | undefined }) =>
+  mechanism === undefined ? {} : { mechanism }
 
 function count(text: string | undefined, name: string): number {
   const given = required(text, name)

@@ -98,21 +98,24 @@ function describeAccess({
   actions,
   operator,
   ticket,
+  mechanism,
 }: AccessInstruction): string[][] {
   return [
     ['what', `${operator.name} (${operator.country}), of the operator, may ${actions.join(', ')}`],
     ['of', `${bucket}/${prefix}* in ${region}`],
     ['ticket', ticket],
+    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
   ]
 }
 
 function describeDisclosure(instruction: DiscloseInstruction): string[][] {
-  const { region, bucket, prefix, form, recipient, basis, limits } = instruction
+  const { region, bucket, prefix, form, recipient, basis, limits, mechanism } = instruction
   return [
     ['what', `disclose ${form} of ${bucket}/${prefix}* in ${region}`],
     ['to', `${recipient.name} (${recipient.country})`],
     ['basis', basis],
     ...(instruction.case === null ? [] : [['case', instruction.case]]),
+    ...(mechanism === null ? [] : [['mechanism', mechanism]]),
     ['limits', describeLimits(limits)],
   ]
 }

@@ -7,10 +7,11 @@ import { type TenantPolicies, toldPolicy } from '../policy/tenant/policies.ts'
 import type { PolicyFacts } from '../policy/tenant/request.ts'
 import type { ApproverSet } from '../verify/approver-set.ts'
 import { approverId } from '../verify/key-id.ts'
-import type { AccessInstruction, DiscloseInstruction } from './kinds/people.ts'
-import { mechanismsOf, type TransferInstruction } from './kinds/transfer.ts'
+import { mechanismsOf } from './kinds/mechanisms.ts'
+import type { TransferInstruction } from './kinds/transfer.ts'
+import { type PermissionOrder, seenFrom } from './law-of-permission.ts'
 
-export type PolicyOrder = TransferInstruction | AccessInstruction | DiscloseInstruction
+export type PolicyOrder = TransferInstruction | PermissionOrder
 
 /** The end that asks, with its bucket. */
 export interface PolicyEnd {
@@ -51,13 +52,13 @@ export function askOwnPolicy(
 export function askOfPermission(
   policies: TenantPolicies,
   set: ApproverSet,
-  order: AccessInstruction | DiscloseInstruction,
+  order: PermissionOrder,
   { id, country, bucket }: Pick<PolicyEnd, 'country' | 'bucket'> & { readonly id: RegionId },
   nowUnixMs: number,
 ): string | null {
-  const to = order.kind === 'access' ? order.operator.country : order.recipient.country
   const end = { region: id, country, bucket }
-  return askOwnPolicy(policies, set, order, end, { from: country, to }, nowUnixMs)?.refusal ?? null
+  const places = { from: country, to: seenFrom(order) }
+  return askOwnPolicy(policies, set, order, end, places, nowUnixMs)?.refusal ?? null
 }
 
 function factsOf(

@@ -5,11 +5,12 @@
 import type { CountryCode, InstructionId, RegionId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
-import { refuseStanding } from '../policy/decide-transfer.ts'
+import { refuseByLaw, refuseStanding } from '../policy/decide-transfer.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
 import { findBucket } from '../store/buckets.ts'
 import type { Catalog } from '../store/catalog.ts'
 import type { InstructionBook } from './instruction-book.ts'
+import { lawOfPermission } from './law-of-permission.ts'
 import { askOfPermission } from './own-policy.ts'
 import { runInRegion } from './run-in-region.ts'
 
@@ -19,13 +20,13 @@ export interface PermissionDeps {
     readonly country: CountryCode
     readonly catalog: Catalog
     readonly book: InstructionBook
-    readonly packs: Pick<PackBook, 'policies'>
+    readonly packs: Pick<PackBook, 'policies' | 'decide'>
     readonly lawfulNow: Clock
   }
   readonly log: Log
 }
 
-/** Enters that its time has run out, or that the tenant's own policy forbids it by now; does nothing before. */
+/** Enters that its time has run out, or that the law or the tenant's own policy forbids it by now; does nothing before. */
 export function runPermission({ region, log }: PermissionDeps, id: InstructionId): Promise<void> {
   return runInRegion({ region, log }, id, async ({ instruction, standing, set }) => {
     if (instruction.kind !== 'access' && instruction.kind !== 'disclose') return null
@@ -36,6 +37,9 @@ export function runPermission({ region, log }: PermissionDeps, id: InstructionId
     if (refusal !== null) return refusal
     const row = (await findBucket(region.catalog, instruction.bucket))?.row
     const bucket = row ?? { name: instruction.bucket, dataClass: '' }
+    const { verdict } = lawOfPermission(region.packs, instruction, { ...region, bucket }, nowUnixMs)
+    const unlawful = refuseByLaw(verdict)
+    if (unlawful !== null) return unlawful
     const own = askOfPermission(region.packs.policies, set, instruction, { ...region, bucket }, nowUnixMs)
     return own === null ? null : { refused: true, rule: 'tenant-policy-refuses', message: own }
   })

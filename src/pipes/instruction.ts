@@ -14,9 +14,11 @@ import type { Envelope } from '../crypto/dsse.ts'
 import { type Instruction, openInstruction, placeOf } from '../instructions/instruction.ts'
 import type { InstructionBook, InstructionRow, KnownInstruction } from '../instructions/instruction-book.ts'
 import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
+import { lawOfPermission } from '../instructions/law-of-permission.ts'
 import { askOfPermission } from '../instructions/own-policy.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Sums } from '../ledger/sums.ts'
+import type { JudgedClass } from '../policy/packs/decide-within.ts'
 import type { PackBook } from '../policy/packs/pack-book.ts'
 import { toldStop } from '../policy/packs/verdict.ts'
 import { findBucket } from '../store/buckets.ts'
@@ -275,6 +277,7 @@ async function checkOrder(
     const bucket = await bucketOf(at, instruction.bucket, tenant)
     if (instruction.kind !== 'access' && instruction.kind !== 'disclose') return
     const set = await at.book.approvers.setOf(tenant)
+    demandLawful(lawOfPermission(at.packs, instruction, { ...at, bucket }, at.lawfulNow()), bucket)
     const own = askOfPermission(at.packs.policies, set, instruction, { ...at, bucket }, at.lawfulNow())
     if (own !== null) throw new HoldfastError('policy-refused', own)
   }
@@ -298,10 +301,14 @@ async function checkLaw(
 ): Promise<void> {
   const set = await book.approvers.setOf(instruction.tenant)
   const asked = { here: id, ...places, bucket: row, set }
-  const { verdict, facts, own } = lawOf(packs, instruction, asked, lawfulNow())
-  if (verdict.outcome !== 'allowed')
-    throw new HoldfastError('law-refused', `${row.name} holds ${facts.dataClass} data. ${toldStop(verdict)}`)
+  const { own, ...judged } = lawOf(packs, instruction, asked, lawfulNow())
+  demandLawful(judged, row)
   if (own !== null && own.refusal !== null) throw new HoldfastError('policy-refused', own.refusal)
+}
+
+function demandLawful({ facts, verdict }: JudgedClass, { name }: BucketRow): void {
+  if (verdict.outcome !== 'allowed')
+    throw new HoldfastError('law-refused', `${name} holds ${facts.dataClass} data. ${toldStop(verdict)}`)
 }
 
 async function bucketOf(region: InstructionRegion, name: BucketName, tenant: TenantId): Promise<BucketRow> {

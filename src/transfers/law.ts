@@ -1,11 +1,13 @@
 /** What the packs and the tenant's own policy are asked of a transfer, by either end, from what that end knows itself. */
 import type { CountryCode, RegionId } from '../core/ids.ts'
-import { mechanismsOf, type TransferInstruction } from '../instructions/kinds/transfer.ts'
+import { mechanismsOf } from '../instructions/kinds/mechanisms.ts'
+import type { TransferInstruction } from '../instructions/kinds/transfer.ts'
 import { askOwnPolicy, type OwnPolicy } from '../instructions/own-policy.ts'
 import type { LawBody } from '../ledger/entry-types.ts'
 import { type ClassedBucket, classesWithin, lostWithin } from '../policy/bucket-classes.ts'
+import { decideWithin, worstOf } from '../policy/packs/decide-within.ts'
 import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
-import type { Outcome, PackVerdict } from '../policy/packs/verdict.ts'
+import type { PackVerdict } from '../policy/packs/verdict.ts'
 import type { ApproverSet } from '../verify/approver-set.ts'
 
 export interface TransferPlaces {
@@ -30,7 +32,6 @@ export interface TransferLaw {
 }
 
 const unknownBucket = { name: '', dataClass: '' }
-const worstFirst: readonly Outcome[] = ['refused', 'needs-review', 'allowed']
 
 /** Out of a bucket and into one that other rules are for: once there, what bound the data would bind it no more. */
 export function classLost(
@@ -56,23 +57,13 @@ export function lawOf(
 ): TransferLaw {
   const { mode, mechanism, prefix } = instruction
   const within = classesWithin(bucket ?? unknownBucket, prefix)
-  const judged = [...new Set(within.map(({ dataClass }) => dataClass))].map(dataClass => {
-    const facts: PackFacts = {
-      action: 'transfer',
-      from,
-      to,
-      dataClass,
-      mode,
-      mechanisms: mechanismsOf(mechanism),
-      capacities: null,
-      toOperator: null,
-      persons: null,
-    }
-    return { facts, verdict: packs.decide(facts, nowUnixMs) }
-  })
-  const [worst] = judged.toSorted(
-    (a, b) => worstFirst.indexOf(a.verdict.outcome) - worstFirst.indexOf(b.verdict.outcome),
-  )
+  const act = {
+    action: 'transfer',
+    ...{ from, to, mode },
+    mechanisms: mechanismsOf(mechanism),
+    ...{ capacities: null, toOperator: null, persons: null },
+  } as const
+  const judged = decideWithin(packs, bucket ?? unknownBucket, prefix, act, nowUnixMs)
   const said = new Map(
     judged.flatMap(({ verdict }) =>
       verdict.findings.map(
@@ -104,7 +95,7 @@ export function lawOf(
     rules: [...said.values()],
     ...(own !== null && { ownPolicy: own.body }),
   }
-  return { ...worst!, own, body }
+  return { ...worstOf(judged), own, body }
 }
 
 /** Of the packs that said something. The hash says which they were; this says it to people. */

@@ -123,6 +123,30 @@ describe('holdfast policy', () => {
     expect(await policy(...ask)).toMatchObject({ code: 2, stderr: expect.stringContaining('is a permit') })
   })
 
+  it('asks about access from another country as about a copy to there, and about what a tenant allows of it', async () => {
+    const ask = ['explain', '--action', 'access', '--from', 'DE', '--to', 'IN', '--class', 'personal']
+    const stopped = await policy(...ask, '--mode', 'move')
+    expect(stopped.code).toBe(1)
+    expect(stopped.stdout).toMatch(
+      /^NEEDS REVIEW: access to personal data in DE from IN, on .*\n {2}asks +eu-gdpr-ch5/,
+    )
+    const met = await policy(...ask, '--mechanism', 'scc', '--json')
+    expect([met.code, JSON.parse(met.stdout)]).toMatchObject([
+      0,
+      { action: 'access', facts: { action: 'transfer', mode: 'copy' }, outcome: 'allowed' },
+    ])
+    const file = join(folder, 'access.cedar')
+    const head =
+      '@id("no-reading") @reason("names alone") forbid (principal, action == Action::"access", resource)'
+    writeFileSync(file, `${head}\nwhen { context.actions.contains("object.read") };\n`)
+    const own = [...ask, '--mechanism', 'scc', '--tenant-policy', file]
+    expect(await policy(...own)).toMatchObject({ code: 1, stdout: expect.stringContaining('no-reading') })
+    expect((await policy(...own, '--access-action', 'object.list')).code).toBe(0)
+    expect((await policy(...own, '--access-action', 'object.sell')).code).toBe(2)
+    // A copy is none.
+    expect((await policy('explain', ...own.slice(3))).code).toBe(0)
+  })
+
   it('lists its rules, and takes packs of another folder whole or not at all', async () => {
     expect((await policy('rules')).stdout).toContain('in-rbi-psd       localise')
     expect(JSON.parse((await policy('rules', '--json')).stdout).rules).toHaveLength(36)

@@ -1,4 +1,4 @@
-/** `policy`: what the packs say of a transfer or a disclosure, before anybody orders one. */
+/** `policy`: what the packs say of a transfer, a disclosure or access, before anybody orders it. */
 import { readFileSync } from 'node:fs'
 import { loadPackBook, packsFolder } from '../../policy/packs/load-packs.ts'
 import type { PackBook } from '../../policy/packs/pack-book.ts'
@@ -23,6 +23,7 @@ const ownOptions = {
   purpose: { type: 'string' },
   versions: { type: 'string' },
   recipient: { type: 'string' },
+  'access-action': { type: 'string', multiple: true },
   form: { type: 'string' },
   'max-objects': { type: 'string' },
   'max-bytes': { type: 'string' },
@@ -71,12 +72,14 @@ export async function policyCommand(argv: string[], io: CommandIo): Promise<Exit
       })
       if (typeof question === 'string') throw new UsageError(question)
       const atUnixMs = question.atUnixMs ?? Date.now()
-      const { facts } = question
+      const { act, facts } = question
       const verdict = verdictJson(book, facts, atUnixMs, book.decide(facts, atUnixMs))
-      const ownPolicy = text === null ? null : askOwn(book.policies, text, facts, question.own, atUnixMs)
+      const ownPolicy = text === null ? null : askOwn(book.policies, text, question, atUnixMs)
       const told = ownPolicy === null ? '' : `${ownPolicyText(ownPolicy)}By the packs: `
       io.stdout.write(
-        values.json ? `${JSON.stringify({ ...verdict, ownPolicy })}\n` : `${told}${verdictText(verdict)}`,
+        values.json
+          ? `${JSON.stringify({ action: act, ...verdict, ownPolicy })}\n`
+          : `${told}${verdictText(verdict, act)}`,
       )
       return verdict.outcome === 'allowed' && !forbids(ownPolicy) ? 0 : 1
     }
@@ -100,7 +103,10 @@ function ownValues(
   const given: Record<string, unknown> = {}
   for (const name of Object.keys(ownOptions)) {
     const value = values[name]
-    const field = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+    const field =
+      name === 'access-action'
+        ? 'accessActions'
+        : name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
     if (value !== undefined) given[field] = name.startsWith('max-') ? Number(value) : value
   }
   return given
@@ -116,7 +122,7 @@ function testCases(
   const results = parseCases(readFileSync(path, 'utf8'), path).map(each => {
     const atUnixMs = each.atUnixMs ?? Date.now()
     const { findings, ...packs } = book.decide(each.facts, atUnixMs)
-    const ownPolicy = text === null ? null : askOwn(book.policies, text, each.facts, each.own, atUnixMs)
+    const ownPolicy = text === null ? null : askOwn(book.policies, text, each, atUnixMs)
     const outcome = forbids(ownPolicy) ? 'refused' : packs.outcome
     const found = new Set([
       ...findings.map(({ rule }) => rule?.id),

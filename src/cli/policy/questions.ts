@@ -23,8 +23,12 @@ const day = z
   .transform(text => Date.parse(text.length === 10 ? `${text}T00:00:00.000Z` : text))
   .refine(value => !Number.isNaN(value), 'there is no such day')
 
+/** Access from another country is asked about as a copy to there. */
+const acts = [...packActions, 'access'] as const
+export type Act = (typeof acts)[number]
+
 const question = {
-  action: z.enum(packActions).default('transfer'),
+  action: z.enum(acts).default('transfer'),
   from: country,
   to: country,
   class: z.string().min(1),
@@ -52,6 +56,7 @@ const casesSchema = z.strictObject({
 })
 
 export interface Question {
+  readonly act: Act
   readonly facts: PackFacts
   /** For the tenant's own policy, if there is one. */
   readonly own: OwnQuestion
@@ -89,14 +94,15 @@ export function parseCases(yaml: string, name: string): Case[] {
 }
 
 function questionOf(data: z.infer<typeof questionSchema>): Question {
-  const { action, from, to, mode, mechanisms, capacities, operator, persons, at } = data
+  const { action: act, from, to, mode, mechanisms, capacities, operator, persons, at } = data
   return {
+    act,
     facts: {
-      action,
+      action: act === 'access' ? 'transfer' : act,
       from,
       to,
       dataClass: data.class,
-      mode,
+      mode: act === 'access' ? 'copy' : mode,
       mechanisms,
       capacities,
       toOperator: operator,

@@ -1,15 +1,21 @@
 /** Verdicts of the packs for people: each rule with what it rests on, and what would change it. */
 import type { FindingJson, VerdictJson } from '../../policy/packs/verdict-json.ts'
+import type { Act } from './questions.ts'
 
 const outcomes = { allowed: 'ALLOWED', refused: 'REFUSED', 'needs-review': 'NEEDS REVIEW' } as const
 
-export function verdictText({ outcome, facts, at, packs, until, findings }: VerdictJson): string {
-  const { action, mode, dataClass, from, to, mechanisms } = facts
-  const what = action === 'disclose' ? `disclosure of ${dataClass} data` : `${mode} of ${dataClass} data`
+export function verdictText(verdict: VerdictJson, act: Act = verdict.facts.action): string {
+  const { outcome, facts, at, packs, until, findings } = verdict
+  const { mode, dataClass, from, to, mechanisms } = facts
+  const what = {
+    transfer: `${mode} of ${dataClass} data from ${from} to ${to}`,
+    disclose: `disclosure of ${dataClass} data from ${from} to ${to}`,
+    access: `access to ${dataClass} data in ${from} from ${to}`,
+  }[act]
   const under = mechanisms.length === 0 ? '' : `, under ${mechanisms.join(' and ')}`
   const next = until === null ? '' : `; a rule begins or ends on ${dayOf(until)}`
   return [
-    `${outcomes[outcome]}: ${what} from ${from} to ${to}${under}, on ${dayOf(at)}`,
+    `${outcomes[outcome]}: ${what}${under}, on ${dayOf(at)}`,
     ...findings.flatMap(finding => findingLines(finding, at)),
     ...(findings.length === 0 ? ['  no rule of the packs applies'] : []),
     `packs ${packs.slice(0, 16)}${next}. No legal advice: docs/packs.md says what this is worth.`,

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { BucketName, CountryCode, RegionId } from '../../core/ids.ts'
 import { bucket, common, country, line, prefix, region } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
+import { mechanism } from './mechanisms.ts'
 
 /** What an operator may be let do, one by one. */
 export const accessActions = ['catalog.read', 'configuration.read', 'object.list', 'object.read'] as const
@@ -24,6 +25,7 @@ export interface AccessInstruction extends InstructionTerms {
   readonly operator: { readonly name: string; readonly country: CountryCode }
   /** The provider's own number for it. */
   readonly ticket: string
+  readonly mechanism: string | null
 }
 
 export interface DiscloseInstruction extends InstructionTerms {
@@ -38,6 +40,7 @@ export interface DiscloseInstruction extends InstructionTerms {
   /** `null`: it belongs to none. */
   readonly case: string | null
   readonly limits: { readonly bytes: number; readonly objects: number }
+  readonly mechanism: string | null
 }
 
 export const accessSchema = z.strictObject({
@@ -45,6 +48,7 @@ export const accessSchema = z.strictObject({
   actions: z.array(z.enum(accessActions)).min(1).max(accessActions.length),
   bucket,
   kind: z.literal('access'),
+  mechanism: mechanism.optional(),
   operator: z.strictObject({ country, name: line(200) }),
   region,
   scope: z.strictObject({ prefix }),
@@ -60,6 +64,7 @@ export const discloseSchema = z.strictObject({
   kind: z.literal('disclose'),
   /** Never without: what is handed over cannot be taken back. */
   limits: z.strictObject({ bytes: z.int().min(0), objects: z.int().min(1) }),
+  mechanism: mechanism.optional(),
   recipient: z.strictObject({ country, name: line(200) }),
   region,
   scope: z.strictObject({ prefix }),
@@ -81,6 +86,7 @@ export function readAccess(
     actions,
     operator: data.operator as { name: string; country: CountryCode },
     ticket: data.ticket,
+    mechanism: data.mechanism ?? null,
   }
 }
 
@@ -101,5 +107,6 @@ export function readDisclose(
     basis: data.basis,
     case: data.case,
     limits: data.limits,
+    mechanism: data.mechanism ?? null,
   }
 }

@@ -4,6 +4,7 @@ import type { BucketName, RegionId } from '../../core/ids.ts'
 import type { TransferTerms } from '../../policy/decide-transfer.ts'
 import { common, end, limit, prefix, sha256 } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
+import { mechanism } from './mechanisms.ts'
 
 export interface TransferInstruction extends TransferTerms, InstructionTerms {
   readonly kind: 'transfer' | 'standing-transfer'
@@ -19,7 +20,7 @@ const shared = {
   ...common,
   from: end,
   limits: z.strictObject({ bytes: limit, objects: limit }),
-  mechanism: z.string().min(1).max(300).nullable(),
+  mechanism: mechanism.nullable(),
   to: end,
 }
 
@@ -57,13 +58,4 @@ export function readTransfer(data: Data, terms: InstructionTerms): TransferInstr
     versions,
     list,
   }
-}
-
-/**
- * The mechanisms that an instruction names, as packs name them: separated by commas, each with what else is to be said
- * of it after a colon (`scc: module 2, consent`). A word within a sentence is none.
- */
-export function mechanismsOf(text: string | null): string[] {
-  const names = (text ?? '').split(',').map(part => part.split(':')[0]!.trim().toLowerCase())
-  return [...new Set(names)].filter(name => name !== '')
 }
