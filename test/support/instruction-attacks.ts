@@ -184,6 +184,16 @@ const carries =
     await carriedOut(w, of, kind)
   }
 
+/** Who is let see, as the region looks at it from time to time. */
+async function stands(w: World, of: Envelope): Promise<void> {
+  await w.ordered(of)
+  const { runPermission } = await w.load<typeof import('../../src/instructions/permission.ts')>(
+    'instructions/permission.ts',
+  )
+  await runPermission({ region: w.source.region, log: silentLog }, idOf(of))
+  await demand(w, of, 'approved')
+}
+
 /** Offered and approved at the destination, which a dishonest source speaks to. */
 async function offered(w: World, fields: Fields = {}): Promise<Envelope> {
   const of = w.instruction(fields)
@@ -325,6 +335,13 @@ export const honestPaths: readonly HonestPath[] = [
       const of = w.instruction({ expires: at(200 * hour), notBefore: at(71 * hour) })
       await w.ordered(of)
       await completes(w, of)
+    },
+  },
+  {
+    check: 'who is let see',
+    attack: async w => {
+      await stands(w, ofKind(w, 'access'))
+      await stands(w, ofKind(w, 'disclose'))
     },
   },
   {
@@ -1004,6 +1021,46 @@ const ends: readonly PathAttack[] = [
       entered: 'in-mumbai failed',
     }),
   ),
+  {
+    check: 'the law of who is let see, while it stands',
+    file: 'instructions/permission.ts',
+    find: 'if (unlawful !== null) return unlawful',
+    replace: '',
+    attack: async w => {
+      await w.bucket('in-mumbai', 'source', { dataClass: 'payment' })
+      await stands(w, ofKind(w, 'access', { operator: { country: 'US', name: 'one' } }))
+    },
+    says: 'failed: in-rbi-psd',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'the tenant’s own policy on who is let see, while it stands',
+    terms: {
+      rules: {
+        policy: '@id("none") @reason("no") forbid (principal, action == Action::"disclose", resource);',
+      },
+    },
+    file: 'instructions/permission.ts',
+    find: "return own === null ? null : { refused: true, rule: 'tenant-policy-refuses', message: own }",
+    replace: 'return null',
+    attack: w => stands(w, ofKind(w, 'disclose')),
+    says: 'failed: The tenant’s own policy “none” forbids it',
+    entered: 'in-mumbai failed',
+  },
+  {
+    check: 'for how long somebody is let see',
+    file: 'instructions/permission.ts',
+    find: 'if (refusal !== null) return refusal',
+    replace: '',
+    attack: async w => {
+      const of = ofKind(w, 'access')
+      await w.ordered(of)
+      w.later(21 * hour)
+      await stands(w, of)
+    },
+    says: 'expired: ',
+    entered: 'in-mumbai expired',
+  },
   {
     check: 'that what is called shredded cannot be read',
     file: 'policy/decide-key.ts',
