@@ -28,7 +28,7 @@ import { printBundle } from '../flows/report/sign-bundle.ts'
 import { stixReport } from '../flows/report/stix.ts'
 import { terminalReport } from '../flows/report/terminal.ts'
 import { humanCount } from '../flows/report/units.ts'
-import { auditFlows } from '../pipes/flow.ts'
+import { type Audit, type AuditSources, auditFlows } from '../pipes/flow.ts'
 import type { NoteSigner } from '../verify/note.ts'
 import { printVerifierKey } from '../verify/verifier-key.ts'
 import { type AuditOptions, auditUsage, parseAuditOptions } from './audit-options.ts'
@@ -63,7 +63,7 @@ export async function auditCommand(argv: string[], io: CommandIo): Promise<numbe
     }
   } catch (error) {
     const isNotVerified = hasCode(error, 'not-verified')
-    if (!isNotVerified && !hasCode(error, 'bad-input')) throw error
+    if (!isNotVerified && !hasCode(error, 'bad-input') && !hasCode(error, 'conflict')) throw error
     io.stderr.write(`holdfast audit: ${plainLines(messageOf(error))}\n`)
     return isNotVerified ? notVerified : wrongUsage
   }
@@ -112,12 +112,7 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const entries = distinctEntries(books)
   // Each instruction by the approvers of its own tenant.
   const orders = trusts.map(({ genesis }) => createSignedOrders(entries, genesis))
-  // A missing file is told at once, and not after an hour with the one before it.
-  const { flows, accounts } = await flowInputs(options.flows)
-
-  const { report, evidence } = await auditFlows({
-    flows,
-    accounts,
+  const { report, evidence } = await auditInputs(options.flows, io, {
     mapping,
     directory,
     books,
@@ -163,6 +158,26 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
       )
   }
   return done
+}
+
+const mostAttempts = 5
+
+/** A collector that is at work merges the files of an hour that is over: then it begins again with those that there are. */
+async function auditInputs(
+  paths: readonly string[],
+  io: CommandIo,
+  sources: Omit<AuditSources, 'flows' | 'accounts'>,
+): Promise<Audit> {
+  for (let attempt = 1; ; attempt++) {
+    // A missing file is told at once, and not after an hour with the one before it.
+    const inputs = await flowInputs(paths)
+    try {
+      return await auditFlows({ ...sources, ...inputs })
+    } catch (error) {
+      if (!hasCode(error, 'conflict') || inputs.accounts.length === 0 || attempt === mostAttempts) throw error
+      io.stderr.write('a collector has merged files since the audit began, which begins again with those\n')
+    }
+  }
 }
 
 /** Files as they are; a folder is a collector's, and stands for the files in it. */

@@ -62,7 +62,7 @@ export type Audit = { readonly report: AuditReport; readonly evidence: Evidence 
 
 /**
  * The life of a flow: read → attribute → reconcile → finding → report. Throws `bad-input` for an input that is in no
- * format we read; what is damaged within one is counted in the report.
+ * format we read and `conflict` for one that is gone; what is damaged within one is counted in the report.
  */
 export async function auditFlows(sources: AuditSources): Promise<Audit> {
   const directory = openDirectory(sources.directory)

@@ -1,6 +1,5 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { HoldfastError } from '../../core/errors.ts'
-import { isMissing } from '../../store/durable-file.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import { type ReadInput, readColumns } from '../decode/read-input.ts'
 import type { DuckOptions } from '../engine/duck.ts'
@@ -42,21 +41,36 @@ export function createInputReader(
     add: names.add,
     refuse: names.refuse,
   }
+  const read = async (
+    input: FlowInput,
+    turn: (records: number) => Promise<void> | void,
+  ): Promise<ReadInput> => {
+    const { name } = input
+    const reading =
+      'path' in input && (await isParquet(input.path))
+        ? readParquet(name, input.path, mapping, observers, engine)
+        : readColumns(name, bytesOf(input), mapping, observers, sink)
+    let records = 0
+    for (;;) {
+      const step = await reading.next()
+      if (step.done === true) return step.value
+      attribution.add(step.value)
+      records += step.value.rows
+      await turn(records)
+    }
+  }
   return {
-    /** `turn` is awaited between batches: whoever takes the rows can hold the reader up, and sees how far it is. */
+    /**
+     * `turn` is awaited between batches: whoever takes the rows can hold the reader up, and sees how far it is. Throws
+     * `conflict` for a file that is gone.
+     */
     async read(input: FlowInput, turn: (records: number) => Promise<void> | void): Promise<ReadInput> {
-      const { name } = input
-      const reading =
-        'path' in input && (await isParquet(input.path).catch(gone(name)))
-          ? readParquet(name, input.path, mapping, observers, engine)
-          : readColumns(name, bytesOf(input), mapping, observers, sink)
-      let records = 0
-      for (;;) {
-        const step = await reading.next()
-        if (step.done === true) return step.value
-        attribution.add(step.value)
-        records += step.value.rows
-        await turn(records)
+      try {
+        return await read(input, turn)
+      } catch (error) {
+        // Whatever the engine makes of it: a file that it reads it may open again.
+        if ('path' in input && !existsSync(input.path)) throw gone(input.name)
+        throw error
       }
     },
     finish(): Attributed {
@@ -72,14 +86,11 @@ export function createInputReader(
 }
 
 /** Files were there when they were listed; a collector merges those of an hour that is over. */
-function gone(name: string): (error: unknown) => never {
-  return error => {
-    if (!isMissing(error)) throw error
-    throw new HoldfastError(
-      'bad-input',
-      `${name} is gone since the audit began: when its folder is a collector's, which merges files, run the audit again`,
-    )
-  }
+function gone(name: string): HoldfastError {
+  return new HoldfastError(
+    'conflict',
+    `${name} is gone since the audit began: when its folder is a collector's, which merges files, run the audit again`,
+  )
 }
 
 function bytesOf(input: FlowInput): AsyncIterable<Uint8Array> {

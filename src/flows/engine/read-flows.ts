@@ -20,7 +20,7 @@ const worthThreads = 64 * 1024 * 1024
 
 /**
  * Reads all inputs and hands on what left, in no order. With several files, several threads read. Throws `bad-input` for an
- * input that is in no format that we read.
+ * input that is in no format that we read, and `conflict` for a file that is gone by the time that it is its turn.
  */
 export async function readFlows(
   sources: readonly FlowSource[],
@@ -89,7 +89,9 @@ async function readInThreads(
             return
           case 'failed':
             reject(
-              message.isInput ? new HoldfastError('bad-input', message.message) : new Error(message.message),
+              message.code === null
+                ? new Error(message.message)
+                : new HoldfastError(message.code, message.message),
             )
             return
           case 'finished':

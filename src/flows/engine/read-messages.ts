@@ -1,4 +1,5 @@
 /** What an audit's main thread and its readers say to each other. */
+import type { ErrorCode } from '../../core/errors.ts'
 import type { Attributed } from '../attribute/attribute-inputs.ts'
 import type { CsvMapping } from '../decode/csv-mapping.ts'
 import type { ReadInput } from '../decode/read-input.ts'
@@ -31,4 +32,5 @@ export type FromReader =
   | { readonly kind: 'progress'; readonly name: string; readonly records: number }
   | { readonly kind: 'read'; readonly index: number; readonly input: ReadInput }
   | { readonly kind: 'finished'; readonly attributed: Attributed }
-  | { readonly kind: 'failed'; readonly message: string; readonly isInput: boolean }
+  /** `null`: a fault of ours. */
+  | { readonly kind: 'failed'; readonly message: string; readonly code: ErrorCode | null }

@@ -1,6 +1,6 @@
 /** A thread that reads and attributes files of flow records, and hands what left to the thread that keeps it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { hasCode, messageOf } from '../../core/errors.ts'
+import { HoldfastError, messageOf } from '../../core/errors.ts'
 import { createInputReader } from '../attribute/attribute-inputs.ts'
 import { openDirectory } from '../locate/directory.ts'
 import type { FromReader, ReaderData, ReaderFile, RowTable, ToReader } from './read-messages.ts'
@@ -55,7 +55,11 @@ port.on('message', (message: ToReader) => {
   switch (message.kind) {
     case 'read':
       read(message.file).catch(error =>
-        say({ kind: 'failed', message: messageOf(error), isInput: hasCode(error, 'bad-input') }),
+        say({
+          kind: 'failed',
+          message: messageOf(error),
+          code: error instanceof HoldfastError ? error.code : null,
+        }),
       )
       return
     case 'taken':

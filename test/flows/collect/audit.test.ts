@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { renameSync, rmSync } from 'node:fs'
+import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -8,7 +9,11 @@ import { auditCommand } from '../../../src/cli/audit.ts'
 import type { CountryCode } from '../../../src/core/ids.ts'
 import { createInputReader } from '../../../src/flows/attribute/attribute-inputs.ts'
 import { listenForFlows } from '../../../src/flows/collect/listen.ts'
+import { noNotes } from '../../../src/flows/collect/note-counts.ts'
+import { copyDurable } from '../../../src/flows/collect/raw-parquet.ts'
 import { openAbroadStore } from '../../../src/flows/engine/abroad-store.ts'
+import { Duck } from '../../../src/flows/engine/duck.ts'
+import { parquetFiles } from '../../../src/flows/engine/parquet-files.ts'
 import { openDirectory } from '../../../src/flows/locate/directory.ts'
 import type { AuditReport } from '../../../src/flows/report/report-types.ts'
 import {
@@ -132,6 +137,51 @@ describe('an audit of a collector’s folder', () => {
     await expect(reader.read(gone, () => {})).rejects.toThrow(
       /^raw\S+ is gone since the audit began: .*run the audit again$/,
     )
+  })
+
+  it('begins again when the collector merges files meanwhile', async () => {
+    const path = folder()
+    const collector = await collectInto(path, { limits: { segmentMs: 100 } })
+    for (const number of [1, 2]) {
+      await deliver(collector, [ipfix(number - 1, 1, templateSet, set(256, record(number)))])
+      await until(() => collector.decoded()?.records === number)
+    }
+    await collector.stop()
+    const servers = join(path, 'inventory.csv')
+    await writeFile(servers, 'cidr,server,country\n10.0.0.1,db1,IN\n')
+    const before = await audit(path, '--servers', servers)
+    const files = (await readdir(path, { recursive: true }))
+      .filter(name => name.endsWith('.parquet'))
+      .map(name => join(path, name))
+      .sort()
+    expect(files).toHaveLength(2)
+    const merged = join(path, 'merged.parquet')
+    await using duck = await Duck.open({ memoryMiB: 256, threads: 1, inMemory: true })
+    await copyDurable(duck, `SELECT * FROM ${parquetFiles(files)}`, merged, noNotes, 'zstd')
+    let stderr = ''
+    let stdout = ''
+    const io = {
+      stdout: { write: (text: string) => (stdout += text) },
+      // The first word is of the first file that is read.
+      stderr: {
+        write(text: string) {
+          if (stderr === '') {
+            renameSync(merged, files[0]!.replace('000000000001.parquet', '000000000002.parquet'))
+            for (const file of files) rmSync(file)
+          }
+          stderr += text
+        },
+      },
+      env: {},
+      isTty: true,
+    }
+    expect([await auditCommand([path, '--servers', servers, '--json'], io), stderr]).toEqual([
+      0,
+      expect.stringContaining('a collector has merged files since the audit began'),
+    ])
+    const { totals, inputs } = JSON.parse(stdout) as AuditReport
+    expect(totals).toEqual(before.totals)
+    expect(inputs.flows.filter(({ formats }) => !formats.includes('collector'))).toHaveLength(1)
   })
 
   it('is refused of any other folder', async () => {
