@@ -6,6 +6,7 @@ import type { Fleet } from './generate.ts'
 
 /** What every order of a fleet was signed for. */
 const fleetOrder = {
+  tenant: 'fleet',
   fromRegion: 'in-mumbai',
   toRegion: 'de-frankfurt',
   expiresUnixMs: Number.POSITIVE_INFINITY,

@@ -48,12 +48,28 @@ const classification = {
   was: 'general',
 }
 
+interface Entered {
+  /** Whose the connection is, and whose what departed is, in the books. */
+  readonly connectionOf?: string
+  readonly departedOf?: string
+}
+
 /** Ten megabytes that both ends enter under it, as departed and arrived, from `in-mumbai`. */
-async function sentUnder(fields: object, to: 'de-frankfurt' | 'kr-seoul') {
+async function sentUnder(
+  fields: object,
+  to: 'de-frankfurt' | 'kr-seoul',
+  { connectionOf = genesis.tenant, departedOf = genesis.tenant }: Entered = {},
+) {
   const signed = order(fields as never)
   const id = documentId(signed)
   const address = to === 'kr-seoul' ? elsewhere : germanServer
-  const [here, there] = [createBook('in-mumbai', genesis.tenant), createBook(to, genesis.tenant)]
+  const made = new Map<string, ReturnType<typeof createBook>>()
+  const bookOf = (region: string, tenant: string = genesis.tenant) => {
+    const book = made.get(`${region} ${tenant}`) ?? createBook(region, tenant)
+    made.set(`${region} ${tenant}`, book)
+    return book
+  }
+  const [here, there] = [bookOf('in-mumbai'), bookOf(to)]
   const approval = verdictBy(keys[0]!, signed, genesis.tenant, 'approved', { time: iso(-6900) })
   for (const book of [here, there]) {
     book.enter('instruction.drafted', { instruction: id, envelope: printEnvelope(signed) }, -7000)
@@ -62,13 +78,14 @@ async function sentUnder(fields: object, to: 'de-frankfurt' | 'kr-seoul') {
   here.enter('instruction.state', { instruction: id, state: 'approved' }, -6900)
   const objects = [['o', 10 * megabyte, 'aa']]
   const batch = { instruction: id, batch: 0, objects, bytes: 10 * megabyte }
-  here.enter('transfer.departed', { ...batch, peer: to })
-  there.enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
+  bookOf('in-mumbai', departedOf).enter('transfer.departed', { ...batch, peer: to })
+  bookOf(to, departedOf).enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
   const facts = { role: 'transfer', instruction: id } as const
   const [local, remote] = [[indianServer, 40_001] as const, [address, 443] as const]
-  here.connection({ ...facts, local, remote, bytesOut: 10 * megabyte, bytesIn: 2000 })
-  there.connection({ ...facts, local: remote, remote: local, bytesOut: 2000, bytesIn: 10 * megabyte })
-  const books = [here.book(), there.book()]
+  const [sender, receiver] = [bookOf('in-mumbai', connectionOf), bookOf(to, connectionOf)]
+  sender.connection({ ...facts, local, remote, bytesOut: 10 * megabyte, bytesIn: 2000 })
+  receiver.connection({ ...facts, local: remote, remote: local, bytesOut: 2000, bytesIn: 10 * megabyte })
+  const books = [...made.values()].map(each => each.book())
   const { report } = await auditScenario({
     flows: [awsLog([{ from: local, to: remote, payload: 10 * megabyte }])],
     books,
@@ -97,6 +114,16 @@ describe('what was signed', () => {
     ['no order to send anything', classification, 'kr-seoul'],
   ] as const)('instructs nothing: %s', async (_, fields, to) => {
     const { server, kinds, verdict } = await sentUnder(fields, to)
+    expect(server.instructed).toBe(0)
+    expect(kinds).toContain('not-approved')
+    expect(verdict.state).not.toBe('accounted-for')
+  })
+
+  it.each([
+    ['the connection is another tenant’s', { connectionOf: 'rival' }],
+    ['what departed is another tenant’s', { departedOf: 'rival' }],
+  ])('instructs nothing where %s', async (_, entered) => {
+    const { server, kinds, verdict } = await sentUnder(transfer, 'de-frankfurt', entered)
     expect(server.instructed).toBe(0)
     expect(kinds).toContain('not-approved')
     expect(verdict.state).not.toBe('accounted-for')

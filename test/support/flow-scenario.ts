@@ -125,6 +125,7 @@ export const places = `cidr,country,asn,name
 `
 
 const signedOrder: SignedOrder = {
+  tenant: 'demo',
   fromRegion: 'in-mumbai',
   toRegion: 'de-frankfurt',
   expiresUnixMs: Number.POSITIVE_INFINITY,

@@ -180,7 +180,8 @@ function pairDoubt(
   if (from.region === to.region) return 'only one region speaks for both ends'
   if (facts === null || facts.order === null || facts.approvedFromUnixMs === null)
     return 'no approval that holds is in these books'
-  const { fromRegion, toRegion } = facts.order
+  const { fromRegion, toRegion, tenant } = facts.order
+  if ([...sender, ...receiver].some(word => word.tenant !== tenant)) return 'another tenant ordered it'
   if (![from.region, to.region].includes(fromRegion) || ![from.region, to.region].includes(toRegion))
     return `it was ordered from ${fromRegion} to ${toRegion}`
   if (!facts.hasAgreement) return 'departures and arrivals do not agree'

@@ -18,6 +18,7 @@ export type InstructionFacts = {
 
 /** The terms of a transfer that a quorum of the tenant's approvers signed, whatever the books say of it. */
 export type SignedOrder = {
+  readonly tenant: string
   readonly fromRegion: string
   readonly toRegion: string
   readonly expiresUnixMs: number
@@ -61,7 +62,8 @@ export function readInstructions(
   for (const entry of entries) {
     const body = fieldsOf(entry.body)
     const id = textOf(body.instruction)
-    if (id === null) continue
+    // Under a tenant's order only its own books say anything.
+    if (id === null || (orders(id)?.tenant ?? entry.tenant) !== entry.tenant) continue
     const time = timeOf(entry.time)
     switch (entry.type) {
       case 'instruction.approved':

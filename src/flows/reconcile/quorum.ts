@@ -61,6 +61,6 @@ export function createSignedOrders(entries: readonly BookEntry[], genesis: Genes
 /** What the approvers signed, and not what a region enters of it. */
 function termsOf(instruction: Instruction): SignedOrder | null {
   if (instruction.kind !== 'transfer' && instruction.kind !== 'standing-transfer') return null
-  const { from, to, expiresUnixMs, limits } = instruction
-  return { fromRegion: from.region, toRegion: to.region, expiresUnixMs, limitBytes: limits.bytes }
+  const { tenant, from, to, expiresUnixMs, limits } = instruction
+  return { tenant, fromRegion: from.region, toRegion: to.region, expiresUnixMs, limitBytes: limits.bytes }
 }
