@@ -7,13 +7,16 @@ import { existsSync } from 'node:fs'
 import { type CommandIo, type ExitCode, UsageError } from './cli/io.ts'
 import { parseOptions, required } from './cli/options.ts'
 import { embeddedConfig, loadConfig } from './config.ts'
-import { parseCountryCode } from './core/ids.ts'
+import { type CountryCode, parseCountryCode } from './core/ids.ts'
 import { isoTime } from './core/time.ts'
 import { parseEnvelope } from './crypto/dsse.ts'
 import { openInstruction } from './instructions/instruction.ts'
 import type { InstructionRow } from './instructions/instruction-book.ts'
 import { mechanismsOf } from './instructions/kinds/mechanisms.ts'
+import type { TransferInstruction } from './instructions/kinds/transfer.ts'
+import { actOfPermission, type PermissionOrder } from './instructions/law-of-permission.ts'
 import { regionFiles } from './open-region.ts'
+import { classesWithin } from './policy/bucket-classes.ts'
 import { compareOutcomes, comparePacks, type OutcomeChange } from './policy/packs/compare.ts'
 import { loadPackBook, packsFolder } from './policy/packs/load-packs.ts'
 import type { PackBook, PackFacts } from './policy/packs/pack-book.ts'
@@ -28,6 +31,7 @@ interface Changed extends Omit<OutcomeChange, 'fromUnixMs'> {
   readonly dataClass: string
   readonly tenant: string
   readonly to: string
+  readonly action: PackFacts['action']
   readonly mechanism: string | null
   /** `null`: of no order, but of what could be ordered. */
   readonly instruction: string | null
@@ -67,31 +71,25 @@ export async function packsCommand(argv: string[], io: CommandIo): Promise<ExitC
       if (key[0] === 0) continue
       const row = decodeRow<BucketRow>(value)
       buckets++
-      const of = {
-        region: id as string,
-        bucket: row.name as string,
-        dataClass: row.dataClass,
-        tenant: row.tenant as string,
-      }
-      for (const to of countries.filter(each => each !== country)) {
-        const facts = factsOf(country, to, row.dataClass, 'copy', [])
-        changed.push(...told(before, after, facts, now, { ...of, to, mechanism: null, instruction: null }))
-      }
+      const of = { region: id as string, bucket: row.name as string, tenant: row.tenant as string }
+      for (const dataClass of new Set([row.dataClass, ...(row.classes ?? []).map(each => each.dataClass)]))
+        for (const to of countries.filter(each => each !== country)) {
+          const facts = { ...copyAct(country, parseCountryCode(to)!), dataClass }
+          changed.push(...told(before, after, facts, now, { ...of, mechanism: null, instruction: null }))
+        }
     }
     for (const { order, row } of await ordersIn(catalog, id)) {
-      const to = places.get(order.to.region)
-      const bucket = await catalog.get('buckets', Buffer.from(order.from.bucket))
-      if (to === undefined || bucket === null) continue
-      const { dataClass } = decodeRow<BucketRow>(bucket)
-      const { mechanism, mode } = order
-      const facts = factsOf(country, to, dataClass, mode, mechanismsOf(mechanism))
-      const of = {
-        region: id as string,
-        bucket: order.from.bucket as string,
-        dataClass,
-        tenant: row.tenant as string,
-      }
-      changed.push(...told(before, after, facts, now, { ...of, to, mechanism, instruction: row.id }))
+      const act = actOf(order, country, places)
+      const name = 'bucket' in order ? order.bucket : order.from.bucket
+      const bucket = await catalog.get('buckets', Buffer.from(name))
+      if (act === null || bucket === null) continue
+      const { mechanism } = order
+      const of = { region: id as string, bucket: name as string, tenant: row.tenant as string }
+      const within = classesWithin(decodeRow<BucketRow>(bucket), order.prefix)
+      for (const dataClass of new Set(within.map(each => each.dataClass)))
+        changed.push(
+          ...told(before, after, { ...act, dataClass }, now, { ...of, mechanism, instruction: row.id }),
+        )
     }
   }
   const packs = comparePacks(before, after)
@@ -103,24 +101,24 @@ export async function packsCommand(argv: string[], io: CommandIo): Promise<ExitC
   return 0
 }
 
-function factsOf(
-  from: string,
-  to: string,
-  dataClass: string,
-  mode: PackFacts['mode'],
-  mechanisms: readonly string[],
-): PackFacts {
-  const places = { from: parseCountryCode(from)!, to: parseCountryCode(to)! }
+function copyAct(from: CountryCode, to: CountryCode): Omit<PackFacts, 'dataClass'> {
   return {
     action: 'transfer',
-    ...places,
-    dataClass,
-    mode,
-    mechanisms,
-    capacities: null,
-    toOperator: null,
-    persons: null,
+    ...{ from, to, mode: 'copy', mechanisms: [] },
+    ...{ capacities: null, toOperator: null, persons: null },
   }
+}
+
+/** What the packs are asked of it; `null`: where it goes to is not known here. */
+function actOf(
+  order: TransferInstruction | PermissionOrder,
+  from: CountryCode,
+  places: ReadonlyMap<string, CountryCode>,
+): Omit<PackFacts, 'dataClass'> | null {
+  if ('bucket' in order) return actOfPermission(order, from)
+  const to = places.get(order.to.region)
+  const { mode, mechanism } = order
+  return to === undefined ? null : { ...copyAct(from, to), mode, mechanisms: mechanismsOf(mechanism) }
 }
 
 function told(
@@ -128,16 +126,18 @@ function told(
   after: PackBook,
   facts: PackFacts,
   nowUnixMs: number,
-  of: Omit<Changed, keyof OutcomeChange | 'from'>,
+  of: Omit<Changed, keyof OutcomeChange | 'from' | 'to' | 'dataClass' | 'action'>,
 ): Changed[] {
+  const { action, to, dataClass } = facts
   return compareOutcomes(before, after, facts, nowUnixMs).map(({ fromUnixMs, ...change }) => ({
     ...of,
+    ...{ action, to, dataClass },
     ...change,
     from: fromUnixMs === nowUnixMs ? 'now' : isoTime(fromUnixMs).slice(0, 10),
   }))
 }
 
-/** Transfers that this region is the source of and that have not ended. */
+/** What leaves this region, or is let see here, and has not ended. */
 async function ordersIn(catalog: Catalog, region: string) {
   const found = []
   for await (const { value } of rowsOf(catalog, 'instructions', { from: Buffer.from('0') })) {
@@ -145,9 +145,18 @@ async function ordersIn(catalog: Catalog, region: string) {
     if (!['drafted', 'approved', 'running'].includes(row.state)) continue
     const envelope = parseEnvelope(row.envelope)
     const order = envelope === null ? 'none' : openInstruction(envelope)
-    if (typeof order === 'string' || (order.kind !== 'transfer' && order.kind !== 'standing-transfer'))
-      continue
-    if (order.from.region === region) found.push({ order, row })
+    if (typeof order === 'string') continue
+    switch (order.kind) {
+      case 'transfer':
+      case 'standing-transfer':
+        if (order.from.region === region) found.push({ order, row })
+        break
+      case 'access':
+      case 'disclose':
+        if (order.region === region) found.push({ order, row })
+        break
+      default:
+    }
   }
   return found
 }
@@ -163,8 +172,8 @@ function textOf(
     ...(packs.length + rules.length === 0 ? ['The packs are the same.'] : []),
     '',
     ...changed.map(
-      ({ region, bucket, dataClass, to, before, after, from, rules, instruction, mechanism }) =>
-        `${region}/${bucket} (${dataClass}) → ${to}${mechanism === null ? '' : `, ${mechanism}`}: ${before} → ${after}, from ${from} on [${rules.join(', ')}]${instruction === null ? '' : ` (instruction ${instruction})`}`,
+      ({ region, bucket, dataClass, action, to, before, after, from, rules, instruction, mechanism }) =>
+        `${region}/${bucket} (${dataClass}) → ${action === 'disclose' ? 'disclosed to ' : ''}${to}${mechanism === null ? '' : `, ${mechanism}`}: ${before} → ${after}, from ${from} on [${rules.join(', ')}]${instruction === null ? '' : ` (instruction ${instruction})`}`,
     ),
     `${changed.length} change(s) of what is let through, for ${buckets} bucket(s).`,
     '',

@@ -5,7 +5,7 @@
 import type { CountryCode } from '../core/ids.ts'
 import type { ClassedBucket } from '../policy/bucket-classes.ts'
 import { decideWithin, type JudgedClass, worstOf } from '../policy/packs/decide-within.ts'
-import type { PackBook } from '../policy/packs/pack-book.ts'
+import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
 import { mechanismsOf } from './kinds/mechanisms.ts'
 import type { AccessInstruction, DiscloseInstruction } from './kinds/people.ts'
 
@@ -22,13 +22,16 @@ export function lawOfPermission(
   { country, bucket }: { readonly country: CountryCode; readonly bucket: ClassedBucket },
   nowUnixMs: number,
 ): JudgedClass {
-  const act = {
+  return worstOf(decideWithin(packs, bucket, order.prefix, actOfPermission(order, country), nowUnixMs))
+}
+
+export function actOfPermission(order: PermissionOrder, from: CountryCode): Omit<PackFacts, 'dataClass'> {
+  return {
     action: order.kind === 'access' ? 'transfer' : 'disclose',
-    from: country,
+    from,
     to: seenFrom(order),
     mode: 'copy',
     mechanisms: mechanismsOf(order.mechanism),
     ...{ capacities: null, toOperator: null, persons: null },
-  } as const
-  return worstOf(decideWithin(packs, bucket, order.prefix, act, nowUnixMs))
+  }
 }

@@ -9,7 +9,7 @@ import { compareOutcomes, comparePacks } from '../../src/policy/packs/compare.ts
 import { loadPackBook, packsFolder } from '../../src/policy/packs/load-packs.ts'
 import { type Customer, startTestApp, type TestApp } from '../support/app.ts'
 import { run } from '../support/child.ts'
-import { draft, instruct, instructionFields } from '../support/instructions.ts'
+import { draft, instruct, instructionFields, say, settled, verdict } from '../support/instructions.ts'
 
 const main = new URL('../../src/main.ts', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-packs-'))
@@ -94,6 +94,22 @@ describe('holdfast packs compare', () => {
 
   it('names each bucket and each order that it would concern, of a region that serves', async () => {
     const id = await instruct(acme, draft(instructionFields(acme)))
+    const { from, to, limits, mechanism, mode, scope, ...common } = instructionFields(acme)
+    void [from, to, limits, mechanism, mode]
+    const here = { ...common, bucket: 'source', region: 'in-mumbai' }
+    const seen = {
+      kind: 'access',
+      actions: ['object.read'],
+      operator: { country: 'DE', name: 'one' },
+      ticket: '1',
+    }
+    const seenId = await instruct(acme, draft({ ...here, ...seen, scope }))
+    // Within a bucket that it does not concern, a prefix that it does.
+    const ofPrefix = { kind: 'class', bucket: 'plain', class: 'personal', was: 'non-personal' }
+    const classed = draft({ ...here, ...ofPrefix, prefix: 'people/' })
+    const classId = await instruct(acme, classed)
+    await say(acme, verdict('approved', classed, acme.tenant, acme.approvers[0]!), classId)
+    expect((await settled(acme, classId)).state).toBe('completed')
     const config = join(folder, 'holdfast.yaml')
     writeFileSync(
       config,
@@ -110,15 +126,14 @@ describe('holdfast packs compare', () => {
     const { code, stdout, stderr } = await compare('--packs', newer, '--to', 'SG', '--json')
     expect([code, stderr]).toEqual([0, ''])
     const told = JSON.parse(stdout)
-    const concerned = told.changed.map(({ bucket, to, from, instruction }: any) => [
-      bucket,
-      to,
-      from,
-      instruction,
+    const concerned = told.changed.map(({ bucket, dataClass, to, from, instruction }: any) => [
+      ...[bucket, dataClass, to, from, instruction],
     ])
+    const orders = [id, seenId].sort()
     expect(concerned).toEqual([
-      ['source', 'DE', day, null],
-      ['source', 'DE', day, id],
+      ['plain', 'personal', 'DE', day, null],
+      ['source', 'personal', 'DE', day, null],
+      ...orders.map(each => ['source', 'personal', 'DE', day, each]),
     ])
     expect(told.buckets).toBe(3)
     const text = (await compare('--packs', newer)).stdout
