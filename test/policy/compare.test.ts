@@ -103,7 +103,7 @@ describe('holdfast packs compare', () => {
       operator: { country: 'DE', name: 'one' },
       ticket: '1',
     }
-    const seenId = await instruct(acme, draft({ ...here, ...seen, scope }))
+    const seenId = await instruct(acme, draft({ ...here, ...seen, scope: scope! }))
     // Within a bucket that it does not concern, a prefix that it does.
     const ofPrefix = { kind: 'class', bucket: 'plain', class: 'personal', was: 'non-personal' }
     const classed = draft({ ...here, ...ofPrefix, prefix: 'people/' })
