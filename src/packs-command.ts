@@ -16,10 +16,10 @@ import { mechanismsOf } from './instructions/kinds/mechanisms.ts'
 import type { TransferInstruction } from './instructions/kinds/transfer.ts'
 import { actOfPermission, type PermissionOrder } from './instructions/law-of-permission.ts'
 import { regionFiles } from './open-region.ts'
-import { classesWithin } from './policy/bucket-classes.ts'
+import { dataClassesWithin } from './policy/bucket-classes.ts'
 import { compareOutcomes, comparePacks, type OutcomeChange } from './policy/packs/compare.ts'
 import { loadPackBook, packsFolder } from './policy/packs/load-packs.ts'
-import type { PackBook, PackFacts } from './policy/packs/pack-book.ts'
+import { notSaid, type PackBook, type PackFacts } from './policy/packs/pack-book.ts'
 import type { Catalog } from './store/catalog.ts'
 import { openLmdbCatalog } from './store/lmdb-catalog.ts'
 import { type BucketRow, decodeRow } from './store/rows.ts'
@@ -72,7 +72,7 @@ export async function packsCommand(argv: string[], io: CommandIo): Promise<ExitC
       const row = decodeRow<BucketRow>(value)
       buckets++
       const of = { region: id as string, bucket: row.name as string, tenant: row.tenant as string }
-      for (const dataClass of new Set([row.dataClass, ...(row.classes ?? []).map(each => each.dataClass)]))
+      for (const dataClass of dataClassesWithin(row, ''))
         for (const to of countries.filter(each => each !== country)) {
           const facts = { ...copyAct(country, parseCountryCode(to)!), dataClass }
           changed.push(...told(before, after, facts, now, { ...of, mechanism: null, instruction: null }))
@@ -85,8 +85,7 @@ export async function packsCommand(argv: string[], io: CommandIo): Promise<ExitC
       if (act === null || bucket === null) continue
       const { mechanism } = order
       const of = { region: id as string, bucket: name as string, tenant: row.tenant as string }
-      const within = classesWithin(decodeRow<BucketRow>(bucket), order.prefix)
-      for (const dataClass of new Set(within.map(each => each.dataClass)))
+      for (const dataClass of dataClassesWithin(decodeRow<BucketRow>(bucket), order.prefix))
         changed.push(
           ...told(before, after, { ...act, dataClass }, now, { ...of, mechanism, instruction: row.id }),
         )
@@ -105,7 +104,7 @@ function copyAct(from: CountryCode, to: CountryCode): Omit<PackFacts, 'dataClass
   return {
     action: 'transfer',
     ...{ from, to, mode: 'copy', mechanisms: [] },
-    ...{ capacities: null, toOperator: null, persons: null },
+    ...notSaid,
   }
 }
 

@@ -16,6 +16,7 @@ import { createLeases } from './keys/leases.ts'
 import { closeServer, listenOn } from './listen.ts'
 import type { RegionAccess } from './open-region.ts'
 import { createRequestPipe } from './pipes/request.ts'
+import { restartIdleTime } from './s3/body.ts'
 import { readCors } from './s3/configs/cors.ts'
 import { readEncryption } from './s3/configs/encryption.ts'
 import { createTargets } from './s3/iam/targets.ts'
@@ -143,15 +144,18 @@ export async function startS3Face(config: Config, deps: S3FaceDeps): Promise<S3F
 }
 
 /**
- * What becomes of a connection over which nothing has gone for the idle time. In the middle of a body, whoever reads it
- * answers, or nobody does; with all of it in, only what waits to be taken is a sign of a client that is gone.
+ * What becomes of a connection over which nothing has gone for the idle time. Of a client that is expected to send,
+ * whoever reads its body says so; while nobody reads it yet, or an answer is being made, it is our turn and not the
+ * client's. One that does not take its answer, or that has one and still owes its body, is let go of.
  */
 function endStalled(message: IncomingMessage, response: ServerResponse): void {
   message.on('timeout', () => {
-    if (message.listenerCount('timeout') === 1) message.socket.destroy()
+    if (message.listenerCount('timeout') > 1) return
+    if (response.writableEnded) message.socket.destroy()
+    else restartIdleTime(message)
   })
   response.on('timeout', (socket: Socket) => {
-    if (message.complete && socket.writableLength > 0) socket.destroy()
+    if (socket.writableLength > 0) socket.destroy()
   })
 }
 

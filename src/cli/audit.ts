@@ -162,20 +162,20 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
 
 const mostAttempts = 5
 
-/** A collector that is at work merges the files of an hour that is over: then it begins again with those that there are. */
+/** A collector that is at work merges the files of an hour that is over. */
 async function auditInputs(
   paths: readonly string[],
   io: CommandIo,
   sources: Omit<AuditSources, 'flows' | 'accounts'>,
 ): Promise<Audit> {
   for (let attempt = 1; ; attempt++) {
-    // A missing file is told at once, and not after an hour with the one before it.
-    const inputs = await flowInputs(paths)
     try {
-      return await auditFlows({ ...sources, ...inputs })
+      // A missing file is told at once, and not after an hour with the one before it.
+      return await auditFlows({ ...sources, ...(await flowInputs(paths)) })
     } catch (error) {
-      if (!hasCode(error, 'conflict') || inputs.accounts.length === 0 || attempt === mostAttempts) throw error
-      io.stderr.write('a collector has merged files since the audit began, which begins again with those\n')
+      if (!hasCode(error, 'conflict') || attempt === mostAttempts) throw error
+      if (io.isTty) io.stderr.write('\r\u001b[K')
+      io.stderr.write('files are gone since the audit began, which begins again with those that there are\n')
     }
   }
 }

@@ -5,7 +5,7 @@
 import type { CountryCode } from '../core/ids.ts'
 import type { ClassedBucket } from '../policy/bucket-classes.ts'
 import { decideWithin, type JudgedClass, worstOf } from '../policy/packs/decide-within.ts'
-import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
+import { notSaid, type PackBook, type PackFacts } from '../policy/packs/pack-book.ts'
 import { mechanismsOf } from './kinds/mechanisms.ts'
 import type { AccessInstruction, DiscloseInstruction } from './kinds/people.ts'
 
@@ -32,6 +32,6 @@ export function actOfPermission(order: PermissionOrder, from: CountryCode): Omit
     to: seenFrom(order),
     mode: 'copy',
     mechanisms: mechanismsOf(order.mechanism),
-    ...{ capacities: null, toOperator: null, persons: null },
+    ...notSaid,
   }
 }

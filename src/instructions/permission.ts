@@ -35,8 +35,12 @@ export function runPermission({ region, log }: PermissionDeps, id: InstructionId
     const isDue = nowUnixMs >= instruction.notBeforeUnixMs
     const refusal = isDue ? refuseStanding(instruction, { standing, phase: 'send', nowUnixMs }) : null
     if (refusal !== null) return refusal
-    const row = (await findBucket(region.catalog, instruction.bucket))?.row
-    const bucket = row ?? { name: instruction.bucket, dataClass: '' }
+    const bucket = (await findBucket(region.catalog, instruction.bucket))?.row
+    if (bucket?.tenant !== instruction.tenant)
+      return {
+        ...{ refused: true, rule: 'instruction-out-of-scope' },
+        message: `The tenant has no bucket ${instruction.bucket} in ${region.id}.`,
+      }
     const { verdict } = lawOfPermission(region.packs, instruction, { ...region, bucket }, nowUnixMs)
     const unlawful = refuseByLaw(verdict)
     if (unlawful !== null) return unlawful

@@ -28,6 +28,11 @@ export function classesWithin(bucket: ClassedBucket, scope: string): ClassedPref
   return [{ prefix: scope, dataClass: classOfKey(bucket, scope) }, ...inner]
 }
 
+/** Of what classes it is, each once, that of the scope itself first. */
+export function dataClassesWithin(bucket: ClassedBucket, scope: string): string[] {
+  return [...new Set(classesWithin(bucket, scope).map(({ dataClass }) => dataClass))]
+}
+
 /** Where in a scope data would come into a bucket that other rules are for; `null`: nowhere. */
 export function lostWithin(
   from: ClassedBucket,

@@ -132,13 +132,13 @@ function refusePlace(terms: TransferTerms, { end, bucket }: TransferFacts): Refu
   return null
 }
 
-/** What was sent in time is deleted in time, whatever has come into force since. */
 /** `null`: the packs allow it. */
 export function refuseByLaw(law: PackVerdict): Refusal | null {
   if (law.outcome === 'allowed') return null
   return refuse(law.outcome === 'refused' ? 'law-refuses' : 'law-needs-review', toldStop(law))
 }
 
+/** What was sent in time is deleted in time, whatever has come into force since. */
 function refuseLaw({ law, phase }: TransferFacts): Refusal | null {
   return phase === 'send' ? refuseByLaw(law) : null
 }

@@ -271,10 +271,19 @@ export async function collectContent(
   return { content: content.length === 1 ? content[0]! : Buffer.concat(content), end }
 }
 
+/** The timer of an idle socket goes off once, and starts again with the next byte. */
+export function restartIdleTime({ socket }: IncomingMessage): void {
+  socket.setTimeout(socket.timeout ?? 0)
+}
+
 export async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buffer> {
-  let fail: (error: S3Error) => void = () => {}
-  const late = (): void => fail(new S3Error('RequestTimeout'))
-  request.once('timeout', late)
+  let fail: ((error: S3Error) => void) | null = null
+  const late = (): void => {
+    // Or it is we who do not take what came: the client has as long again from then on.
+    if (fail === null) restartIdleTime(request)
+    else fail(new S3Error('RequestTimeout'))
+  }
+  request.on('timeout', late)
   // Not destroyed when reading stops early: the answer that says why still has to go out on this socket.
   const chunks: AsyncIterator<Buffer> = request.iterator({ destroyOnReturn: false })
   try {
@@ -284,6 +293,7 @@ export async function* wireChunks(request: IncomingMessage): AsyncGenerator<Buff
         fail = reject
         chunks.next().then(resolve, reject)
       })
+      fail = null
       if (step.done === true) return
       yield step.value
     }

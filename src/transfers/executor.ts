@@ -79,7 +79,7 @@ export function createExecutor(deps: SenderDeps & Pick<RekeyDeps, 'newBucketKey'
       if (!active && !(await hasOpenBatch(deps.region.catalog, id))) return
       const wait = active ? dueUnixMs(found) - deps.region.lawfulNow() : 0
       if (wait > 0) {
-        // Who is let see until then may be forbidden it before, by the tenant's own policy.
+        // Who is let see until then may be forbidden it before, by the law or the tenant's own policy.
         const { kind } = found.instruction
         if ((kind === 'access' || kind === 'disclose') && !deps.isHalted?.())
           await runPermission(deps, id).catch(error =>

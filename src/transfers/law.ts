@@ -6,7 +6,7 @@ import { askOwnPolicy, type OwnPolicy } from '../instructions/own-policy.ts'
 import type { LawBody } from '../ledger/entry-types.ts'
 import { type ClassedBucket, classesWithin, lostWithin } from '../policy/bucket-classes.ts'
 import { decideWithin, worstOf } from '../policy/packs/decide-within.ts'
-import type { PackBook, PackFacts } from '../policy/packs/pack-book.ts'
+import { notSaid, type PackBook, type PackFacts } from '../policy/packs/pack-book.ts'
 import type { PackVerdict } from '../policy/packs/verdict.ts'
 import type { ApproverSet } from '../verify/approver-set.ts'
 
@@ -61,7 +61,7 @@ export function lawOf(
     action: 'transfer',
     ...{ from, to, mode },
     mechanisms: mechanismsOf(mechanism),
-    ...{ capacities: null, toOperator: null, persons: null },
+    ...notSaid,
   } as const
   const judged = decideWithin(packs, bucket ?? unknownBucket, prefix, act, nowUnixMs)
   const said = new Map(

@@ -1,9 +1,13 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { RegionId } from '../../src/core/ids.ts'
 import { presignUrl } from '../../src/crypto/sigv4.ts'
+import { startTestApp } from '../support/app.ts'
 import { type Holdfast, startHoldfast } from '../support/holdfast.ts'
 import { createChance } from '../support/random.ts'
+import { createS3 } from '../support/s3.ts'
 
 const chance = createChance(11)
 
@@ -112,9 +116,39 @@ it('a request that is all there may wait for its answer longer than the idle tim
   await new Promise(resolve => setTimeout(resolve, 1500))
   const began = Date.now()
   const reading = holdfast.s3.get('/papers/k')
+  // More than there is room for on its way: it is not all taken while the key is asked for.
+  const writing = holdfast.s3.call('PUT', '/papers/long', { body: chance.bytes(20 << 20) })
   await new Promise(resolve => setTimeout(resolve, 3000))
   process.kill(holdfast.keyHolder.pid, 'SIGCONT')
   // Busy as this machine may be, the holder may have been given up: that is an answer, too.
   expect((await reading).status).toBeOneOf([200, 503])
+  expect((await writing).status).toBeOneOf([200, 503])
   expect(Date.now() - began).toBeGreaterThan(2000)
+})
+
+it('a client that is gone by the time that a slow store takes its bytes is let go of', async () => {
+  await using test = await startTestApp({ s3IdleMs: 1000 })
+  const { credentials } = await test.customer('acme', 1, 1)
+  const s3 = createS3(credentials.endpoint, credentials)
+  await s3.makeBucket('papers')
+  const { blobs } = test.app.regions.get('in-mumbai' as RegionId)!
+  const { create } = blobs
+  let isStalled = false
+  blobs.create = async (...given) => {
+    isStalled = true
+    await new Promise(resolve => setTimeout(resolve, 3000))
+    return create.apply(blobs, given)
+  }
+  const where = { region: 'in-mumbai', service: 's3' }
+  const url = presignUrl(new URL('/papers/long', s3.endpoint), 'PUT', credentials, where, Date.now(), 3600)
+  const { host, hostname, port, pathname, search } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.write(`PUT ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${50 << 20}\r\n\r\n`)
+  socket.write(chance.bytes(20 << 20))
+  let answer = ''
+  socket.on('data', chunk => {
+    answer += chunk.toString('latin1')
+  })
+  await once(socket, 'close')
+  expect([isStalled, answer]).toEqual([true, expect.stringContaining('<Code>RequestTimeout</Code>')])
 })

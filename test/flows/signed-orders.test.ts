@@ -52,13 +52,21 @@ interface Entered {
   /** Whose the connection is, and whose what departed is, in the books. */
   readonly connectionOf?: string
   readonly departedOf?: string
+  readonly approvedOf?: string
+  /** Another tenant's connection names it, too, and is read first. */
+  readonly isNamedByRival?: boolean
 }
 
 /** Ten megabytes that both ends enter under it, as departed and arrived, from `in-mumbai`. */
 async function sentUnder(
   fields: object,
   to: 'de-frankfurt' | 'kr-seoul',
-  { connectionOf = genesis.tenant, departedOf = genesis.tenant }: Entered = {},
+  {
+    connectionOf = genesis.tenant,
+    departedOf = genesis.tenant,
+    approvedOf = genesis.tenant,
+    isNamedByRival = false,
+  }: Entered = {},
 ) {
   const signed = order(fields as never)
   const id = documentId(signed)
@@ -69,25 +77,36 @@ async function sentUnder(
     made.set(`${region} ${tenant}`, book)
     return book
   }
+  const facts = { role: 'transfer', instruction: id } as const
+  const remote = [address, 443] as const
+  const sent: (readonly [string, number])[] = [[indianServer, 40_001]]
+  const enterConnection = (tenant: string, local: readonly [string, number]): void => {
+    const [sender, receiver] = [bookOf('in-mumbai', tenant), bookOf(to, tenant)]
+    sender.connection({ ...facts, local, remote, bytesOut: 10 * megabyte, bytesIn: 2000 })
+    receiver.connection({ ...facts, local: remote, remote: local, bytesOut: 2000, bytesIn: 10 * megabyte })
+  }
+  if (isNamedByRival) {
+    sent.push([indianServer, 40_002])
+    enterConnection('rival', sent[1]!)
+  }
   const [here, there] = [bookOf('in-mumbai'), bookOf(to)]
   const approval = verdictBy(keys[0]!, signed, genesis.tenant, 'approved', { time: iso(-6900) })
-  for (const book of [here, there]) {
+  for (const region of ['in-mumbai', to]) {
+    const book = bookOf(region, approvedOf)
     book.enter('instruction.drafted', { instruction: id, envelope: printEnvelope(signed) }, -7000)
     book.enter('instruction.approved', { instruction: id, envelope: printEnvelope(approval) }, -6900)
   }
+  for (const book of [here, there])
+    if (approvedOf !== genesis.tenant) book.enter('instruction.approved', { instruction: id }, -6900)
   here.enter('instruction.state', { instruction: id, state: 'approved' }, -6900)
   const objects = [['o', 10 * megabyte, 'aa']]
   const batch = { instruction: id, batch: 0, objects, bytes: 10 * megabyte }
   bookOf('in-mumbai', departedOf).enter('transfer.departed', { ...batch, peer: to })
   bookOf(to, departedOf).enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
-  const facts = { role: 'transfer', instruction: id } as const
-  const [local, remote] = [[indianServer, 40_001] as const, [address, 443] as const]
-  const [sender, receiver] = [bookOf('in-mumbai', connectionOf), bookOf(to, connectionOf)]
-  sender.connection({ ...facts, local, remote, bytesOut: 10 * megabyte, bytesIn: 2000 })
-  receiver.connection({ ...facts, local: remote, remote: local, bytesOut: 2000, bytesIn: 10 * megabyte })
+  enterConnection(connectionOf, sent[0]!)
   const books = [...made.values()].map(each => each.book())
   const { report } = await auditScenario({
-    flows: [awsLog([{ from: local, to: remote, payload: 10 * megabyte }])],
+    flows: [awsLog(sent.map(local => ({ from: local, to: remote, payload: 10 * megabyte })))],
     books,
     orders: createSignedOrders(
       books.flatMap(({ entries }) => entries),
@@ -122,11 +141,19 @@ describe('what was signed', () => {
   it.each([
     ['the connection is another tenant’s', { connectionOf: 'rival' }],
     ['what departed is another tenant’s', { departedOf: 'rival' }],
+    ['it was approved in another tenant’s book', { approvedOf: 'rival' }],
   ])('instructs nothing where %s', async (_, entered) => {
     const { server, kinds, verdict } = await sentUnder(transfer, 'de-frankfurt', entered)
     expect(server.instructed).toBe(0)
     expect(kinds).toContain('not-approved')
     expect(verdict.state).not.toBe('accounted-for')
+  })
+
+  it('is not used up by another tenant’s connection that names it', async () => {
+    const { server, kinds } = await sentUnder(transfer, 'de-frankfurt', { isNamedByRival: true })
+    expect(server.instructed).toBeGreaterThan(10 * megabyte)
+    expect(server.unexplained).toBeGreaterThan(8 * megabyte)
+    expect(kinds).toContain('not-approved')
   })
 
   it('instructs no more than its limit', async () => {

@@ -107,6 +107,18 @@ describe('an order that lets somebody see', () => {
     await test.restart()
   })
 
+  it('ends when its bucket is gone', async () => {
+    await acme.s3('PUT', '/brief')
+    const envelope = draft(access('IN', { bucket: 'brief', region: 'in-mumbai' }))
+    const id = await instruct(acme, envelope)
+    await say(acme, verdict('approved', envelope, acme.tenant, acme.approvers[0]!), id)
+    await acme.s3('DELETE', '/brief')
+    await test.restart()
+    const told = async () => (await api(acme, 'GET', `/instructions/${id}`)).json
+    await expect.poll(async () => (await told()).state).toBe('failed')
+    expect((await told()).reason).toBe('The tenant has no bucket brief in in-mumbai.')
+  })
+
   it('names its mechanism on the command line, and shows it to whoever is to sign', async () => {
     const cli = (...args: string[]) =>
       run(process.execPath, [main, ...args], { env: { HOLDFAST_CUSTOMER: acme.folder } })

@@ -103,10 +103,7 @@ function ownValues(
   const given: Record<string, unknown> = {}
   for (const name of Object.keys(ownOptions)) {
     const value = values[name]
-    const field =
-      name === 'access-action'
-        ? 'accessActions'
-        : name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+    const field = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
     if (value !== undefined) given[field] = name.startsWith('max-') ? Number(value) : value
   }
   return given

@@ -22,7 +22,7 @@ export const ownQuestion = {
   recipient: z.string().default(''),
   form: z.enum(['ciphertext', 'plaintext']).default('ciphertext'),
   /** What an operator would be let do. */
-  accessActions: z.array(z.enum(accessActions)).default([...accessActions]),
+  accessAction: z.array(z.enum(accessActions)).default([...accessActions]),
   maxObjects: z.int().min(0).nullable().default(null),
   maxBytes: z.int().min(0).nullable().default(null),
   standing: z.boolean().default(false),
@@ -96,7 +96,7 @@ function actOf(act: Act, facts: PackFacts, own: OwnQuestion, end: 'out' | 'in'):
     case 'disclose':
       return { kind: act, name: own.recipient, form: own.form, actions: [] }
     case 'access':
-      return { kind: act, name: own.recipient, form: '', actions: own.accessActions }
+      return { kind: act, name: own.recipient, form: '', actions: own.accessAction }
     case 'transfer':
       return {
         kind: act,

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
+import { HoldfastError } from '../../core/errors.ts'
 import { isMissing } from '../../store/durable-file.ts'
 import { createExportDecoder } from '../decode/export-decoder.ts'
 import { type InputNotes, Notes } from '../decode/notes.ts'
@@ -13,14 +14,23 @@ import { addNotes, notesSince } from './note-counts.ts'
 import { type CollectorStatus, readStatus } from './status.ts'
 import { type Stored, storedIn } from './stored.ts'
 
+export type CollectedFile = {
+  readonly name: string
+  readonly path: string
+  readonly sizeBytes: number
+  /** It is one of several of its hour, and a collector at work may merge those. */
+  readonly isFleeting: boolean
+}
+
 export type FolderInputs = {
-  readonly files: readonly { readonly name: string; readonly path: string; readonly sizeBytes: number }[]
+  readonly files: readonly CollectedFile[]
   readonly account: ReadInput
 }
 
 /**
  * `null` for a folder that no collector has decoded anything into. Files of segments that are not committed are left
- * out: they are made anew. A collector that is at work meanwhile may merge files away before they are read.
+ * out: they are made anew. A collector that is at work meanwhile may merge files away before they are read; throws
+ * `conflict` when it did so while they were listed.
  */
 export async function collectorInputs(folder: string): Promise<FolderInputs | null> {
   const path = commitPath(folder)
@@ -30,14 +40,21 @@ export async function collectorInputs(folder: string): Promise<FolderInputs | nu
   })
   if (bytes === null) return null
   const commit = parseCommit(path, bytes.toString('utf8'))
-  const files: { name: string; path: string; sizeBytes: number }[] = []
+  const files: CollectedFile[] = []
   const hours = await hoursOf(folder, 'raw')
-  for (const hour of hours)
-    for (const file of await rangeFiles(folder, 'raw', hour)) {
-      if (file.through > commit.through) continue
+  for (const hour of hours) {
+    const ranges = await rangeFiles(folder, 'raw', hour)
+    for (const file of ranges) {
+      if (file.from > commit.through) continue
       const name = join(basename(folder), relative(folder, file.path))
-      files.push({ name, path: file.path, sizeBytes: (await stat(file.path)).size })
+      // Of a later commit than the one that was read: what was there before is merged into it.
+      if (file.through > commit.through) throw merged(name)
+      const { size } = await stat(file.path).catch(error => {
+        throw isMissing(error) ? merged(name) : error
+      })
+      files.push({ name, path: file.path, sizeBytes: size, isFleeting: ranges.length > 1 })
     }
+  }
   const rolledUpOnly = (await hoursOf(folder, 'rollup')).filter(hour => !hours.includes(hour))
   const notes = account(commit, await readStatus(folder), await storedIn(folder, commit), rolledUpOnly)
   return {
@@ -53,6 +70,13 @@ export async function collectorInputs(folder: string): Promise<FolderInputs | nu
       untilUnixMs: null,
     },
   }
+}
+
+function merged(name: string): HoldfastError {
+  return new HoldfastError(
+    'conflict',
+    `${name}: its collector merged files while they were listed; run the audit again`,
+  )
 }
 
 function account(

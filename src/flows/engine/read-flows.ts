@@ -6,9 +6,17 @@ import type { ReadInput } from '../decode/read-input.ts'
 import type { Directory } from '../locate/directory.ts'
 import type { FromReader, ReaderData, ToReader } from './read-messages.ts'
 
+type SourceFile = {
+  readonly name: string
+  readonly path: string
+  readonly sizeBytes: number
+  /** It may be gone before long, and is read before others. */
+  readonly isFleeting?: boolean
+}
+
 /** A file by its path, or bytes from anywhere else. */
 export type FlowSource =
-  | { readonly name: string; readonly path: string; readonly sizeBytes: number }
+  | SourceFile
   | { readonly name: string; readonly open: () => AsyncIterable<Uint8Array> }
 
 export type ReadPlan = ReaderData
@@ -36,23 +44,26 @@ export async function readFlows(
     return readInThreads(files, threads, plan, rows, onProgress)
 
   const reader = createInputReader(directory, plan, rows)
-  const inputs: ReadInput[] = []
-  for (const source of sources) {
-    inputs.push(await reader.read(source, records => onProgress(source.name, records)))
-  }
+  const inputs = new Array<ReadInput>(sources.length)
+  for (const [index, source] of [...sources.entries()].sort(([, a], [, b]) => urgency(b) - urgency(a)))
+    inputs[index] = await reader.read(source, records => onProgress(source.name, records))
   return { inputs, attributed: reader.finish() }
 }
 
+const urgency = (source: FlowSource): number => ('path' in source && source.isFleeting === true ? 1 : 0)
+
 async function readInThreads(
-  files: readonly { readonly name: string; readonly path: string; readonly sizeBytes: number }[],
+  files: readonly SourceFile[],
   threads: number,
   plan: ReadPlan,
   rows: AttributedRows,
   onProgress: (name: string, records: number) => void,
 ): Promise<ReadFlows> {
   const inputs = new Array<ReadInput>(files.length)
-  // The largest first, so that no thread is left alone with one at the end.
-  const queue = files.map((file, index) => ({ ...file, index })).sort((a, b) => a.sizeBytes - b.sizeBytes)
+  // From its end: then the largest first, so that no thread is left alone with one at the end.
+  const queue = files
+    .map((file, index) => ({ ...file, index }))
+    .sort((a, b) => urgency(a) - urgency(b) || a.sizeBytes - b.sizeBytes)
   const workers: Worker[] = []
   const run = (): Promise<Attributed> =>
     new Promise((resolve, reject) => {

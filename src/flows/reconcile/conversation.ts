@@ -116,10 +116,12 @@ function settle(
     faults.push({ kind: 'not-approved', bytes, detail })
   }
   // Both ends' word, then what only one of them says; each within what entered objects can account for.
-  const isForward = goesForward(first, facts)
+  // What departed under an order accounts for its own tenant's connections.
+  const ofTenant = facts === null || words.some(word => isOfAnother(word, facts)) ? null : facts
+  const isForward = goesForward(first, ofTenant)
   const within = (wanted: number) => {
     const { bounds } = context
-    if (facts !== null && isAnswerable) return bounds.takeForInstruction(facts, isForward, wanted)
+    if (ofTenant !== null && isAnswerable) return bounds.takeForInstruction(ofTenant, isForward, wanted)
     if (first.role === 's3' && first.isSender) return Math.min(wanted, readBound(sender.words, bounds))
     const flat = Math.min(wanted, allowance.flatBytes * hoursOf(words))
     return first.role === 's3' ? flat + bounds.takeForUploads(first.region, wanted - flat) : flat
@@ -157,6 +159,10 @@ function oneSide(
   return byConnection[0] ?? { words: [], bytes: 0 }
 }
 
+function isOfAnother({ tenant }: Word, { order }: InstructionFacts): boolean {
+  return order !== null && order.tenant !== tenant
+}
+
 /** The way that was ordered, and not the one back. Without an order the books' own word is all there is. */
 function goesForward({ region, isSender }: Word, facts: InstructionFacts | null): boolean {
   if (facts === null) return false
@@ -180,8 +186,8 @@ function pairDoubt(
   if (from.region === to.region) return 'only one region speaks for both ends'
   if (facts === null || facts.order === null || facts.approvedFromUnixMs === null)
     return 'no approval that holds is in these books'
-  const { fromRegion, toRegion, tenant } = facts.order
-  if ([...sender, ...receiver].some(word => word.tenant !== tenant)) return 'another tenant ordered it'
+  if ([...sender, ...receiver].some(word => isOfAnother(word, facts))) return 'another tenant ordered it'
+  const { fromRegion, toRegion } = facts.order
   if (![from.region, to.region].includes(fromRegion) || ![from.region, to.region].includes(toRegion))
     return `it was ordered from ${fromRegion} to ${toRegion}`
   if (!facts.hasAgreement) return 'departures and arrivals do not agree'

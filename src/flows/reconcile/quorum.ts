@@ -15,7 +15,9 @@ import type { SignedOrder, SignedOrders } from './instructions.ts'
  * into its ledger has not signed with the customer's keys. Each region's verdicts are judged by the set that was in
  * force in its own books when they were entered. `docs/formats/instruction.md`, "Verdict".
  */
-export function createSignedOrders(entries: readonly BookEntry[], genesis: Genesis): SignedOrders {
+export function createSignedOrders(all: readonly BookEntry[], genesis: Genesis): SignedOrders {
+  // In another tenant's book a region could write of this one what it likes, at any time.
+  const entries = all.filter(({ tenant }) => tenant === genesis.tenant)
   const drafts = new Map<string, { readonly instruction: Instruction; readonly envelope: Envelope }>()
   const countries = new Map<string, string>()
   const sets = new Map<string, ApproverSet>()

@@ -12,7 +12,7 @@ export const method: Method = {
   rules: [
     'Whose: the source address is looked up in the inventory, the most specific prefix valid at that time.',
     'Where: inventory, then the operator’s overrides, then ranges that providers publish of themselves, then two country databases that vote. When they clash, or neither knows, the place is disputed. Private, link-local, multicast and loopback addresses are never abroad unless inventory or override place them.',
-    'Instructed: both ends entered this very connection (5-tuple, overlapping time) under one instruction that a quorum of the tenant’s approvers signed, and departures and arrivals agree.',
+    'Instructed: both ends entered this very connection (5-tuple, overlapping time) under one instruction of the tenant whose connection it is, which a quorum of its approvers signed for these two regions, and departures and arrivals agree.',
     'Claimed: only one side’s books hold the connection, or it served an S3 client; it is that region’s word.',
     'Unexplained: everything else. The same addresses within minutes explain nothing; entries of other connections of theirs give the "could be".',
     'Each recorded byte explains at most one observed byte, once. Records of one connection that were split are summed; what several exporters saw twice counts once.',

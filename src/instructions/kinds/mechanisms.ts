@@ -1,7 +1,4 @@
 /** On what a law's exception rests, as an instruction names it. */
-import { z } from 'zod'
-
-export const mechanism = z.string().min(1).max(300)
 
 /**
  * The mechanisms that an instruction names, as packs name them: separated by commas, each with what else is to be said

@@ -6,7 +6,6 @@ import { z } from 'zod'
 import type { BucketName, CountryCode, RegionId } from '../../core/ids.ts'
 import { bucket, common, country, line, prefix, region } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
-import { mechanism } from './mechanisms.ts'
 
 /** What an operator may be let do, one by one. */
 export const accessActions = ['catalog.read', 'configuration.read', 'object.list', 'object.read'] as const
@@ -48,7 +47,7 @@ export const accessSchema = z.strictObject({
   actions: z.array(z.enum(accessActions)).min(1).max(accessActions.length),
   bucket,
   kind: z.literal('access'),
-  mechanism: mechanism.optional(),
+  mechanism: line(300).optional(),
   operator: z.strictObject({ country, name: line(200) }),
   region,
   scope: z.strictObject({ prefix }),
@@ -64,7 +63,7 @@ export const discloseSchema = z.strictObject({
   kind: z.literal('disclose'),
   /** Never without: what is handed over cannot be taken back. */
   limits: z.strictObject({ bytes: z.int().min(0), objects: z.int().min(1) }),
-  mechanism: mechanism.optional(),
+  mechanism: line(300).optional(),
   recipient: z.strictObject({ country, name: line(200) }),
   region,
   scope: z.strictObject({ prefix }),

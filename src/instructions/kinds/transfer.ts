@@ -4,7 +4,6 @@ import type { BucketName, RegionId } from '../../core/ids.ts'
 import type { TransferTerms } from '../../policy/decide-transfer.ts'
 import { common, end, limit, prefix, sha256 } from '../fields.ts'
 import type { InstructionTerms } from '../terms.ts'
-import { mechanism } from './mechanisms.ts'
 
 export interface TransferInstruction extends TransferTerms, InstructionTerms {
   readonly kind: 'transfer' | 'standing-transfer'
@@ -20,7 +19,7 @@ const shared = {
   ...common,
   from: end,
   limits: z.strictObject({ bytes: limit, objects: limit }),
-  mechanism: mechanism.nullable(),
+  mechanism: z.string().min(1).max(300).nullable(),
   to: end,
 }
 

@@ -1,5 +1,5 @@
 /** What the packs say of everything in a scope of a bucket, which may be of several classes of data. */
-import { type ClassedBucket, classesWithin } from '../bucket-classes.ts'
+import { type ClassedBucket, dataClassesWithin } from '../bucket-classes.ts'
 import type { PackBook, PackFacts } from './pack-book.ts'
 import type { Outcome, PackVerdict } from './verdict.ts'
 
@@ -18,8 +18,7 @@ export function decideWithin(
   act: Omit<PackFacts, 'dataClass'>,
   nowUnixMs: number,
 ): JudgedClass[] {
-  const classes = new Set(classesWithin(bucket, prefix).map(({ dataClass }) => dataClass))
-  return [...classes].map(dataClass => {
+  return dataClassesWithin(bucket, prefix).map(dataClass => {
     const facts = { ...act, dataClass }
     return { facts, verdict: packs.decide(facts, nowUnixMs) }
   })

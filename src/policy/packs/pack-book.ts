@@ -30,6 +30,9 @@ export interface PackFacts {
   readonly persons: number | null
 }
 
+/** Of what regions are not told. */
+export const notSaid = { capacities: null, toOperator: null, persons: null } as const
+
 export interface PackBook {
   readonly packs: readonly Pack[]
   /** Hex SHA-256 over packs and groups as they were parsed: what an entry names. */

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { auditCommand } from '../../../src/cli/audit.ts'
 import type { CountryCode } from '../../../src/core/ids.ts'
 import { createInputReader } from '../../../src/flows/attribute/attribute-inputs.ts'
+import { collectorInputs } from '../../../src/flows/collect/folder-inputs.ts'
 import { listenForFlows } from '../../../src/flows/collect/listen.ts'
 import { noNotes } from '../../../src/flows/collect/note-counts.ts'
 import { copyDurable } from '../../../src/flows/collect/raw-parquet.ts'
@@ -177,11 +178,22 @@ describe('an audit of a collector’s folder', () => {
     }
     expect([await auditCommand([path, '--servers', servers, '--json'], io), stderr]).toEqual([
       0,
-      expect.stringContaining('a collector has merged files since the audit began'),
+      expect.stringContaining('files are gone since the audit began, which begins again'),
     ])
     const { totals, inputs } = JSON.parse(stdout) as AuditReport
     expect(totals).toEqual(before.totals)
     expect(inputs.flows.filter(({ formats }) => !formats.includes('collector'))).toHaveLength(1)
+  })
+
+  it('is none while the collector has merged more than the commit that was read knows', async () => {
+    const path = folder()
+    const collector = await collectInto(path)
+    await deliver(collector, [ipfix(0, 1, templateSet, set(256, record(1)))])
+    await collector.stop()
+    const name = '000000000001-000000000001.parquet'
+    const [file] = (await readdir(path, { recursive: true })).filter(each => each.endsWith(name))
+    renameSync(join(path, file!), join(path, file!.replace(name, '000000000001-000000000002.parquet')))
+    await expect(collectorInputs(path)).rejects.toMatchObject({ code: 'conflict' })
   })
 
   it('is refused of any other folder', async () => {
