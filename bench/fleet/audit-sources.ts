@@ -9,8 +9,11 @@ const fleetOrder = {
   tenant: 'fleet',
   fromRegion: 'in-mumbai',
   toRegion: 'de-frankfurt',
+  approvedUnixMs: 0,
+  notBeforeUnixMs: 0,
   expiresUnixMs: Number.POSITIVE_INFINITY,
   limitBytes: null,
+  limitObjects: null,
 }
 const made = { name: 'made', sha256: '0'.repeat(64), bytes: 0 }
 

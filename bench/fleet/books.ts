@@ -48,8 +48,8 @@ export function booksOf(entered: readonly EnteredConnection[]): Book[] {
     }
   }
   return [
-    { tenant: 'fleet', region: source, entries: here },
-    { tenant: 'fleet', region: target, entries: there },
+    { tenant: 'fleet', region: source, covers: [0, here.length], entries: here },
+    { tenant: 'fleet', region: target, covers: [0, there.length], entries: there },
   ]
 }
 

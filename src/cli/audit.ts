@@ -15,7 +15,7 @@ import type { FlowSource } from '../flows/engine/read-flows.ts'
 import { writeParquet } from '../flows/engine/write-parquet.ts'
 import type { DirectorySources } from '../flows/locate/directory.ts'
 import { parseServiceLists } from '../flows/names/service-list.ts'
-import { distinctEntries } from '../flows/reconcile/books.ts'
+import { distinctEntries, runsOf } from '../flows/reconcile/books.ts'
 import { parseCanaries } from '../flows/reconcile/canary.ts'
 import { createSignedOrders } from '../flows/reconcile/quorum.ts'
 import { evidenceBundle } from '../flows/report/bundle.ts'
@@ -111,7 +111,10 @@ async function audit(options: Chosen<'audit'>, io: CommandIo): Promise<number> {
   const { books, statements, trusts } = await verifiedBooks(options, io.env)
   const entries = distinctEntries(books)
   // Each instruction by the approvers of its own tenant.
-  const orders = trusts.map(({ genesis }) => createSignedOrders(entries, genesis))
+  const orders = trusts.map(({ genesis, regions }) => {
+    const countries = new Map([...regions].map(([id, { country }]) => [id, country]))
+    return createSignedOrders(entries, runsOf(books), { genesis, countries })
+  })
   const { report, evidence } = await auditInputs(options.flows, io, {
     mapping,
     directory,

@@ -9,7 +9,9 @@ import type { FileInput } from '../flows/report/report-types.ts'
 
 export async function readInputFile(path: string): Promise<{ content: Uint8Array; input: FileInput }> {
   await checkReadable(path)
-  const content = await readFile(path)
+  const content = await readFile(path).catch(error => {
+    throw new HoldfastError('bad-input', `${path}: ${messageOf(error)}`)
+  })
   const sha256 = toHex(nodeVerifyCrypto.sha256(content))
   return { content, input: { name: basename(path), sha256, bytes: content.length } }
 }

@@ -38,7 +38,7 @@ export async function verifiedBooks(
       )
     }
     const { tenant, region, entries } = verdict
-    books.push({ tenant, region, entries })
+    books.push({ tenant, region, covers: [verdict.first, verdict.first + verdict.count], entries })
     statements.push({ ...input, tenant, region, entries: entries.length })
   }
   return { books, statements, trusts }

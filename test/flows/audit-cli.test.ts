@@ -189,6 +189,15 @@ describe('holdfast audit', () => {
     expect(checkBundle(out, null).failures).toEqual([expect.stringContaining('not signed')])
   })
 
+  it('writes evidence that adds up where two connections have the same numbers', async () => {
+    const out = join(folder, 'alike.json')
+    const twice = [55_001, 55_002].map(port => ({ ...hidden, to: [germanServer, port] as const }))
+    const alike = file('alike.log', awsLog(twice))
+    const common = ['--servers', servers, '--places', placesFile, '--home', 'IN']
+    expect((await run(alike, ...common, '--bundle', out)).code).toBe(0)
+    expect(checkBundle(out, null).failures).toEqual([expect.stringContaining('not signed')])
+  })
+
   it('signs the evidence so that a stranger can check it', async () => {
     const keyFile = join(folder, 'auditor.key')
     const key = generatePrivateKey('ed25519')

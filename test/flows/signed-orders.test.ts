@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { printEnvelope } from '../../src/crypto/dsse.ts'
 import { nodeVerifyCrypto } from '../../src/crypto/node-verify-crypto.ts'
 import { documentId } from '../../src/crypto/signed-document.ts'
+import { distinctEntries, runsOf } from '../../src/flows/reconcile/books.ts'
 import { createSignedOrders } from '../../src/flows/reconcile/quorum.ts'
 import { type Genesis, openGenesis } from '../../src/verify/genesis.ts'
-import { genesisOf, newKeys, order, verdictBy } from '../support/approvers.ts'
+import { changeFields, genesisOf, newKeys, order, setFields, verdictBy } from '../support/approvers.ts'
 import {
   approvedTransfer,
   auditScenario,
@@ -20,6 +21,10 @@ const megabyte = 1_000_000
 const iso = (seconds: number) => new Date(startUnixMs + seconds * 1000).toISOString()
 const keys = newKeys(1)
 const genesis = openGenesis(genesisOf({ approvers: keys, quorum: 1 }), nodeVerifyCrypto) as Genesis
+const countries = new Map([
+  ['in-mumbai', 'IN'],
+  ['de-frankfurt', 'DE'],
+])
 const common = {
   expires: iso(3600),
   ledger: 'holdfast.test/log/in-mumbai',
@@ -55,6 +60,18 @@ interface Entered {
   readonly approvedOf?: string
   /** Another tenant's connection names it, too, and is read first. */
   readonly isNamedByRival?: boolean
+  /** When the region heard of it, in seconds. */
+  readonly approvedAt?: number
+  /** Of what departed, how much arrived. */
+  readonly arrivedBytes?: number
+  /** Into both books, before anything else, and after it. */
+  readonly first?: (book: ReturnType<typeof createBook>) => void
+  readonly last?: (
+    id: string,
+    bookOf: (region: string, tenant?: string) => ReturnType<typeof createBook>,
+  ) => void
+  /** The number of the first entry that the books have. */
+  readonly from?: number
 }
 
 /** Ten megabytes that both ends enter under it, as departed and arrived, from `in-mumbai`. */
@@ -66,6 +83,11 @@ async function sentUnder(
     departedOf = genesis.tenant,
     approvedOf = genesis.tenant,
     isNamedByRival = false,
+    approvedAt = -6900,
+    arrivedBytes = 10 * megabyte,
+    first = () => {},
+    last = () => {},
+    from = 0,
   }: Entered = {},
 ) {
   const signed = order(fields as never)
@@ -90,31 +112,48 @@ async function sentUnder(
     enterConnection('rival', sent[1]!)
   }
   const [here, there] = [bookOf('in-mumbai'), bookOf(to)]
+  for (const book of [here, there]) first(book)
   const approval = verdictBy(keys[0]!, signed, genesis.tenant, 'approved', { time: iso(-6900) })
   for (const region of ['in-mumbai', to]) {
     const book = bookOf(region, approvedOf)
     book.enter('instruction.drafted', { instruction: id, envelope: printEnvelope(signed) }, -7000)
-    book.enter('instruction.approved', { instruction: id, envelope: printEnvelope(approval) }, -6900)
+    book.enter('instruction.approved', { instruction: id, envelope: printEnvelope(approval) }, approvedAt)
   }
   for (const book of [here, there])
     if (approvedOf !== genesis.tenant) book.enter('instruction.approved', { instruction: id }, -6900)
   here.enter('instruction.state', { instruction: id, state: 'approved' }, -6900)
-  const objects = [['o', 10 * megabyte, 'aa']]
-  const batch = { instruction: id, batch: 0, objects, bytes: 10 * megabyte }
-  bookOf('in-mumbai', departedOf).enter('transfer.departed', { ...batch, peer: to })
-  bookOf(to, departedOf).enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
+  const batch = (number: number, bytes: number) => ({
+    ...{ instruction: id, batch: number, bytes },
+    objects: [[`o-${number}`, bytes, 'aa']],
+  })
+  bookOf('in-mumbai', departedOf).enter('transfer.departed', { ...batch(0, arrivedBytes), peer: to })
+  bookOf(to, departedOf).enter('transfer.arrived', { ...batch(0, arrivedBytes), peer: 'in-mumbai' })
+  if (arrivedBytes < 10 * megabyte)
+    here.enter('transfer.departed', { ...batch(1, 10 * megabyte - arrivedBytes), peer: to })
   enterConnection(connectionOf, sent[0]!)
-  const books = [...made.values()].map(each => each.book())
+  last(id, bookOf)
+  const books = [...made.values()].map(each => {
+    const { entries, ...book } = each.book()
+    const numbered = entries.map(entry => ({ ...entry, seq: entry.seq + from }))
+    return { ...book, covers: [from, from + entries.length] as const, entries: numbered }
+  })
   const { report } = await auditScenario({
     flows: [awsLog(sent.map(local => ({ from: local, to: remote, payload: 10 * megabyte })))],
     books,
-    orders: createSignedOrders(
-      books.flatMap(({ entries }) => entries),
-      genesis,
-    ),
+    orders: createSignedOrders(distinctEntries(books), runsOf(books), { genesis, countries }),
   })
   const kinds = report.servers[0]!.findings.map(({ kind }) => kind)
   return { server: report.servers[0]!, kinds, verdict: report.verdict }
+}
+
+/** From the approver of these orders alone to these. */
+function changedTo(...approvers: ReturnType<typeof newKeys>) {
+  const set = setFields({ approvers, quorum: 1 })
+  const change = order(changeFields(genesis.tenant, 1, genesis.tenant, set))
+  const approvals = [printEnvelope(verdictBy(keys[0]!, change, genesis.tenant, 'approved', {}))]
+  const chain = [{ envelope: printEnvelope(change), approvals }]
+  return (book: ReturnType<typeof createBook>): void =>
+    void book.enter('approvers.changed', { instruction: documentId(change), number: 1, chain }, -7100)
 }
 
 describe('what was signed', () => {
@@ -131,6 +170,7 @@ describe('what was signed', () => {
       'de-frankfurt',
     ],
     ['no order to send anything', classification, 'kr-seoul'],
+    ['an order whose time has not come', { ...transfer, notBefore: iso(600) }, 'de-frankfurt'],
   ] as const)('instructs nothing: %s', async (_, fields, to) => {
     const { server, kinds, verdict } = await sentUnder(fields, to)
     expect(server.instructed).toBe(0)
@@ -142,11 +182,65 @@ describe('what was signed', () => {
     ['the connection is another tenant’s', { connectionOf: 'rival' }],
     ['what departed is another tenant’s', { departedOf: 'rival' }],
     ['it was approved in another tenant’s book', { approvedOf: 'rival' }],
+    ['the region heard of it afterwards, whatever it had entered', { approvedAt: 5000 }],
+    ['whoever signed was an approver no more', { first: changedTo(...newKeys(1)) }],
+    [
+      'whoever signed was an approver no more, and the region joins again',
+      {
+        first: (book: ReturnType<typeof createBook>) => {
+          changedTo(...newKeys(1))(book)
+          book.enter('tenant.joined', { chain: [], country: 'IN' }, -7050)
+          book.enter('approvers.changed', { instruction: 'x', number: 0, chain: [] }, -7050)
+        },
+      },
+    ],
+    ['the books begin where nobody knows who may sign', { from: 5 }],
   ])('instructs nothing where %s', async (_, entered) => {
     const { server, kinds, verdict } = await sentUnder(transfer, 'de-frankfurt', entered)
     expect(server.instructed).toBe(0)
     expect(kinds).toContain('not-approved')
     expect(verdict.state).not.toBe('accounted-for')
+  })
+
+  it('is known by books that begin later, where they show who may sign', async () => {
+    const { server } = await sentUnder(transfer, 'de-frankfurt', {
+      from: 5,
+      first: changedTo(keys[0]!, ...newKeys(1)),
+    })
+    expect(server.instructed).toBe(server.bytesAbroad)
+  })
+
+  it('is worth what arrived; what only departed is the sender’s word', async () => {
+    const { server } = await sentUnder(transfer, 'de-frankfurt', { arrivedBytes: megabyte })
+    expect(server.instructed).toBeLessThan(2.3 * megabyte)
+    expect(server.claimed).toBeGreaterThan(7 * megabyte)
+  })
+
+  it('is not widened by thousands of objects without a byte', async () => {
+    const objects = Array.from({ length: 13_000 }, (_, at) => [`e-${at}`, 0, 'ee'])
+    const { server } = await sentUnder(
+      { ...transfer, limits: { bytes: megabyte, objects: 10 } },
+      'de-frankfurt',
+      {
+        last(id, bookOf) {
+          const batch = { instruction: id, batch: 7, objects, bytes: 0 }
+          bookOf('in-mumbai').enter('transfer.departed', { ...batch, peer: 'de-frankfurt' })
+          bookOf('de-frankfurt').enter('transfer.arrived', { ...batch, peer: 'in-mumbai' })
+        },
+      },
+    )
+    expect(server.unexplained).toBeGreaterThan(7 * megabyte)
+  })
+
+  it('stands whatever a third region enters of the same socket', async () => {
+    const { server } = await sentUnder(transfer, 'de-frankfurt', {
+      last(_id, bookOf) {
+        bookOf('kr-seoul', 'rival').connection({
+          ...{ local: [indianServer, 40_001], remote: [germanServer, 443], bytesOut: 1000 * megabyte },
+        })
+      },
+    })
+    expect(server.instructed).toBe(server.bytesAbroad)
   })
 
   it('is not used up by another tenant’s connection that names it', async () => {
@@ -211,6 +305,46 @@ describe('one region’s word', () => {
     const { report } = await auditScenario({ flows, books: [here.book()] })
     expect(report.servers[0]!.unexplained).toBeGreaterThan(0.99 * bytes)
     expect(report.servers[0]!.findings.map(({ kind }) => kind)).toContain('beyond-entered-objects')
+  })
+
+  it('accounts for reads once, by the closing that its own book has', async () => {
+    const here = createBook('in-mumbai')
+    const rival = createBook('de-frankfurt', 'acme')
+    here.read('c', 10 * megabyte)
+    const [opening] = here.book().entries
+    rival.enter('read.closed', { opening: opening!.id, bytes: 0, outcome: 'complete' })
+    const sent = [40_001, 40_002, 40_003].map(port => [indianServer, port] as const)
+    for (const from of sent) here.connection({ id: 'c', local: from, remote, bytesOut: 10 * megabyte })
+    const flows = [awsLog(sent.map(from => ({ from, to: remote, payload: 10 * megabyte })))]
+    const { report } = await auditScenario({ flows, books: [rival.book(), here.book()] })
+    expect(report.servers[0]!.claimed).toBeGreaterThan(10 * megabyte)
+    expect(report.servers[0]!.claimed).toBeLessThan(12 * megabyte)
+  })
+
+  it('of hours is of those that it enters, not of all since 1970', async () => {
+    const here = createBook('in-mumbai')
+    const years = { atSeconds: -startUnixMs / 1000, lastsSeconds: startUnixMs / 1000 + 10 }
+    here.connection({ ...years, role: 'knowledge', local, remote, bytesOut: bytes })
+    const flows = [awsLog([{ from: local, to: remote, payload: bytes }])]
+    const { report } = await auditScenario({ flows, books: [here.book()] })
+    expect(report.servers[0]!.unexplained).toBeGreaterThan(0.98 * bytes)
+  })
+
+  it('under an order that is none is told of with all its bytes', async () => {
+    const here = createBook('in-mumbai')
+    const there = createBook('de-frankfurt')
+    const ports = [40_001, 40_002, 40_003]
+    approvedTransfer('i', here, 'in-mumbai', there, 'de-frankfurt', 30 * megabyte)
+    for (const port of ports) {
+      const facts = { role: 'transfer', instruction: 'i', remote, local: [indianServer, port] } as const
+      here.connection({ ...facts, bytesOut: 10 * megabyte })
+    }
+    const flows = [
+      awsLog(ports.map(port => ({ from: [indianServer, port], to: remote, payload: 10 * megabyte }))),
+    ]
+    const { report } = await auditScenario({ flows, books: [here.book(), there.book()], orders: () => null })
+    const found = report.servers[0]!.findings.filter(({ kind }) => kind === 'one-sided')
+    expect(found.reduce((sum, each) => sum + each.bytes, 0)).toBe(30 * megabyte)
   })
 
   it('accounts for uploads to it as far as it entered them', async () => {

@@ -85,7 +85,7 @@ export function createBook(region: string, tenant = 'demo') {
       const opening = enter('read.opened', { bucket: 'b', key: 'k', maxBytes: bytes, client, connection })
       enter('read.closed', { opening, bytes, outcome: 'complete' })
     },
-    book: (): Book => ({ tenant, region, entries: [...entries] }),
+    book: (): Book => ({ tenant, region, covers: [0, entries.length], entries: [...entries] }),
   }
 }
 
@@ -128,8 +128,11 @@ const signedOrder: SignedOrder = {
   tenant: 'demo',
   fromRegion: 'in-mumbai',
   toRegion: 'de-frankfurt',
+  approvedUnixMs: 0,
+  notBeforeUnixMs: 0,
   expiresUnixMs: Number.POSITIVE_INFINITY,
   limitBytes: null,
+  limitObjects: null,
 }
 
 export const ends = { indianServer, germanServer, elsewhere: '1.208.0.5' } as const

@@ -1,15 +1,23 @@
 import { type BookEntry, countOf, fieldsOf, textOf } from './books.ts'
-import type { InstructionFacts } from './instructions.ts'
+import type { Extent, InstructionFacts } from './instructions.ts'
 
 /**
  * How much the entered objects can account for. A region can write any number of bytes into a connection's entry;
  * what it cannot do is serve objects that it did not enter.
  */
 export type Bounds = {
-  /** Takes up to `wanted` bytes of what is left for the instruction in this direction; returns what it got. */
-  readonly takeForInstruction: (facts: InstructionFacts, isForward: boolean, wanted: number) => number
-  /** Bytes that the reads entered for an S3 connection, and what comes around them, can be. */
-  readonly ofReads: (region: string, connection: string) => number
+  /**
+   * Takes up to `wanted` bytes of what is left for the instruction in this direction; returns what it got. What is to be
+   * instructed is bounded by what arrived, the rest by what departed.
+   */
+  readonly takeForInstruction: (
+    facts: InstructionFacts,
+    isForward: boolean,
+    grade: 'instructed' | 'claimed',
+    wanted: number,
+  ) => number
+  /** Of what the reads that were entered for an S3 connection, and what comes around them, can be. */
+  readonly takeForReads: (region: string, connection: string, wanted: number) => number
   /** Takes up to `wanted` bytes of what was entered as stored in the region; returns what it got. */
   readonly takeForUploads: (region: string, wanted: number) => number
 }
@@ -18,27 +26,37 @@ export type Bounds = {
  * Stated in the report: framing, headers and listings; flat for a connection of reads, an instruction's way, and each hour
  * of any other connection.
  */
-export const allowance = { flatBytes: 1024 * 1024, perObjectBytes: 16 * 1024, share: 0.02 } as const
+export const allowance = {
+  flatBytes: 1024 * 1024,
+  perObjectBytes: 16 * 1024,
+  /** A delete marker, or nothing at all. */
+  perEmptyObjectBytes: 2 * 1024,
+  share: 0.02,
+} as const
 
 export function createBounds(entries: readonly BookEntry[]): Bounds {
   const reads = readBytes(entries)
   const uploads = uploadBytes(entries)
   const left = new Map<string, number>()
+  const leftOf = (key: string, most: () => number): number => left.get(key) ?? most()
   return {
-    takeForInstruction(facts, isForward, wanted) {
+    takeForInstruction(facts, isForward, grade, wanted) {
       const key = `${facts.id} ${isForward}`
-      // The way back carries answers; an order to send from A to B is no order to send from B to A.
-      const departedBytes = Math.min(facts.departedBytes, facts.order?.limitBytes ?? Number.POSITIVE_INFINITY)
-      const objects = isForward ? departedBytes * (1 + allowance.share) : 0
-      const budget =
-        left.get(key) ?? objects + facts.departedObjects * allowance.perObjectBytes + allowance.flatBytes
-      const taken = Math.floor(Math.max(0, Math.min(wanted, budget)))
+      const budget = leftOf(key, () => budgetOf(facts, facts.departed, isForward))
+      const ofArrived = leftOf(`${key} arrived`, () => budgetOf(facts, facts.arrived, isForward))
+      const most = grade === 'instructed' ? Math.min(budget, ofArrived) : budget
+      const taken = Math.floor(Math.max(0, Math.min(wanted, most)))
       left.set(key, budget - taken)
+      if (grade === 'instructed') left.set(`${key} arrived`, ofArrived - taken)
       return taken
     },
-    ofReads(region, connection) {
-      const bytes = reads.get(`${region} ${connection}`) ?? 0
-      return Math.floor(bytes * (1 + allowance.share) + allowance.flatBytes)
+    takeForReads(region, connection, wanted) {
+      const key = `${region} ${connection}`
+      const bytes = reads.get(key) ?? 0
+      const budget = leftOf(`reads ${key}`, () => bytes * (1 + allowance.share) + allowance.flatBytes)
+      const taken = Math.floor(Math.max(0, Math.min(wanted, budget)))
+      left.set(`reads ${key}`, budget - taken)
+      return taken
     },
     takeForUploads(region, wanted) {
       const budget = uploads.get(region) ?? 0
@@ -47,6 +65,18 @@ export function createBounds(entries: readonly BookEntry[]): Bounds {
       return taken
     },
   }
+}
+
+function budgetOf({ order }: InstructionFacts, extent: Extent, isForward: boolean): number {
+  const bytes = Math.min(extent.bytes, order?.limitBytes ?? Number.POSITIVE_INFINITY)
+  const most = order?.limitObjects ?? Number.POSITIVE_INFINITY
+  const objects = Math.min(extent.objects, most)
+  const empty = Math.min(extent.empty, most - objects)
+  // The way back carries answers; an order to send from A to B is no order to send from B to A.
+  const content = isForward ? bytes * (1 + allowance.share) : 0
+  return (
+    content + objects * allowance.perObjectBytes + empty * allowance.perEmptyObjectBytes + allowance.flatBytes
+  )
 }
 
 /** By region: what clients have brought it. */
@@ -64,11 +94,13 @@ function uploadBytes(entries: readonly BookEntry[]): Map<string, number> {
 /** A read that is not closed yet can have sent all that its opening allows. */
 function readBytes(entries: readonly BookEntry[]): Map<string, number> {
   const closed = new Map<string, number>()
-  for (const { type, body } of entries) {
+  for (const { type, tenant, region, body } of entries) {
     if (type !== 'read.closed') continue
     const opening = textOf(fieldsOf(body).opening)
     const bytes = countOf(fieldsOf(body).bytes)
-    if (opening !== null && bytes !== null) closed.set(opening, bytes)
+    // In the same book, and once.
+    const key = `${tenant} ${region} ${opening}`
+    if (opening !== null && bytes !== null && !closed.has(key)) closed.set(key, bytes)
   }
   const sums = new Map<string, number>()
   for (const entry of entries) {
@@ -76,7 +108,8 @@ function readBytes(entries: readonly BookEntry[]): Map<string, number> {
     const body = fieldsOf(entry.body)
     const key = `${entry.region} ${textOf(body.connection) ?? ''}`
     const most = countOf(body.maxBytes) ?? 0
-    sums.set(key, (sums.get(key) ?? 0) + Math.min(closed.get(entry.id) ?? most, most))
+    const sent = closed.get(`${entry.tenant} ${entry.region} ${entry.id}`) ?? most
+    sums.set(key, (sums.get(key) ?? 0) + Math.min(sent, most))
   }
   return sums
 }

@@ -62,7 +62,7 @@ export function converse(
     ...settle(group.words, context),
     couldBeBytes: 0,
     pair: group.words[0]!.pair,
-    region: group.words[0]!.region,
+    region: (group.words.find(({ isSender }) => isSender) ?? group.words[0]!).region,
     fromUnixMs: group.from,
     untilUnixMs: group.until,
     entryIds: group.words.flatMap(word => word.entryIds).slice(0, 20),
@@ -79,9 +79,10 @@ type Settled = Pick<
 >
 
 function settle(
-  words: readonly Word[],
+  all: readonly Word[],
   context: { readonly instructions: ReadonlyMap<string, InstructionFacts>; readonly bounds: Bounds },
 ): Settled {
+  const words = underOrder(all, context.instructions) ?? all
   const faults: BookFault[] = []
   const sender = oneSide(words, true, faults)
   const receiver = oneSide(words, false, faults)
@@ -109,8 +110,9 @@ function settle(
       bytes: mostBytes,
       detail: 'entered as a transfer, of no instruction',
     })
-  const orderedShare = doubt === null ? shareInTime(sender.words, facts!) : 0
-  if (doubt === null && orderedShare < 1) {
+  const isOrdered = doubt === null
+  const orderedShare = isOrdered ? shareInTime(sender.words, facts!) : 0
+  if (isOrdered && orderedShare < 1) {
     const bytes = Math.ceil(mostBytes * (1 - orderedShare))
     const detail = `instruction ${id}: ${bytes} bytes were entered before its approval or after its end`
     faults.push({ kind: 'not-approved', bytes, detail })
@@ -119,23 +121,44 @@ function settle(
   // What departed under an order accounts for its own tenant's connections.
   const ofTenant = facts === null || words.some(word => isOfAnother(word, facts)) ? null : facts
   const isForward = goesForward(first, ofTenant)
-  const within = (wanted: number) => {
+  const within = (grade: 'instructed' | 'claimed', wanted: number): number => {
     const { bounds } = context
-    if (ofTenant !== null && isAnswerable) return bounds.takeForInstruction(ofTenant, isForward, wanted)
-    if (first.role === 's3' && first.isSender) return Math.min(wanted, readBound(sender.words, bounds))
+    if (ofTenant !== null && (isAnswerable || grade === 'instructed'))
+      return bounds.takeForInstruction(ofTenant, isForward, grade, wanted)
+    if (first.role === 's3' && first.isSender) return takeForReads(sender.words, wanted, bounds)
     const flat = Math.min(wanted, allowance.flatBytes * hoursOf(words))
     return first.role === 's3' ? flat + bounds.takeForUploads(first.region, wanted - flat) : flat
   }
-  const instructedBytes = doubt === null ? within(Math.floor(bothBytes * orderedShare)) : 0
-  const rest = mostBytes - (doubt === null ? Math.floor(bothBytes * orderedShare) : 0)
-  const claimedBytes = rest === 0 ? 0 : within(rest)
+  const instructedBytes = isOrdered ? within('instructed', Math.floor(bothBytes * orderedShare)) : 0
+  const rest = mostBytes - instructedBytes
+  const claimedBytes = rest === 0 ? 0 : within('claimed', rest)
   const beyond = mostBytes - instructedBytes - claimedBytes
   if (beyond > 0) {
     const detail = `${mostBytes} bytes entered for the connection, ${beyond} more than the entered objects can be`
     faults.push({ kind: 'beyond-entered-objects', bytes: beyond, detail })
   }
   const leftBytes = instructedBytes + claimedBytes
-  return { instructedBytes, claimedBytes, isInstructed: doubt === null, instruction: id, faults, leftBytes }
+  return { instructedBytes, claimedBytes, isInstructed: isOrdered, instruction: id, faults, leftBytes }
+}
+
+/**
+ * What the two regions of a signed order entered of its own tenant's connection. What anybody else enters of the same
+ * socket takes nothing from it, and adds nothing. `null`: nobody ordered it, or not both speak.
+ */
+function underOrder(
+  words: readonly Word[],
+  instructions: ReadonlyMap<string, InstructionFacts>,
+): readonly Word[] | null {
+  for (const { instruction } of words) {
+    const order = instruction === null ? null : (instructions.get(instruction)?.order ?? null)
+    if (order === null) continue
+    const own = words.filter(
+      ({ instruction: of, tenant, region }) =>
+        of === instruction && tenant === order.tenant && [order.fromRegion, order.toRegion].includes(region),
+    )
+    if (new Set(own.map(({ region }) => region)).size === 2) return own
+  }
+  return null
 }
 
 /**
@@ -217,14 +240,22 @@ function shareInTime(sender: readonly Word[], facts: InstructionFacts): number {
   return bytes === 0 ? 1 : inTime / bytes
 }
 
+/** A record is of an hour: one that says that it lasted for years is not thereby of all of theirs. */
 function hoursOf(words: readonly Word[]): number {
-  const from = Math.min(...words.map(({ startUnixMs }) => startUnixMs))
-  const until = Math.max(...words.map(({ endUnixMs }) => endUnixMs))
-  return Math.max(1, Math.ceil((until - from) / 3_600_000))
+  const hours = new Set<number>()
+  for (const { parts } of words)
+    for (const { startUnixMs, endUnixMs } of parts) {
+      const first = Math.floor(startUnixMs / 3_600_000)
+      hours.add(first)
+      if (endUnixMs >= (first + 1) * 3_600_000) hours.add(first + 1)
+    }
+  return hours.size
 }
 
-function readBound(words: readonly Word[], bounds: Bounds): number {
-  const regions = new Set(words.map(word => word.region))
+function takeForReads(words: readonly Word[], wanted: number, bounds: Bounds): number {
   const connection = words[0]!.connection
-  return [...regions].reduce((sum, region) => sum + bounds.ofReads(region, connection), 0)
+  let taken = 0
+  for (const region of new Set(words.map(word => word.region)))
+    taken += bounds.takeForReads(region, connection, wanted - taken)
+  return taken
 }

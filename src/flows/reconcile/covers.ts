@@ -19,6 +19,8 @@ export type Covers = {
 }
 
 const hourMs = 3_600_000
+/** As far as what was seen behind is spread (`AbroadStore.behind`). */
+const mostHours = 31 * 24
 
 /** Each byte behind covers one byte in front: of the same destination, port and protocol, in the hour or beside it. */
 export async function readCovers(behind: AsyncIterable<Behind>): Promise<Covers> {
@@ -41,7 +43,7 @@ export async function readCovers(behind: AsyncIterable<Behind>): Promise<Covers>
       let coveredBytes = 0
       for (const piece of pieces) {
         const hour = Math.floor(piece.startUnixMs / hourMs)
-        const last = Math.floor(piece.endUnixMs / hourMs)
+        const last = Math.min(Math.floor(piece.endUnixMs / hourMs), hour + mostHours)
         let open = piece.ipBytes
         // Exporters cut connections at different times: an hour to either side is the same traffic.
         for (let at = hour - 1; at <= last + 1 && open > 0; at++)

@@ -3,7 +3,7 @@ import { type BookEntry, countOf, type Fields, fieldsOf, textOf, timeOf } from '
 /** What the books say of one instruction. */
 export type InstructionFacts = {
   readonly id: string
-  /** When the region that sends held it for approved; `null` when it never did. */
+  /** When it was approved and its time had come; `null` when it never was. */
   approvedFromUnixMs: number | null
   /** When it ended: revoked, expired, rejected; no later than its own expiry. */
   endedUnixMs: number | null
@@ -12,18 +12,25 @@ export type InstructionFacts = {
   readonly senders: Set<string>
   /** Every arrival repeats a departure to the last digest, and there is at least one. */
   hasAgreement: boolean
-  departedBytes: number
-  departedObjects: number
+  /** Of batches that departed from where they were ordered, and of those of them that arrived. */
+  readonly departed: Extent
+  readonly arrived: Extent
 }
+
+export type Extent = { bytes: number; objects: number; empty: number }
 
 /** The terms of a transfer that a quorum of the tenant's approvers signed, whatever the books say of it. */
 export type SignedOrder = {
   readonly tenant: string
   readonly fromRegion: string
   readonly toRegion: string
+  /** When the quorum was complete: the region's word, and no earlier than the approvers signed. */
+  readonly approvedUnixMs: number
+  readonly notBeforeUnixMs: number
   readonly expiresUnixMs: number
   /** Of ciphertext, in all; `null`: no limit. */
   readonly limitBytes: number | null
+  readonly limitObjects: number | null
 }
 
 /** `null` for what no quorum signed, and for what is no transfer. */
@@ -53,8 +60,8 @@ export function readInstructions(
       order: orders(id),
       senders: new Set(),
       hasAgreement: false,
-      departedBytes: 0,
-      departedObjects: 0,
+      departed: { bytes: 0, objects: 0, empty: 0 },
+      arrived: { bytes: 0, objects: 0, empty: 0 },
     }
     facts.set(id, made)
     return made
@@ -106,18 +113,30 @@ export function readInstructions(
   }
   for (const known of facts.values()) {
     // A state without a single approval is the region's word about itself, and no one's order.
-    if (!approvals.has(known.id) || known.order === null) known.approvedFromUnixMs = null
-    else endAt(known, known.order.expiresUnixMs)
+    if (!approvals.has(known.id) || known.order === null || known.approvedFromUnixMs === null) {
+      known.approvedFromUnixMs = null
+      continue
+    }
+    const { approvedUnixMs, notBeforeUnixMs, expiresUnixMs } = known.order
+    known.approvedFromUnixMs = Math.max(known.approvedFromUnixMs, approvedUnixMs, notBeforeUnixMs)
+    endAt(known, expiresUnixMs)
   }
-  for (const { id, region, batch, unixMs } of departures.values()) {
+  const arrivedKeys = new Set(arrivals.map(({ key }) => key))
+  for (const [key, { id, region, batch, unixMs }] of departures) {
     const known = factsOf(id)
     // What departed from elsewhere than was ordered, or when it had ended, accounts for nothing.
     if (known.order !== null && region !== known.order.fromRegion) continue
     if (unixMs > (known.endedUnixMs ?? Number.POSITIVE_INFINITY) + endingGraceMs) continue
-    known.departedBytes += batch.bytes
-    known.departedObjects += batch.objects.size
+    addTo(known.departed, batch)
+    if (arrivedKeys.has(key)) addTo(known.arrived, batch)
   }
   return facts
+}
+
+function addTo(extent: Extent, { bytes, objects, empty }: Batch): void {
+  extent.bytes += bytes
+  extent.objects += objects.size - empty
+  extent.empty += empty
 }
 
 function endAt(facts: InstructionFacts, time: number | null): void {
@@ -130,19 +149,29 @@ type Departure = {
   readonly batch: Batch
   readonly unixMs: number
 }
-type Batch = { readonly number: number; readonly objects: ReadonlySet<string>; readonly bytes: number }
+type Batch = {
+  readonly number: number
+  readonly objects: ReadonlySet<string>
+  readonly bytes: number
+  /** How many have no bytes, such as delete markers. */
+  readonly empty: number
+}
 
 function batchOf(body: Fields): Batch | null {
   const number = countOf(body.batch)
   if (number === null || !Array.isArray(body.objects)) return null
   const objects = new Set<string>()
   let bytes = 0
+  let empty = 0
   for (const object of body.objects as unknown[]) {
     if (!Array.isArray(object)) return null
     const size = countOf(object[1])
     if (size === null) return null
+    const name = JSON.stringify([object[0], object[1], object[2]])
+    if (objects.has(name)) continue
     bytes += size
-    objects.add(JSON.stringify([object[0], object[1], object[2]]))
+    if (size === 0) empty += 1
+    objects.add(name)
   }
-  return { number, objects, bytes }
+  return { number, objects, bytes, empty }
 }

@@ -10,7 +10,7 @@ import { explain } from './explain.ts'
 import { readInstructions, type SignedOrders } from './instructions.ts'
 import { createLeftOvers, type LeftOvers } from './left-overs.ts'
 import { portions } from './portion.ts'
-import { addressPair, type Words } from './words.ts'
+import { addressPair, type Word, type Words } from './words.ts'
 
 /** One observed connection and what became of its bytes. All are IP bytes; the four grades add up to `ipBytes`. */
 export type Reconciled = {
@@ -83,7 +83,13 @@ export function createReconciler(
     bounds: createBounds(entries),
   }
   const conversations = new Map<string, Conversation[]>()
-  for (const [tuple, found] of words.byTuple) conversations.set(tuple, converse(found, context))
+  // What an order or an object accounts for is spent in the order of time, whatever the order of the books.
+  const begins = (found: readonly Word[]): number =>
+    found.reduce((least, { startUnixMs }) => Math.min(least, startUnixMs), Number.POSITIVE_INFINITY)
+  const inTime = [...words.byTuple]
+    .map(([tuple, found]) => ({ tuple, found, begin: begins(found) }))
+    .sort((a, b) => a.begin - b.begin || (a.tuple < b.tuple ? -1 : 1))
+  for (const { tuple, found } of inTime) conversations.set(tuple, converse(found, context))
   const talks = [...conversations.values()].flat()
   const leftOvers = new Map(
     [...Map.groupBy(talks, ({ pair }) => pair)].map(([pair, some]) => [pair, createLeftOvers(some)] as const),
@@ -156,7 +162,9 @@ function settleOne(
   const unmatched: Segment[] = []
   const matched = new Map<Conversation, Segment[]>()
   const add = (talk: Conversation, piece: Segment): void => {
-    matched.set(talk, [...(matched.get(talk) ?? []), piece])
+    const some = matched.get(talk)
+    if (some === undefined) matched.set(talk, [piece])
+    else some.push(piece)
   }
   let ipBytes = 0
   let packets = 0

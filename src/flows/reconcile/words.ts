@@ -7,7 +7,7 @@ export type Word = {
   readonly region: string
   readonly tenant: string
   readonly connection: string
-  readonly role: 's3' | 'transfer' | 'knowledge'
+  readonly role: 's3' | 'transfer' | 'knowledge' | 'other'
   readonly instruction: string | null
   /** True when the region that speaks is the one that sent. */
   readonly isSender: boolean
@@ -99,7 +99,7 @@ export function readWords(entries: readonly BookEntry[]): Words {
 }
 
 function roleOf(role: unknown): Word['role'] {
-  return role === 'transfer' || role === 'knowledge' ? role : 's3'
+  return role === 's3' || role === 'transfer' || role === 'knowledge' ? role : 'other'
 }
 
 function endOf(value: unknown): { address: string; port: number } | null {

@@ -25,7 +25,7 @@ export type TallySums = Grades & {
   readonly isSampled: boolean
   /** Connections and addresses with bytes that nothing explains and whose place is certain. */
   readonly open: { readonly connections: number; readonly addresses: number }
-  /** Each once, though both directions of a connection carry it. */
+  /** Each once, with the bytes of all that read alike. */
   readonly faults: readonly BookFault[]
   readonly moreFaults: number
   /** IP bytes by hours since 1970. */
@@ -41,6 +41,8 @@ export function createServerTally(): ServerTally {
   const grades = createGrades()
   const destinations = new Map<string, DestinationTally>()
   const faults = new Map<string, BookFault>()
+  /** A conversation's fault comes with each of its connections. */
+  const told = new Set<BookFault>()
   const hours = new Map<number, { abroad: number; open: number }>()
   const hostnames = new Map<string, string>()
   const open = { connections: 0, addresses: 0 }
@@ -71,10 +73,15 @@ export function createServerTally(): ServerTally {
         lastOpenAddress = observed.dstAddr
       }
       for (const fault of connection.faults) {
-        const key = `${fault.kind} ${fault.detail}`
-        if (faults.has(key)) continue
-        if (faults.size < maxFaults) faults.set(key, fault)
-        else moreFaults += 1
+        if (told.has(fault)) continue
+        told.add(fault)
+        const own = `${fault.kind} ${fault.detail}`
+        // Of more than are told of, the bytes count all the same.
+        const isTold = faults.has(own) || faults.size < maxFaults
+        const key = isTold ? own : fault.kind
+        const known = faults.get(key)
+        if (known !== undefined && !isTold) moreFaults += 1
+        faults.set(key, known === undefined ? fault : { ...known, bytes: known.bytes + fault.bytes })
       }
       const openShare = ipBytes === 0 ? 0 : (unexplained + disputed) / ipBytes
       for (const segment of connection.pieces) {

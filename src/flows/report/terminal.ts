@@ -76,7 +76,7 @@ const maxChanges = 20
 
 function comparisonLines({ earlier, averaged, servers, newDestinations }: Comparison): string[] {
   const a = averaged ? ' a day' : ''
-  const lines = [`Since ${earlier.from ?? 'then'} to ${earlier.until ?? 'then'}:`]
+  const lines = [plain(`Since ${earlier.from ?? 'then'} to ${earlier.until ?? 'then'}:`)]
   const words = { new: 'began to send', gone: 'stopped', more: 'sends more', less: 'sends less' }
   for (const { server, kind, abroad } of servers.slice(0, maxChanges))
     lines.push(
