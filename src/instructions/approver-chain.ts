@@ -41,7 +41,7 @@ export interface ApproverChain {
     delegation: string,
     envelope: EnvelopeJson,
   ): { readonly check: Check; readonly puts: readonly Put[] }
-  isWithdrawn(delegation: string): Promise<boolean>
+  isWithdrawn(tenant: TenantId, delegation: string): Promise<boolean>
   /**
    * Hold in a transaction for as long as what was judged after this was asked is still judged so: no change of the
    * approvers has come into force since, and no delegation was taken back.
@@ -53,8 +53,7 @@ export interface ApproverChain {
 
 const linkPrefix = (tenant: TenantId): Uint8Array => utf8(`${tenant}/`)
 const linkKey = (tenant: TenantId, number: number): Uint8Array => concat(linkPrefix(tenant), u32be(number))
-const withdrawalKey = (delegation: string): Uint8Array => utf8(`withdrawn/${delegation}`)
-/** Beside it by tenant, so that one tenant's can be told without reading all. */
+/** By tenant: what another's approver says of a delegation counts for nothing. */
 const withdrawalsOf = (tenant: TenantId, delegation = ''): Uint8Array =>
   utf8(`withdrawals/${tenant}/${delegation}`)
 /** The delegation that was taken back last: another, and what was judged before may be judged otherwise now. */
@@ -122,13 +121,12 @@ export function createApproverChain(region: RegionId, catalog: Catalog): Approve
     },
 
     withdraw(tenant, delegation, envelope) {
-      const key = withdrawalKey(delegation)
+      const key = withdrawalsOf(tenant, delegation)
       const value = utf8(JSON.stringify(envelope))
       return {
         check: { table: 'approvers', key, expected: null },
         puts: [
           { table: 'approvers', key, value },
-          { table: 'approvers', key: withdrawalsOf(tenant, delegation), value },
           { table: 'approvers', key: lastWithdrawnKey(tenant), value: utf8(delegation) },
         ],
       }
@@ -148,8 +146,8 @@ export function createApproverChain(region: RegionId, catalog: Catalog): Approve
       ]
     },
 
-    async isWithdrawn(delegation) {
-      return (await catalog.get('approvers', withdrawalKey(delegation))) !== null
+    async isWithdrawn(tenant, delegation) {
+      return (await catalog.get('approvers', withdrawalsOf(tenant, delegation))) !== null
     },
   }
 }

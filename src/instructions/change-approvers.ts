@@ -3,6 +3,7 @@
  * Every region does so by itself and by its own clock; between two that are not at the same change yet, nothing goes
  * abroad (`transfers/knowledge.ts`).
  */
+
 import type { InstructionId, RegionId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import type { Clock } from '../core/time.ts'
@@ -10,8 +11,8 @@ import type { DraftBox } from '../ledger/drafts.ts'
 import { isRefusal } from '../policy/authorized.ts'
 import { decideApprovers } from '../policy/decide-approvers.ts'
 import { approversWaitMs, changedSet } from '../verify/approver-set.ts'
-import { verdictTypes } from '../verify/verdict-document.ts'
 import type { LinkJson } from './approver-chain.ts'
+import { enoughApprovals } from './enough-approvals.ts'
 import type { InstructionBook } from './instruction-book.ts'
 import { runInRegion } from './run-in-region.ts'
 
@@ -46,7 +47,7 @@ export function runChangeOfApprovers(deps: ChangeApproversDeps, id: InstructionI
       },
     )
     if (isRefusal(decision)) return decision
-    const approvals = current.envelopes.filter(({ payloadType }) => payloadType === verdictTypes.approved)
+    const approvals = enoughApprovals(current, { id: region.id, countries: new Map() })
     const link: LinkJson = { envelope: row.envelope, approvals }
     const { number } = instruction.change
     const { check, put } = region.book.approvers.append(row.tenant, number, id, link)

@@ -5,6 +5,7 @@
  * the instruction's row. So no row is ever blank without the entry that says on whose word, nothing is half erased, and
  * started again at any point it either finds everything to do or nothing.
  */
+
 import { equalBytes, readU64be, utf8 } from '../core/bytes.ts'
 import { messageOf } from '../core/errors.ts'
 import type { BucketName, InstructionId, OriginId } from '../core/ids.ts'
@@ -27,8 +28,8 @@ import type { Catalog, CatalogBatch } from '../store/catalog.ts'
 import { findOrigin } from '../store/key-versions.ts'
 import type { RegionPlace } from '../store/region.ts'
 import { type EntryPayload, parsePayload } from '../verify/payload.ts'
-import { verdictTypes } from '../verify/verdict-document.ts'
 import type { LinkJson } from './approver-chain.ts'
+import { enoughApprovals } from './enough-approvals.ts'
 import { endedBy, whyKept } from './erasable.ts'
 import type { InstructionBook, KnownInstruction } from './instruction-book.ts'
 import { runInRegion } from './run-in-region.ts'
@@ -83,11 +84,12 @@ export function runErasure(deps: EraseDeps, id: InstructionId): Promise<void> {
 function batchOf(
   drafts: DraftBox,
   { op: { terms } }: Authorized<EraseStep>,
-  { row, envelopes }: KnownInstruction,
+  known: KnownInstruction,
   { blanks, gone }: Plan,
   chain: readonly LinkJson[],
 ): CatalogBatch {
-  const approvals = envelopes.filter(({ payloadType }) => payloadType === verdictTypes.approved)
+  const { row } = known
+  const approvals = enoughApprovals(known, { id: terms.region, countries: new Map() })
   const entry = drafts.draft({
     tenant: terms.tenant,
     type: 'entries.erased',

@@ -11,7 +11,7 @@ import { nodeVerifyCrypto } from '../crypto/node-verify-crypto.ts'
 import { documentId } from '../crypto/signed-document.ts'
 import type { DraftBox, Drafted } from '../ledger/drafts.ts'
 import type { Standing } from '../policy/decide-transfer.ts'
-import { type Catalog, type CatalogBatch, prefixEnd } from '../store/catalog.ts'
+import { type Catalog, type CatalogBatch, prefixEnd, type Row } from '../store/catalog.ts'
 import { decodeRow, encodeRow } from '../store/rows.ts'
 import { rowsOf } from '../store/rows-of.ts'
 import type { ApproverSet } from '../verify/approver-set.ts'
@@ -59,6 +59,8 @@ export interface KnownInstruction {
   readonly verdicts: readonly Verdict[]
   readonly envelopes: readonly EnvelopeJson[]
   readonly standing: Standing
+  /** Delegations of these that were taken back. */
+  readonly withdrawn: ReadonlySet<string>
   /** The set that it was judged by: also its policy is the one that holds. */
   readonly set: ApproverSet
 }
@@ -137,9 +139,31 @@ const firstRow = utf8('0')
 const verdictKey = (id: InstructionId, { kind, approver, signer }: Verdict): Uint8Array =>
   utf8(`${id}${kind}/${approver}${signer === approver ? '' : `/${signer}`}`)
 
+/** A reason of a thousand characters, a passkey's assertion and a delegation take half of it. */
+const maxSignedBytes = 16 * 1024
+/** Who would vote by more deputies on one instruction has something else in mind. */
+const mostDeputies = 20
+const mostWithdrawals = 1000
+
+/** What is not signed in an envelope can be of any length, and is kept and entered with it. */
+function demandShort(what: string, envelope: Envelope): void {
+  if (JSON.stringify(printEnvelope(envelope)).length > maxSignedBytes)
+    throw new HoldfastError('bad-input', `${what}: it is longer than ${maxSignedBytes} bytes`)
+}
+
 export function createInstructionBook(deps: BookDeps): InstructionBook {
   const { catalog, drafts, clock, lawfulNow = clock } = deps
   const approvers = createApproverChain(deps.id, catalog)
+
+  const demandFewDeputies = async (id: InstructionId, { kind, approver }: Verdict): Promise<void> => {
+    const from = utf8(`${id}${kind}/${approver}/`)
+    const said = await catalog.scan('verdicts', { from, to: prefixEnd(from)!, limit: mostDeputies })
+    if (said.length >= mostDeputies)
+      throw new HoldfastError(
+        'conflict',
+        `the verdict: ${mostDeputies} deputies of this approver have said so`,
+      )
+  }
 
   const find = async (id: InstructionId): Promise<KnownInstruction | null> => {
     const bytes = await catalog.get('instructions', rowKey(id))
@@ -148,7 +172,12 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
     const instruction = openStored(row)
     const set = await approvers.setOf(row.tenant)
     const prefix = utf8(id)
-    const rows = await catalog.scan('verdicts', { from: prefix, to: prefixEnd(prefix)!, limit: 1000 })
+    // Each kind by itself: however many approve, whoever stops it is heard.
+    const rows: Row[] = []
+    for (const kind of ['approved', 'rejected', 'revoked']) {
+      const from = concat(prefix, utf8(`${kind}/`))
+      rows.push(...(await catalog.scan('verdicts', { from, to: prefixEnd(from)!, limit: 1000 })))
+    }
     const envelopes = rows.map(({ value }) => JSON.parse(Buffer.from(value).toString('utf8')) as EnvelopeJson)
     const verdicts: Verdict[] = []
     const withdrawn = new Set<string>()
@@ -158,7 +187,8 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       if (typeof verdict === 'string' || verdict.instruction !== id) continue
       verdicts.push(verdict)
       const { delegation } = verdict
-      if (delegation !== null && (await approvers.isWithdrawn(delegation.id))) withdrawn.add(delegation.id)
+      if (delegation !== null && (await approvers.isWithdrawn(row.tenant, delegation.id)))
+        withdrawn.add(delegation.id)
     }
     return {
       row,
@@ -167,6 +197,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
       verdicts,
       envelopes,
       set,
+      withdrawn,
       standing: standingOf(
         orderOf(instruction, parseEnvelope(row.envelope)!, set, deps),
         row,
@@ -293,6 +324,7 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
     },
 
     async say(envelope, onEntered = () => {}) {
+      demandShort('the verdict', envelope)
       const claimed = await tenantOfVerdict(envelope, catalog)
       const verdict = openVerdict(envelope, await approvers.setOf(claimed.tenant), nodeVerifyCrypto)
       if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)
@@ -312,8 +344,11 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
         if (current.standing.ended) throw ended(current)
         checkTime(verdict, current, clock())
         checkSeat(verdict, current)
-        if (verdict.delegation !== null && (await approvers.isWithdrawn(verdict.delegation.id)))
-          throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')
+        if (verdict.delegation !== null) {
+          if (await approvers.isWithdrawn(verdict.tenant as TenantId, verdict.delegation.id))
+            throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')
+          await demandFewDeputies(id, verdict)
+        }
         const entry = drafts.draft({ tenant: claimed.tenant, type, body })
         // Another row than before: what was decided without this verdict is not carried out after it.
         const said: InstructionRow = { ...current.row, said: (current.row.said ?? 0) + 1 }
@@ -336,6 +371,9 @@ export function createInstructionBook(deps: BookDeps): InstructionBook {
     },
 
     async withdraw(tenant, envelope, onEntered = () => {}) {
+      demandShort('the withdrawal', envelope)
+      if ((await approvers.withdrawals(tenant)).length >= mostWithdrawals)
+        throw new HoldfastError('conflict', `no more than ${mostWithdrawals} delegations can be withdrawn`)
       const opened = openWithdrawal(envelope, await approvers.setOf(tenant), nodeVerifyCrypto)
       if (typeof opened === 'string') throw new HoldfastError('not-verified', `the withdrawal: ${opened}`)
       const { delegation, approver } = opened

@@ -28,7 +28,7 @@ const questionSchema = z.strictObject({
     dataClass: z.string().max(64),
     classes: z
       .array(z.strictObject({ prefix: z.string().max(1024), dataClass: z.string().max(64) }))
-      .max(10_000),
+      .max(101),
   }),
 })
 

@@ -55,7 +55,11 @@ export function checkClass(
 
 const saidSchema = z.object({
   dataClass: z.string(),
-  classes: z.array(z.tuple([z.string(), z.string()])).default([]),
+  /** A bucket has a hundred at most, and its scope has one. */
+  classes: z
+    .array(z.tuple([z.string(), z.string()]))
+    .max(101)
+    .default([]),
 })
 
 /** A delete marker is all description. */

@@ -210,6 +210,8 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     if (match === null || id === null)
       throw new TransferRefused('instruction-out-of-scope', 'There is no such request.')
     const batch = Number(match[3] ?? 0)
+    // Its bytes are entered however it ends, and while it lasts.
+    if (!tracked.has(socketKey(message.socket))) await charge(message, peer, id, 'transfer')
     try {
       if (match[2] === 'end') {
         const { state, reason } = parse(endSchema, await readJson(message))

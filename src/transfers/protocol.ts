@@ -57,9 +57,23 @@ export const objectsAnswerSchema = z.object({
 export type RefusedObject = z.infer<typeof objectsAnswerSchema>['refused'][number]
 export const closeAnswerSchema = z.object({ arrived: z.array(z.string()), entry: z.string() })
 export const arrivalAnswerSchema = z.union([proofSchema, z.object({ state: z.literal('pending') })])
+/** What one version answers for, and all of a request. */
+export const challengeLimits = { rangeBytes: 64 * 1024, requestBytes: 16 * 2 ** 20 } as const
 export const challengeSchema = z.strictObject({
-  ranges: z.array(z.tuple([originId, z.int().min(0), z.int().min(0)])).max(batchLimits.objects),
+  ranges: z
+    .array(z.tuple([originId, z.int().min(0), z.int().min(0)]))
+    .max(batchLimits.objects)
+    .refine(areShort, 'more is asked than a challenge is for'),
 })
+
+function areShort(ranges: readonly ChallengeRange[]): boolean {
+  const bytes = ranges.map(([, start, end]) => end - start)
+  const most = challengeLimits.requestBytes + challengeLimits.rangeBytes
+  return (
+    bytes.every(each => each <= challengeLimits.rangeBytes) &&
+    bytes.reduce((sum, each) => sum + each, 0) <= most
+  )
+}
 /** Of each range its SHA-256; `null` where there is no such version. */
 export const challengeAnswerSchema = z.object({ digests: z.array(sha256.nullable()) })
 export type ChallengeRange = readonly [originId: string, start: number, end: number]
@@ -73,6 +87,14 @@ const grantee = z.union([
   z.strictObject({ tenant: sha256 }),
   z.strictObject({ group: z.enum(['AllUsers', 'AuthenticatedUsers', 'LogDelivery']) }),
 ])
+
+/** Until the year 9999: what a date can be printed of. */
+const moment = z.int().min(0).max(253_402_300_799_999)
+/** As much as a request's headers can hold, with room. */
+const maxDescribedBytes = 64 * 1024
+const described = z
+  .record(z.string(), z.string())
+  .refine(fields => JSON.stringify(fields).length <= maxDescribedBytes, 'longer than headers can be')
 
 const objectRowSchema = z.strictObject({
   acl: z.array(z.strictObject({ grantee, permission })).max(100).readonly().optional(),
@@ -97,15 +119,15 @@ const objectRowSchema = z.strictObject({
     ])
     .optional(),
   etag: z.string().max(100),
-  headers: z.record(z.string(), z.string()),
+  headers: described,
   legalHold: z.enum(['ON', 'OFF']).optional(),
-  metadata: z.record(z.string(), z.string()),
-  modifiedUnixMs: z.int(),
+  metadata: described,
+  modifiedUnixMs: moment,
   originId,
   owner: sha256.optional(),
   partChecksums: z.array(z.string().max(100)).max(10_000).optional(),
   partCount: z.int().min(1).max(10_000),
-  retention: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), untilUnixMs: z.int() }).optional(),
+  retention: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), untilUnixMs: moment }).optional(),
   sizeBytes: z.int().min(0),
   tags: z
     .array(z.strictObject({ key: z.string().max(512), value: z.string().max(1024) }))
@@ -117,7 +139,7 @@ const objectRowSchema = z.strictObject({
 export type SentObjectRow = z.infer<typeof objectRowSchema>
 
 /** A delete marker has a place among the versions of its key, and no bytes. */
-const markerRowSchema = z.strictObject({ marker: z.literal(true), modifiedUnixMs: z.int(), originId })
+const markerRowSchema = z.strictObject({ marker: z.literal(true), modifiedUnixMs: moment, originId })
 export type SentRow = SentObjectRow | z.infer<typeof markerRowSchema>
 
 const bucketKeySchema = z.strictObject({
@@ -147,6 +169,8 @@ export type ObjectHead = Extract<z.infer<typeof headSchema>, { manifest: string 
 export type MarkerHead = Exclude<z.infer<typeof headSchema>, { manifest: string }>
 export type Head = ObjectHead | MarkerHead
 export const maxHeadBytes = 4 << 20
+/** Of a batch: thousands of short objects, or one of thousands of parts. All are held at once when it is published. */
+export const maxHeadsBytes = 64 << 20
 
 export function isMarkerHead(head: Head): head is MarkerHead {
   return 'marker' in head.row

@@ -8,11 +8,13 @@
  * transaction, and answers the same when asked again; refused, it voids the batch and then gives up what is staged,
  * which `close` asked again does if it was cut off between the two.
  */
+
 import { utf8 } from '../core/bytes.ts'
 import { hasCode } from '../core/errors.ts'
 import type { EntryId, InstructionId, RandomBytes } from '../core/ids.ts'
 import type { Clock } from '../core/time.ts'
 import { parseEnvelope } from '../crypto/dsse.ts'
+import { openInstruction } from '../instructions/instruction.ts'
 import { asTransfer, type KnownTransfer } from '../instructions/instruction-book.ts'
 import { deletionEntry } from '../ledger/deletion-entry.ts'
 import { type Authorized, isRefusal } from '../policy/authorized.ts'
@@ -47,6 +49,7 @@ import {
   type ChallengeRange,
   itemsDigest,
   type Keeping,
+  maxHeadsBytes,
   type PeerProof,
   type RefusedObject,
   type TransferItem,
@@ -98,6 +101,7 @@ export function createReceiver(
 ): Receiver {
   const { catalog, book, drafts } = region
   const announced = createItemsCache(catalog)
+  const headBytes = new Map<string, { bytes: number; readonly of: Map<string, number> }>()
 
   /** A pinned peer that is not the instruction's source learns nothing of it and changes nothing. */
   const known = async (peer: Peer, id: InstructionId): Promise<KnownTransfer> => {
@@ -157,14 +161,26 @@ export function createReceiver(
       const envelope = parseEnvelope(instruction)
       if (envelope === null)
         throw new TransferRefused('transfer-needs-an-instruction', 'What was offered is no instruction.')
+      const opened = openInstruction(envelope)
+      // Before it is in anybody's books: a peer orders nothing, and speaks of what it is the source of.
+      if (
+        typeof opened !== 'string' &&
+        ((opened.kind !== 'transfer' && opened.kind !== 'standing-transfer') ||
+          opened.from.region !== peer.id ||
+          opened.to.region !== region.id)
+      )
+        throw new TransferRefused(
+          'instruction-out-of-scope',
+          `What was offered is no transfer from ${peer.id} to ${region.id}: it is not between these two.`,
+        )
       const { row } = await book.draft(envelope)
       await knowledge.demand(peer, row.tenant, row.id)
       for (const json of verdicts) {
         const verdict = parseEnvelope(json)
         if (verdict === null) continue
         await book.say(verdict).catch(error => {
-          // It has ended here: that is policy's to say.
-          if (!hasCode(error, 'conflict')) throw error
+          // It has ended here, or counts for nothing here any more: that is policy's to say.
+          if (!hasCode(error, 'conflict') && !hasCode(error, 'not-verified')) throw error
         })
       }
       const { current, keeping } = await authorize(peer, row.id, [])
@@ -178,6 +194,9 @@ export function createReceiver(
       const before = await findBatch(catalog, id, batch)
       if (before !== null && before.row.state !== 'departed') return []
       const { current, bucket } = await authorize(peer, id, items)
+      // Staged by its id: one that came would stand for both.
+      if (new Set(items.map(({ originId }) => originId)).size !== items.length)
+        throw new TransferRefused('instruction-out-of-scope', `Batch ${batch} names a version twice.`)
       const itemsSha256 = itemsDigest(items)
       checkClass(checkDeparture(region.id, peer, current, batch, itemsSha256, departure), bucket, current)
       await demandPage(catalog, current.instruction, batch, items)
@@ -216,10 +235,26 @@ export function createReceiver(
       const of = { catalog, id, bucket: to.bucket, expiresUnixMs, lawfulNow: region.lawfulNow }
       const items = new Map((await announced.of(id, batch)).map(item => [item.originId as string, item]))
       const standing = createStanding(of, () => authorize(peer, id, []))
-      return takeObjects({ region, clock, randomBytes, id, batch: opened, items, standing }, frames)
+      const heads = headBytes.get(`${id} ${batch}`) ?? { bytes: 0, of: new Map<string, number>() }
+      headBytes.set(`${id} ${batch}`, heads)
+      // One that is sent again takes the place of the one before.
+      const countHead = (originId: string, bytes: number): void => {
+        heads.bytes += bytes - (heads.of.get(originId) ?? 0)
+        heads.of.set(originId, bytes)
+        if (heads.bytes > maxHeadsBytes)
+          throw new TransferRefused(
+            'instruction-out-of-scope',
+            `The descriptions of batch ${batch} are longer than ${maxHeadsBytes} bytes.`,
+          )
+      }
+      return takeObjects(
+        { region, clock, randomBytes, id, batch: opened, items, standing, countHead },
+        frames,
+      )
     },
 
     async close(peer, id, batch) {
+      headBytes.delete(`${id} ${batch}`)
       for (;;) {
         const opened = await openedBatch(peer, id, batch)
         if (opened.row.state !== 'departed') {
@@ -337,6 +372,7 @@ export function createReceiver(
         await book.move(current, { state, reason })
       await forgetItems(catalog, id)
       announced.forget(id)
+      for (const batch of headBytes.keys()) if (batch.startsWith(`${id} `)) headBytes.delete(batch)
     },
   }
 

@@ -33,6 +33,8 @@ export interface Taking {
   readonly id: InstructionId
   readonly batch: KnownBatch
   readonly items: ReadonlyMap<string, TransferItem>
+  /** Counts what describes versions of the batch, over all its requests; throws where that is more than it can be. */
+  readonly countHead: (originId: string, bytes: number) => void
   /** Throws where the instruction stands no longer. */
   readonly standing: () => Promise<{ readonly current: KnownTransfer; readonly keeping: Keeping }>
 }
@@ -59,6 +61,7 @@ export async function takeObjects(taking: Taking, frames: Frames): Promise<Refus
     const { originId } = head.row
     const item = items.get(originId)
     if (item === undefined) throw notOpen(originId)
+    taking.countHead(originId, frames.headBytes)
     demandRoom(taking.region.room, item.ciphertextBytes)
     // At each object: a revocation stops the transfer here even if the source goes on.
     const { current, keeping } = await standing()

@@ -10,13 +10,13 @@ import { type BucketRow, encodeRow, isMarker } from '../store/rows.ts'
 import { hashCiphertext } from './answer-challenge.ts'
 import { type BatchRow, batchKey } from './batches.ts'
 import { addTally } from './progress.ts'
-import type { ChallengeRange, TransferItem } from './protocol.ts'
+import { type ChallengeRange, challengeLimits, type TransferItem } from './protocol.ts'
 import { TransferRefused } from './refused.ts'
 import type { Run } from './sender-state.ts'
 
-const challengeBytes = 64 * 1024
+const challengeBytes = challengeLimits.rangeBytes
 /** A request asks for no more than this to be hashed at either end. */
-const requestBytes = 16 * 2 ** 20
+const { requestBytes } = challengeLimits
 const named = 5
 
 interface Challenge {

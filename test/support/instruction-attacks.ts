@@ -7,10 +7,11 @@ import { utf8 } from '../../src/core/bytes.ts'
 import type { InstructionId } from '../../src/core/ids.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { isoTime } from '../../src/core/time.ts'
-import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import { type Envelope, parseEnvelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import type { PrivateKey } from '../../src/crypto/signatures.ts'
 import { createDocument, documentId, signDocument } from '../../src/crypto/signed-document.ts'
 import { encodeRow } from '../../src/store/rows.ts'
+import { frameHead } from '../../src/transfers/frame.ts'
 import { listDigest, pageDigest } from '../../src/transfers/list.ts'
 import { withdrawalPayloadType } from '../../src/verify/delegation.ts'
 import {
@@ -335,6 +336,26 @@ export const honestPaths: readonly HonestPath[] = [
       const of = w.instruction({ expires: at(200 * hour), notBefore: at(71 * hour) })
       await w.ordered(of)
       await completes(w, of)
+    },
+  },
+  {
+    check: 'a vote that is lent, whatever another tenant withdraws',
+    terms: three,
+    attack: async w => {
+      const of = w.instruction()
+      const said = lent(w, of)
+      const { delegation } = JSON.parse(Buffer.from(said.payload).toString())
+      const fields = {
+        delegation: documentId(parseEnvelope(delegation)!),
+        reason: '',
+        tenant: w.rival.id,
+        time: at(0),
+        v: 1,
+      }
+      const rival = signDocument(createDocument(withdrawalPayloadType, fields), w.rival.keys[0]!)
+      await w.source.book.withdraw(w.rival.id, rival)
+      await w.ordered(of, [...w.approvals(of, 0), said])
+      await demand(w, of, 'approved')
     },
   },
   {
@@ -774,7 +795,7 @@ const verdicts: readonly PathAttack[] = [
   {
     check: 'that a vote that was taken back is none',
     file: book,
-    find: "if (verdict.delegation !== null && (await approvers.isWithdrawn(verdict.delegation.id))) throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')",
+    find: "if (await approvers.isWithdrawn(verdict.tenant as TenantId, verdict.delegation.id)) throw new HoldfastError('not-verified', 'the verdict: the delegation was withdrawn')",
     replace: '',
     terms: three,
     attack: async w => {
@@ -1180,8 +1201,10 @@ const offers: readonly PathAttack[] = [
       attack,
       says: `${rule}: de-frankfurt: `,
       entered: refusedThere(rule),
-      // What has been revoked, or has run out, has ended in the book as well.
-      ...(['instruction-revoked', 'instruction-expired'].includes(rule) && { secondLine: true as const }),
+      // What has been revoked, or has run out, has ended in the book as well; what is not between these is no offer.
+      ...(['instruction-revoked', 'instruction-expired', 'instruction-out-of-scope'].includes(rule) && {
+        secondLine: true as const,
+      }),
     }),
   ),
   {
@@ -1189,7 +1212,12 @@ const offers: readonly PathAttack[] = [
     file: receiver,
     find: 'found.instruction.from.region !== peer.id',
     replace: 'false',
-    attack: offering({ from: { bucket: 'source', region: 'sg-singapore' } }),
+    // The region heard of it otherwise: a peer that is no end of it says nothing of its batches.
+    attack: async w => {
+      const of = w.instruction({ from: { bucket: 'source', region: 'sg-singapore' } })
+      await w.ordered(of, w.approvals(of, 0, 1), w.target)
+      await w.client(of).close(0)
+    },
     says: 'instruction-out-of-scope: de-frankfurt: in-mumbai is not the source',
     entered: refusedThere('instruction-out-of-scope'),
     secondLine: true,
@@ -1239,17 +1267,94 @@ const offers: readonly PathAttack[] = [
     entered: refusedThere('tenant-policy-refuses'),
   },
   {
-    check: 'that what an offer shows verifies',
+    check: 'that what is said of an instruction verifies',
     file: book,
     find: "if (typeof verdict === 'string') throw new HoldfastError('not-verified', `the verdict: ${verdict}`)",
     replace: 'if (typeof verdict === "string") return known(claimedId(envelope))',
     attack: async w => {
       const of = w.instruction()
-      await w.offer(of, [...w.approvals(of, 0), w.verdict('approved', stranger, of)])
+      await w.ordered(of, [w.verdict('approved', stranger, of)])
+      await demand(w, of, 'approved')
     },
-    says: 'not-verified: de-frankfurt: the verdict: no approver of the tenant signed it',
-    entered: refusedThere('not-verified'),
+    says: 'not-verified: the verdict: no approver of the tenant signed it',
     secondLine: true,
+  },
+  {
+    check: 'that a peer offers what it is the source of, before it is in anybody’s books',
+    file: 'transfers/receiver.ts',
+    find: "((opened.kind !== 'transfer' && opened.kind !== 'standing-transfer') || opened.from.region !== peer.id || opened.to.region !== region.id)",
+    replace: 'false',
+    attack: async w => {
+      const of = change(w)
+      await w.offer(of, []).catch(() => {})
+      if ((await w.target.book.look(idOf(of))) === null)
+        throw refusedFor('instruction-out-of-scope', 'it is in nobody’s books')
+    },
+    says: 'instruction-out-of-scope: it is in nobody’s books',
+  },
+  {
+    check: 'how long the descriptions of a batch may be',
+    file: 'transfers/receiver.ts',
+    find: 'heads.bytes > maxHeadsBytes',
+    replace: 'false',
+    attack: async w => {
+      const of = await offered(w)
+      const made = Array.from({ length: 33 }, (_, at) => w.object(`in/${at}`))
+      await w.announce(of, 0, ...made)
+      const manifest = Buffer.alloc(1.5 * 2 ** 20).toString('base64')
+      async function* frames(): AsyncGenerator<Uint8Array> {
+        for (const { head, ciphertext } of made) {
+          yield frameHead({ ...head, manifest } as never)
+          yield ciphertext
+        }
+      }
+      await w.client(of).sendObjects(0, frames())
+    },
+    says: 'instruction-out-of-scope: de-frankfurt: The descriptions of batch 0 are longer than',
+    entered: refusedThere('instruction-out-of-scope'),
+  },
+  {
+    check: 'that a version is in a batch once',
+    file: 'transfers/receiver.ts',
+    find: 'new Set(items.map(({ originId }) => originId)).size !== items.length',
+    replace: 'false',
+    attack: async w => {
+      const of = await offered(w)
+      const { item } = w.object('in/one')
+      const items = [item, { ...item, key: 'in/two' }]
+      await w.client(of).openBatch(0, items, await w.departure(of, items))
+    },
+    says: 'instruction-out-of-scope: de-frankfurt: Batch 0 names a version twice',
+    entered: refusedThere('instruction-out-of-scope'),
+  },
+  {
+    check: 'how long a verdict may be with what nobody signed of it',
+    file: book,
+    find: 'JSON.stringify(printEnvelope(envelope)).length > maxSignedBytes',
+    replace: 'false',
+    attack: async w => {
+      const of = w.instruction()
+      const said = w.verdict('approved', w.acme.keys[0]!, of)
+      const [signature] = said.signatures
+      await w.ordered(of, [{ ...said, signatures: [{ ...signature!, keyid: 'k'.repeat(20_000) }] }])
+    },
+    says: 'bad-input: the verdict: it is longer than',
+  },
+  {
+    check: 'by how many deputies an approver speaks',
+    file: book,
+    find: 'said.length >= mostDeputies',
+    replace: 'false',
+    terms: three,
+    attack: async w => {
+      const of = w.instruction()
+      const said = newKeys(21).map(key => {
+        const delegation = delegationBy(b, key, w.acme.id, { expires: at(9 * hour), notBefore: at(-hour) })
+        return w.verdict('approved', key, of, { delegation: asJson(delegation) })
+      })
+      await w.ordered(of, said)
+    },
+    says: 'conflict: the verdict: 20 deputies of this approver have said so',
   },
   {
     check: 'that all versions go where all stay',
