@@ -55,7 +55,14 @@ export async function sendAll(run: Run): Promise<void> {
         await Promise.race([...onTheirWay.values()].map(({ ended }) => ended))
       if (failures.length > 0) break
       await deps.knowledge.demand(run.peer, tenant, id)
-      const departed = await depart(run, row, sumOf([...onTheirWay.values()]))
+      const ahead = sumOf([...onTheirWay.values()])
+      const departed = await depart(run, row, ahead).catch(async error => {
+        // What was answered for meanwhile was counted twice, as on its way and as gone: judged again when nothing is ahead.
+        if (!isOverLimit(error) || ahead.objects === 0) throw error
+        await Promise.all([...onTheirWay.values()].map(({ ended }) => ended))
+        return 'again' as const
+      })
+      if (departed === 'again') continue
       if (departed !== null) launch(departed)
       else if (isStanding) await settleStanding(run, onTheirWay.size === 0)
     }
@@ -68,6 +75,9 @@ export async function sendAll(run: Run): Promise<void> {
   const worst = failures.find(isFinal) ?? failures[0]
   if (worst !== undefined) throw worst
 }
+
+const isOverLimit = (error: unknown): boolean =>
+  error instanceof TransferRefused && error.rule === 'instruction-over-limit'
 
 function sumOf(batches: readonly OnItsWay[]): Extent {
   return batches.reduce(
