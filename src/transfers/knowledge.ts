@@ -25,12 +25,13 @@ import type { Peer, Peers, TransferRegion } from './peers.ts'
 import { TransferRefused } from './refused.ts'
 import { callPeer } from './tracked-client.ts'
 
+const mostChanges = 1000
 const envelopes = z.array(z.unknown()).max(1000)
 export const knowledgeSchema = z.strictObject({
   /** Id of the document that the set in force is from. */
   head: z.string(),
   /** Changes of the approvers: those in force, and those that wait. */
-  changes: z.array(z.strictObject({ instruction: z.unknown(), verdicts: envelopes })).max(1000),
+  changes: z.array(z.strictObject({ instruction: z.unknown(), verdicts: envelopes })).max(mostChanges),
   withdrawals: envelopes,
   /** Of the instruction for which it is asked. */
   verdicts: envelopes,
@@ -73,7 +74,11 @@ export function createKnowledgeExchange(deps: KnowledgeDeps): KnowledgeExchange 
 
   const knowledge = async (tenant: TenantId, id: InstructionId): Promise<Knowledge> => {
     const links = await book.approvers.linksOf(tenant)
-    const waiting = await book.waitingChanges(tenant)
+    // A draft that nobody has signed is nobody's word; whoever can draft could keep regions from agreeing by thousands.
+    const waiting = (await book.waitingChanges(tenant))
+      .filter(({ verdicts }) => verdicts.length > 0)
+      .toSorted((a, b) => Number(b.row.state === 'approved') - Number(a.row.state === 'approved'))
+      .slice(0, mostChanges - links.length)
     const known = await book.find(id)
     return {
       head: (await book.approvers.setOf(tenant)).id,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RegionId } from '../../src/core/ids.ts'
 import { silentLog } from '../../src/core/log.ts'
-import { type Envelope, printEnvelope } from '../../src/crypto/dsse.ts'
+import { type Envelope, parseEnvelope, printEnvelope } from '../../src/crypto/dsse.ts'
 import { documentId } from '../../src/crypto/signed-document.ts'
 import { createInstructionBook } from '../../src/instructions/instruction-book.ts'
 import type { Region } from '../../src/open-region.ts'
@@ -83,6 +83,21 @@ describe('what a peer tells', () => {
       [mixed, [verdictBy(acme.approvers[0]!, bare, acme.tenant)]],
     ])
     expect([await stateOf(bare), await stateOf(forged), await stateOf(mixed)]).toEqual([null, null, null])
+  })
+
+  it('is told of a change once somebody has signed it, and of one that has its quorum first', async () => {
+    const [drafted, signed, approved] = [change(), change(), change()]
+    const [one, two] = acme.approvers
+    for (const each of [drafted, signed, approved]) await book.draft(each)
+    await book.say(verdictBy(one!, signed, acme.tenant))
+    for (const key of [one!, two!]) await book.say(verdictBy(key, approved, acme.tenant))
+    const told = await tell([])
+    const ids = told!.changes.map(({ instruction }) => documentId(parseEnvelope(instruction)!))
+    expect(ids).not.toContain(documentId(drafted))
+    expect(ids[0]).toBe(documentId(approved))
+    expect(ids).toContain(documentId(signed))
+    for (const each of [signed, approved])
+      await book.say(verdictBy(one!, each, acme.tenant, 'revoked')).catch(() => {})
   })
 
   it('is no instruction of another kind or tenant', async () => {
